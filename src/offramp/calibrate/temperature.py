@@ -1,0 +1,71 @@
+"""Temperature scaling (Guo et al. 2017), with the backbone's class as the target (SelfXit, section 3.3)."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from jaxtyping import Float, Int
+from scipy.optimize import minimize_scalar
+from scipy.special import logsumexp
+
+from offramp.errors import DataError
+
+RANGE = (0.1, 10.0)
+"""Temperatures searched. Where an exit is right on every sample the optimum is 0, whose softmax would be all
+ones: the scores would tie and no threshold could tell samples apart, so the range stays well above."""
+
+
+@dataclass(frozen=True, slots=True)
+class Temperature:
+    """Divides the logits by one number, which keeps the class and changes the confidence.
+
+    Attributes:
+        temperature: above 1 makes an exit less sure of itself, below 1 surer; 1 changes nothing.
+
+    Example:
+        >>> Temperature(2.0)(np.array([[4.0, 0.0]]))
+        array([[2., 0.]])
+    """
+
+    temperature: float = 1.0
+
+    def fit(self, logits: Float[np.ndarray, "samples classes"], target: Int[np.ndarray, " samples"]) -> "Temperature":
+        """The temperature in `RANGE` with the least negative log likelihood of `target`; this one is left as
+        it is.
+
+        The likelihood is convex in 1/T, so it has one minimum in log T as well, which a bounded search finds.
+
+        Example:
+            >>> sure = np.array([[4.0, 0.0], [4.0, 0.0], [4.0, 0.0], [4.0, 0.0]])
+            >>> round(Temperature().fit(sure, np.array([0, 0, 0, 1])).temperature, 2)
+            3.64
+        """
+        classes = logits.shape[1]
+        if target.size == 0 or target.min() < 0 or target.max() >= classes or not np.isfinite(logits).all():
+            raise DataError(
+                f"expected finite logits and at least one target in [0, {classes}), got {target.size} "
+                f"targets and logits of shape {logits.shape}; check the samples given to the calibrator"
+            )
+        wide = logits.astype(np.float64)
+        found = minimize_scalar(
+            lambda log_t: negative_log_likelihood(wide / np.exp(log_t), target),
+            bounds=tuple(np.log(RANGE)),
+            method="bounded",
+            options={"xatol": 1e-6},
+        )
+        return Temperature(float(np.exp(found.x)))
+
+    def __call__(self, logits: Any) -> Any:
+        """`logits / T`, for a NumPy array, a torch tensor, or anything else that a number divides."""
+        return logits / self.temperature
+
+
+def negative_log_likelihood(logits: Float[np.ndarray, "samples classes"], target: Int[np.ndarray, " samples"]) -> float:
+    """Mean of -log softmax(logits)[target], in nats.
+
+    Example:
+        >>> round(negative_log_likelihood(np.zeros((1, 2)), np.array([0])), 4)
+        0.6931
+    """
+    chosen = np.take_along_axis(logits, target[:, None], axis=1)[:, 0]
+    return float((logsumexp(logits, axis=1) - chosen).mean())

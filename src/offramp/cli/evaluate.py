@@ -1,0 +1,93 @@
+"""`offramp evaluate`: what a bundle does on data."""
+
+import json
+from dataclasses import asdict
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+
+from offramp.cli.attached import attached
+from offramp.cli.options import BundlePath, Data, Json, Labels, OptionalModel, Weights
+from offramp.cli.progress import bars
+from offramp.cli.tables import evaluation_table
+from offramp.errors import InputError
+from offramp.evaluate import Evaluation
+from offramp.evaluate import evaluate as evaluate_bundle
+
+
+def evaluate(
+    bundle: BundlePath,
+    data: Data,
+    model: OptionalModel = None,
+    weights: Weights = None,
+    point: Annotated[list[str] | None, typer.Option(help="Only this operating point; repeatable.")] = None,
+    all_: Annotated[bool, typer.Option("--all", help="All operating points (the default).")] = False,
+    labels: Annotated[
+        bool | None, typer.Option("--labels/--no-labels", help="Insist on labels, or leave them unread.")
+    ] = None,
+    label_file: Labels = None,
+    part: Annotated[
+        str | None,
+        typer.Option(help="report, all, or another part. Default: report on the build's own data, else all."),
+    ] = None,
+    batch_sizes: Annotated[str, typer.Option(help="Batch sizes at which time is measured; empty: no timing.")] = "1,32",
+    timing_samples: Annotated[int, typer.Option(min=1, help="Samples per round of the timing.")] = 64,
+    figure: Annotated[Path | None, typer.Option(help="Write a figure of the front and the exit shares.")] = None,
+    as_json: Json = False,
+) -> None:
+    """Measure a bundle: agreement with the plain model, accuracy if there are labels, cost, exit shares and time.
+
+    On the data the bundle was built from only the report part is used, since every other sample chose something.
+
+    Examples:
+        offramp evaluate bundle timm:resnet50 --weights resnet50.safetensors --data photos/
+
+        offramp evaluate b nets.py:resnet56 --weights resnet56.th --data test.npz --point balanced --json
+    """
+    if point and all_:
+        raise InputError("expected either --point or --all, got both")
+    live, source = attached(bundle, model, weights, data, label_file)
+    with bars() as progress:
+        found = evaluate_bundle(
+            live,
+            source,
+            points=point or None,
+            labels=labels,
+            part=part,
+            batch_sizes=_sizes(batch_sizes),
+            timing_samples=timing_samples,
+            progress=progress,
+        )
+    if as_json:
+        typer.echo(json.dumps(as_dict(found)))
+    else:
+        Console(soft_wrap=True).print(evaluation_table(found))
+    if figure is not None:
+        from offramp.report.front import front_figure
+
+        front_figure(found, [*(exit_.point for exit_ in live.manifest.exits), "backbone"], figure)
+        typer.echo(f"figure: {figure}", err=True)
+
+
+def as_dict(found: Evaluation) -> dict[str, Any]:
+    """An evaluation as the documented JSON."""
+    points = [asdict(point) for point in found.points]
+    return {
+        "backbone": {"accuracy": found.accuracy, "macs": found.macs},
+        "samples": found.samples,
+        "part": found.part,
+        "oracle_cost": found.oracle_cost,
+        "points": points,
+    }
+
+
+def _sizes(text: str) -> list[int]:
+    try:
+        sizes = [int(part) for part in text.split(",") if part.strip()]
+    except ValueError as error:
+        raise InputError(f"expected batch sizes such as 1,32; got {text!r}") from error
+    if any(size < 1 for size in sizes):
+        raise InputError(f"expected batch sizes of at least 1, got {text!r}")
+    return sizes

@@ -1,0 +1,102 @@
+"""`offramp inspect`: where a model can be left."""
+
+import json
+from pathlib import Path
+from typing import Annotated
+
+import numpy as np
+import torch
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from offramp.cli.options import Json, Mean, ModelSpec, Size, Std, Weights, dimensions, loaded_model
+from offramp.errors import InputError
+from offramp.inputs import Inputs
+from offramp.load.models import LoadedModel
+from offramp.load.sources import open_source
+from offramp.model.points import Backbone, analyse
+from offramp.tasks.classification import Classification
+
+
+def inspect(
+    model: ModelSpec,
+    weights: Weights = None,
+    input_: Annotated[
+        str | None,
+        typer.Option("--input", metavar="1x3x32x32", help="Shape of an input, the batch axis first."),
+    ] = None,
+    data: Annotated[
+        str | None, typer.Option(metavar="DATA", help="Real inputs instead of a shape; as for build.")
+    ] = None,
+    mean: Mean = None,
+    std: Std = None,
+    size: Size = None,
+    figure: Annotated[
+        Path | None, typer.Option(help="Write a figure of cost along depth to this file (png, svg, pdf).")
+    ] = None,
+    as_json: Json = False,
+) -> None:
+    """Show where MODEL can be left, and what has been spent there.
+
+    Examples:
+        offramp inspect timm:resnet50
+
+        offramp inspect nets.py:resnet56 --weights resnet56.th --input 1x3x32x32 --figure points.png
+
+        offramp inspect transformers:./sentiment --data sentences.tsv --json
+    """
+    loaded = loaded_model(model, weights, mean, std, size)
+    backbone = analyse(loaded.model, example(loaded, input_, data), Classification().logits_of)
+    if as_json:
+        typer.echo(json.dumps({"model": model, "points": _points(backbone)}))
+    else:
+        _show(model, backbone)
+    if figure is not None:
+        from offramp.report.points import points_figure
+
+        points_figure(backbone.points, backbone.macs, model, figure)
+        typer.echo(f"figure: {figure}", err=True)
+
+
+def example(loaded: LoadedModel, shape: str | None, data: str | None) -> Inputs:
+    """Example inputs: real ones, made-up ones of a given shape, or of the shape the model's preprocessing says."""
+    if data is not None:
+        source = open_source(data, loaded.preprocess)
+        return source.inputs(np.arange(min(2, len(source))))
+    if shape is not None:
+        return torch.randn(dimensions("--input", shape), generator=torch.Generator().manual_seed(0))
+    size = getattr(loaded.preprocess, "size", None)
+    if size is None:
+        raise InputError("expected inputs to trace the model with; give --input 1x3x224x224 or --data DATA")
+    return torch.randn(2, 3, *size, generator=torch.Generator().manual_seed(0))
+
+
+def _points(backbone: Backbone) -> list[dict[str, object]]:
+    return [
+        {
+            "name": point.name,
+            "index": point.index,
+            "depth": point.depth,
+            "feature_shape": list(point.feature_shape),
+            "side_values": list(point.side_values),
+        }
+        for point in backbone.points
+    ]
+
+
+def _show(model: str, backbone: Backbone) -> None:
+    table = Table(title=f"{model}: {len(backbone.points)} exit points, {backbone.macs / 1e6:.1f} MMACs")
+    for column in ("#", "point", "cost before it", "feature", "side values"):
+        table.add_column(column, justify="right" if column in ("#", "cost before it") else "left")
+    for point in backbone.points:
+        bar = "█" * round(point.depth * 20)
+        shape = "x".join(map(str, point.feature_shape))
+        table.add_row(
+            str(point.index),
+            point.name,
+            f"{bar} {100 * point.depth:.1f} %",
+            shape,
+            ", ".join(point.side_values),
+        )
+    Console(soft_wrap=True).print(table)

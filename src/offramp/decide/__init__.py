@@ -1,0 +1,1 @@
+"""Arithmetic on recorded outputs: replay, fronts, savings, certificates. NumPy only, never torch."""

@@ -1,0 +1,114 @@
+"""What a configuration would have done to the samples of a table."""
+
+import dataclasses
+from dataclasses import dataclass
+
+import numpy as np
+from jaxtyping import Float, Int
+
+from offramp.errors import InputError
+from offramp.types import Configuration, ExitTable, OperatingPoint
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Replay:
+    """What happened to each sample.
+
+    Attributes:
+        exit_index: the exit at which the sample left; the last one is the backbone's own output.
+        loss: its loss there.
+        cost: what it spent, in the unit of the table's cost profile.
+    """
+
+    exit_index: Int[np.ndarray, " samples"]
+    loss: Float[np.ndarray, " samples"]
+    cost: Float[np.ndarray, " samples"]
+
+
+def replay(table: ExitTable, configuration: Configuration) -> Replay:
+    """Exit, loss and cost of every sample of `table` under `configuration`.
+
+    A sample leaves at the first enabled exit with `score >= threshold`, else at the last. It pays the
+    backbone up to that exit and all enabled heads and gates up to and including it (DyCE's offline
+    evaluation; Wang et al. 2024).
+
+    Example:
+        >>> from offramp.testing.searchers import random_table
+        >>> table = random_table(seed=0, exits=3, samples=5)
+        >>> replay(table, Configuration.full(2)).exit_index
+        array([2, 2, 2, 2, 2])
+    """
+    enabled = _enabled(table, configuration)
+    threshold = np.array(configuration.threshold, dtype=np.float64)
+    leaves = np.ones(table.score.shape, dtype=bool)
+    leaves[:-1] = enabled[:, None] & (table.score[:-1] >= threshold[:, None])
+    exit_index = leaves.argmax(axis=0)
+    return Replay(
+        exit_index=exit_index,
+        loss=table.loss[exit_index, np.arange(table.samples)],
+        cost=table.cost.leaving(enabled)[exit_index],
+    )
+
+
+def operating_point(table: ExitTable, configuration: Configuration, name: str) -> OperatingPoint:
+    """Mean loss, cost as a share of the plain backbone's, and exit shares of `configuration` on the split of
+    `table`.
+
+    Example:
+        >>> from offramp.testing.searchers import random_table
+        >>> point = operating_point(random_table(seed=0), Configuration.full(3), "full")
+        >>> point.loss, point.cost, point.exit_share
+        (0.0, 1.0, (0.0, 0.0, 0.0, 1.0))
+    """
+    outcome = replay(table, configuration)
+    count = np.bincount(outcome.exit_index, minlength=table.exits)
+    return OperatingPoint(
+        name=name,
+        configuration=configuration,
+        loss=float(outcome.loss.mean()),
+        cost=float(outcome.cost.mean() / table.cost.backbone),
+        exit_share=tuple(float(share) for share in count / table.samples),
+        split=table.split,
+    )
+
+
+def above_backbone(table: ExitTable) -> ExitTable:
+    """The same table with the excess over the backbone, clip(loss - loss of the last exit, 0, 1), as loss."""
+    excess_loss = np.clip(table.loss - table.loss[-1], 0.0, 1.0)
+    return dataclasses.replace(table, loss=excess_loss)
+
+
+def excess(table: ExitTable, configuration: Configuration) -> Float[np.ndarray, " samples"]:
+    """Excess loss over the backbone of each sample, in [0, 1].
+
+    For disagreement it is the disagreement itself. For error it is 1 where the backbone is right and the exit
+    is wrong (SelfXit's category "B right, C wrong"), whose mean bounds the drop of accuracy: lucky gains are
+    not counted.
+    """
+    return replay(above_backbone(table), configuration).loss
+
+
+def oracle_cost(table: ExitTable) -> float:
+    """Cost, as a share of the backbone's, if each sample left at the first exit that is no worse than the
+    backbone.
+
+    All exits are enabled and all their heads charged. It is what a perfect gate would reach, not a bound on
+    subsets: with fewer heads to pay an oracle can be cheaper still.
+
+    Example:
+        >>> from offramp.testing.searchers import random_table
+        >>> round(oracle_cost(random_table(seed=0)), 3)
+        0.455
+    """
+    first = (table.loss <= table.loss[-1]).argmax(axis=0)
+    spent = table.cost.leaving(np.ones(table.exits - 1, dtype=bool))[first]
+    return float(spent.mean() / table.cost.backbone)
+
+
+def _enabled(table: ExitTable, configuration: Configuration) -> np.ndarray:
+    if len(configuration.enabled) != table.exits - 1:
+        raise InputError(
+            f"expected a configuration for {table.exits - 1} exits besides the last, "
+            f"got one for {len(configuration.enabled)}; search and replay the same set of exits"
+        )
+    return np.array(configuration.enabled, dtype=bool)

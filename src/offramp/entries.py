@@ -1,0 +1,118 @@
+"""Nouns to entries of the manifest and back."""
+
+from dataclasses import asdict
+
+import torch
+
+from offramp.calibrate.calibrator import Calibrator
+from offramp.calibrate.temperature import Temperature
+from offramp.errors import InputError
+from offramp.heads.head import HeadType
+from offramp.heads.reduction import Global, Grid, Reduction
+from offramp.inputs import Inputs
+from offramp.manifest import (
+    BoundEntry,
+    CostEntry,
+    ExitEntry,
+    InputEntry,
+    OperatingEntry,
+    PointEntry,
+    ReductionEntry,
+)
+from offramp.types import Bound, Configuration, CostProfile, Exit, ExitPoint, OperatingPoint
+
+
+def operating_entry(point: OperatingPoint) -> OperatingEntry:
+    """An operating point as the manifest keeps it."""
+    return OperatingEntry(
+        name=point.name,
+        enabled=point.configuration.enabled,
+        threshold=point.configuration.threshold,
+        loss=point.loss,
+        cost=point.cost,
+        exit_share=point.exit_share,
+        split=point.split,
+        bound=None if point.bound is None else BoundEntry(**asdict(point.bound)),
+    )
+
+
+def operating_point(entry: OperatingEntry) -> OperatingPoint:
+    """The operating point of an entry."""
+    return OperatingPoint(
+        name=entry.name,
+        configuration=Configuration(entry.enabled, entry.threshold),
+        loss=entry.loss,
+        cost=entry.cost,
+        exit_share=entry.exit_share,
+        split=entry.split,
+        bound=None if entry.bound is None else Bound(**entry.bound.model_dump()),
+    )
+
+
+def point_entry(point: ExitPoint) -> PointEntry:
+    """An exit point as the manifest keeps it."""
+    return PointEntry(**asdict(point))
+
+
+def cost_entry(cost: CostProfile) -> CostEntry:
+    """A cost profile as the manifest keeps it."""
+    return CostEntry(
+        unit="macs" if cost.unit == "macs" else "s",
+        upto=tuple(cost.upto.tolist()),
+        head=tuple(cost.head.tolist()),
+        gate=tuple(cost.gate.tolist()),
+        device=cost.device,
+        batch_size=cost.batch_size,
+    )
+
+
+def exit_entry(exit_: Exit, head_type: HeadType, calibrator: Calibrator) -> ExitEntry:
+    """An exit as the manifest keeps it."""
+    return ExitEntry(
+        point=exit_.point,
+        head=exit_.head,
+        reduction=_reduction_entry(head_type.reduction),
+        hidden=head_type.hidden,
+        dropout=head_type.dropout,
+        temperature=calibrator.temperature if isinstance(calibrator, Temperature) else None,
+    )
+
+
+def reduction(entry: ReductionEntry) -> Reduction:
+    """The reduction of an entry."""
+    return Grid(entry.size) if entry.kind == "grid" else Global()
+
+
+def _reduction_entry(red: Reduction) -> ReductionEntry:
+    if isinstance(red, Grid):
+        return ReductionEntry(kind="grid", size=red.size)
+    if isinstance(red, Global):
+        return ReductionEntry(kind="global")
+    raise InputError(f"expected a reduction that a manifest can name (grid, global), got {red!r}")
+
+
+def input_entries(inputs: Inputs) -> tuple[InputEntry, ...]:
+    """The shapes and types of a batch."""
+    if isinstance(inputs, dict):
+        return tuple(_input_entry(name, tensor) for name, tensor in inputs.items())
+    return tuple(_input_entry(None, tensor) for tensor in (inputs if isinstance(inputs, tuple) else (inputs,)))
+
+
+def _input_entry(name: str | None, tensor: torch.Tensor) -> InputEntry:
+    return InputEntry(name=name, shape=tuple(tensor.shape[1:]), dtype=str(tensor.dtype).removeprefix("torch."))
+
+
+def example_inputs(entries: tuple[InputEntry, ...], batch: int = 2) -> Inputs:
+    """Made-up inputs of the recorded shapes, for capturing a model: noise for floats, zeros and ones for integers."""
+    generator = torch.Generator().manual_seed(0)
+    tensors = [_example(entry, batch, generator) for entry in entries]
+    names = [entry.name for entry in entries if entry.name is not None]
+    if names:
+        return dict(zip(names, tensors, strict=True))
+    return tensors[0] if len(tensors) == 1 else tuple(tensors)
+
+
+def _example(entry: InputEntry, batch: int, generator: torch.Generator) -> torch.Tensor:
+    dtype: torch.dtype = getattr(torch, entry.dtype)
+    noise = torch.randn(batch, *entry.shape, generator=generator)
+    return noise.to(dtype) if dtype.is_floating_point else (noise > 0).to(dtype)

@@ -1,0 +1,75 @@
+"""What a head is: a reduction without parameters, then a small network."""
+
+from dataclasses import dataclass
+
+import torch
+from jaxtyping import Float
+from torch import nn
+
+from offramp.heads.reduction import Reduction
+
+
+class Head(nn.Module):
+    """Logits from a feature: `reduce` (no parameters, cacheable), standardise, then `net`.
+
+    Standardisation is part of the head: `mean` and `scale` are buffers taken from the training features, since the raw
+    activations of a backbone differ by orders of magnitude between depths.
+    """
+
+    mean: torch.Tensor
+    scale: torch.Tensor
+
+    def __init__(self, reduction: Reduction, net: nn.Module, width: int) -> None:
+        super().__init__()
+        self.reduction = reduction
+        self.net = net
+        self.register_buffer("mean", torch.zeros(width))
+        self.register_buffer("scale", torch.ones(width))
+
+    def reduce(self, feature: Float[torch.Tensor, "batch ..."]) -> Float[torch.Tensor, "batch reduced"]:
+        """What this head needs of a feature."""
+        return self.reduction(feature)
+
+    def predict(self, reduced: Float[torch.Tensor, "batch reduced"]) -> Float[torch.Tensor, "batch classes"]:
+        """Logits from a reduced feature."""
+        logits: torch.Tensor = self.net((reduced - self.mean) * self.scale)
+        return logits
+
+    def forward(self, feature: Float[torch.Tensor, "batch ..."]) -> Float[torch.Tensor, "batch classes"]:
+        """Logits from a feature."""
+        return self.predict(self.reduce(feature))
+
+    def standardise(self, reduced: Float[torch.Tensor, "samples reduced"]) -> None:
+        """Sets mean and scale from training features; constant entries are left unscaled."""
+        std = reduced.std(dim=0, correction=0)
+        self.mean.copy_(reduced.mean(dim=0))
+        self.scale.copy_(torch.where(std > 1e-6, 1.0 / std.clamp_min(1e-6), 1.0))
+
+
+@dataclass(frozen=True)
+class HeadType:
+    """A kind of head: its reduction, its hidden layers (none: linear) and its dropout in training."""
+
+    reduction: Reduction
+    hidden: tuple[int, ...] = ()
+    dropout: float = 0.0
+
+    def build(self, feature_shape: tuple[int, ...], classes: int, generator: torch.Generator) -> Head:
+        """A new head for features of `feature_shape` (without batch axis), initialised from `generator`."""
+        width = self.reduction(torch.empty(2, *feature_shape, device="meta")).shape[1]
+        layers: list[nn.Module] = []
+        last = width
+        for size in self.hidden:
+            layers += [_linear(last, size, generator), nn.ReLU(), nn.Dropout(self.dropout)]
+            last = size
+        layers.append(_linear(last, classes, generator))
+        return Head(self.reduction, nn.Sequential(*layers), width)
+
+
+def _linear(inputs: int, outputs: int, generator: torch.Generator) -> nn.Linear:
+    """A linear layer with torch's default initialisation, drawn from `generator` instead of the global state."""
+    layer = nn.Linear(inputs, outputs, device="meta").to_empty(device="cpu")
+    bound = inputs**-0.5
+    nn.init.uniform_(layer.weight, -bound, bound, generator=generator)
+    nn.init.uniform_(layer.bias, -bound, bound, generator=generator)
+    return layer

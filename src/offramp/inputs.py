@@ -1,0 +1,78 @@
+"""A batch as a model takes it: one tensor, several, or named ones."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+from torch import nn
+
+from offramp.errors import DataError
+
+Inputs = torch.Tensor | tuple[torch.Tensor, ...] | dict[str, torch.Tensor]
+"""One tensor `(B, ...)`, a tuple of them (positional arguments), or a dict of them (keyword arguments)."""
+
+
+def leaves(inputs: Inputs) -> tuple[torch.Tensor, ...]:
+    """The tensors of a batch, in the order in which the model takes them."""
+    if isinstance(inputs, torch.Tensor):
+        return (inputs,)
+    return tuple(inputs.values()) if isinstance(inputs, dict) else inputs
+
+
+def _rebuild(like: Inputs, tensors: Sequence[torch.Tensor]) -> Inputs:
+    if isinstance(like, torch.Tensor):
+        return tensors[0]
+    return dict(zip(like, tensors, strict=True)) if isinstance(like, dict) else tuple(tensors)
+
+
+def batch_size(inputs: Inputs) -> int:
+    """Number of samples in a batch.
+
+    Raises:
+        DataError: if the batch has no tensor, is empty, or its tensors disagree about the size.
+    """
+    sizes = {tensor.shape[0] if tensor.ndim else 0 for tensor in leaves(inputs)}
+    if len(sizes) != 1 or 0 in sizes:
+        raise DataError(f"expected tensors with one common batch size of at least 1, got sizes {sorted(sizes)}")
+    return sizes.pop()
+
+
+def select(inputs: Inputs, index: torch.Tensor) -> Inputs:
+    """The samples at `index` (int64), in that order."""
+    return _rebuild(inputs, [tensor.index_select(0, index) for tensor in leaves(inputs)])
+
+
+def concat(parts: Sequence[Inputs]) -> Inputs:
+    """Batches of one structure joined along the batch axis."""
+    return _rebuild(parts[0], [torch.cat(column) for column in zip(*map(leaves, parts), strict=True)])
+
+
+def to_device(inputs: Inputs, device: torch.device) -> Inputs:
+    """The batch on `device`."""
+    return _rebuild(inputs, [tensor.to(device) for tensor in leaves(inputs)])
+
+
+def call(model: nn.Module, inputs: Inputs) -> Any:
+    """`model` on a batch: a dict becomes keyword arguments, a tuple positional ones."""
+    if isinstance(inputs, dict):
+        return model(**inputs)
+    return model(*inputs) if isinstance(inputs, tuple) else model(inputs)
+
+
+def check_finite(inputs: Inputs, where: str, first: int = 0) -> None:
+    """Refuses NaN and infinity.
+
+    Args:
+        inputs: a batch.
+        where: its source, for the message.
+        first: position of the batch's first sample in that source.
+
+    Raises:
+        DataError: naming the first bad sample.
+    """
+    for tensor in leaves(inputs):
+        if tensor.is_floating_point() and not bool(torch.isfinite(tensor).all()):
+            bad = int((~torch.isfinite(tensor).reshape(len(tensor), -1).all(dim=1)).nonzero()[0])
+            raise DataError(
+                f"expected finite numbers in {where}, got NaN or infinity in sample {first + bad}; clean or drop it"
+            )

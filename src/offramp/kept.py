@@ -1,0 +1,50 @@
+"""Which certified operating points a bundle keeps, and what they are called."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+from offramp.types import OperatingPoint
+
+MOST = 16
+"""Points that a bundle keeps at most."""
+
+LEVELS = (("careful", 0.5), ("balanced", 1.0), ("fast", 2.0), ("fastest", 5.0))
+"""Each name belongs to the cheapest point certified at this multiple of the goal."""
+
+FULL = "full"
+"""The point that never leaves early: the backbone itself."""
+
+
+def worth_keeping(points: Sequence[OperatingPoint], most: int = MOST) -> list[OperatingPoint]:
+    """The points with a certificate: the cheapest at every certified level, and others evenly over the cost."""
+    proved = [point for point in points if point.bound is not None]
+    cheapest = {point.bound.epsilon: point for point in sorted(proved, key=lambda p: -p.cost) if point.bound}
+    kept = {point.name: point for point in [*proved[:1], *cheapest.values()]}
+    low, high = min(point.cost for point in proved), max(point.cost for point in proved)
+    for step in range(most):
+        if len(kept) >= most:
+            break
+        wanted = high - (high - low) * (step + 0.5) / most
+        nearest = min(proved, key=lambda point: abs(point.cost - wanted))
+        kept[nearest.name] = nearest
+    return [point for point in proved if point.name in kept]
+
+
+def named(points: Sequence[OperatingPoint], max_drop: float) -> tuple[OperatingPoint, ...]:
+    """The same points, called by what they are good for; those without a name of their own by their cost in percent."""
+    names: dict[int, str] = {}
+    for name, multiple in LEVELS:
+        limit = multiple * max_drop * (1 + 1e-9)
+        inside = [i for i, point in enumerate(points) if point.bound is not None and point.bound.epsilon <= limit]
+        names[min(inside, key=lambda i: points[i].cost)] = name
+    for index, point in enumerate(points):
+        if not any(point.configuration.enabled):
+            names[index] = FULL
+        names.setdefault(index, f"cost{100 * point.cost:.0f}")
+    return tuple(replace(point, name=_unique(names, index)) for index, point in enumerate(points))
+
+
+def _unique(names: dict[int, str], index: int) -> str:
+    """A name that no earlier point has: points of one cost in percent are told apart by a letter."""
+    earlier = sum(names[other] == names[index] for other in range(index))
+    return names[index] + ("" if not earlier else "bcdefghijklmnopqrstuvwxyz"[earlier - 1])

@@ -1,0 +1,98 @@
+"""Labels: class indices from numbers, names, folders or a table; read only on request."""
+
+import csv
+from collections.abc import Sequence
+from os import PathLike
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+import numpy as np
+from jaxtyping import Int
+
+from offramp.errors import DataError, InputError
+
+COLUMNS = ("class_index", "label", "y", "target")
+"""Names of a column of labels, in order of preference."""
+
+
+def class_indices(values: Sequence[Any] | np.ndarray, where: str) -> Int[np.ndarray, " samples"]:
+    """Class indices `(N,)` int64: whole numbers as they are, names by their place among the sorted names.
+
+    Raises:
+        DataError: if a number is not whole, or there is more than one label per sample.
+    """
+    array = np.asarray(values)
+    if array.ndim == 2 and array.shape[1] == 1:
+        array = array[:, 0]
+    if array.ndim != 1:
+        raise DataError(f"expected one label per sample in {where}, got labels of shape {array.shape}")
+    if array.dtype.kind in "US":
+        if np.any(array == ""):
+            raise DataError(
+                f"expected a label for each sample in {where}, got none in row {int(np.argmax(array == ''))}"
+            )
+        array = _numbers_or_names(array)
+    if array.dtype.kind not in "biuf" or not np.all(np.equal(np.mod(array, 1), 0)):
+        bad = next((value for value in array.tolist() if not isinstance(value, int)), array.dtype)
+        raise DataError(f"expected class indices or class names as labels in {where}, got {bad!r}")
+    return array.astype(np.int64)
+
+
+def from_folders(names: Sequence[str], classes: Sequence[str], where: str) -> Int[np.ndarray, " samples"]:
+    """The class of each file: its top folder's place among the sorted `classes`, as ImageFolder counts."""
+    index = {name: position for position, name in enumerate(sorted(classes))}
+    tops = [PurePosixPath(name).parts[0] if len(PurePosixPath(name).parts) > 1 else None for name in names]
+    loose = next((name for name, top in zip(names, tops, strict=True) if top not in index), None)
+    if loose is not None:
+        raise DataError(
+            f"expected labels for {where}, but {loose!r} is in no class folder; sort the images into one "
+            "folder per class, or give labels= (--labels) a csv with the columns file,class_index"
+        )
+    return np.array([index[str(top)] for top in tops], dtype=np.int64)
+
+
+def from_csv(path: str | PathLike[str], names: Sequence[str]) -> Int[np.ndarray, " samples"]:
+    """The class of each file by a csv with a column `file` (path or base name) and one of `COLUMNS`.
+
+    Raises:
+        DataError: if a column is missing, or a file has no row.
+    """
+    file = Path(path).expanduser()
+    if not file.is_file():
+        raise InputError(f"expected a csv of labels at {str(path)!r}, got no such file; check the path")
+    with file.open(newline="", encoding="utf-8") as stream:
+        rows = csv.DictReader(stream)
+        columns = rows.fieldnames or []
+        column = next((name for name in COLUMNS if name in columns), None)
+        if "file" not in columns or column is None:
+            raise DataError(f"expected columns file,class_index in {str(file)!r}, got {','.join(columns)}")
+        table = {row["file"]: row[column] for row in rows}
+    keys = [name if name in table else PurePosixPath(name).name for name in names]
+    missing = [name for name, key in zip(names, keys, strict=True) if key not in table]
+    if missing:
+        raise DataError(
+            f"expected a label for each of {len(names)} images in {str(file)!r}, got "
+            f"{len(names) - len(missing)}; add a row for {missing[0]!r}"
+        )
+    return class_indices([table[key] for key in keys], repr(str(file)))
+
+
+def same_length(labels: Int[np.ndarray, " labels"], count: int, where: str) -> Int[np.ndarray, " labels"]:
+    """The labels, if there are `count` of them."""
+    if len(labels) != count:
+        raise DataError(
+            f"expected {count} labels in {where}, one per sample, got {len(labels)}; give both the same length"
+        )
+    return labels
+
+
+def none_in(where: str, remedy: str) -> DataError:
+    """The error of a source without labels."""
+    return DataError(f"expected labels in {where}, got none; {remedy}")
+
+
+def _numbers_or_names(array: np.ndarray) -> np.ndarray:
+    try:
+        return array.astype(np.float64)
+    except ValueError:
+        return np.unique(array, return_inverse=True)[1]

@@ -1,0 +1,62 @@
+"""From texts to a batch of tokens."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import torch
+from jaxtyping import Int
+
+from offramp.errors import DataError, InputError
+from offramp.load.optional import require
+
+
+@dataclass(frozen=True)
+class TokenPreprocess:
+    """Texts cut or padded to `max_length` tokens by a Hugging Face tokenizer, loaded when first used.
+
+    Attributes:
+        source: folder or hub name of the tokenizer.
+        max_length: tokens per text, special ones included.
+    """
+
+    source: str
+    max_length: int = 128
+
+    def __post_init__(self) -> None:
+        if self.max_length < 1:
+            raise InputError(f"expected max_length of at least 1, got {self.max_length}")
+
+    @cached_property
+    def tokenizer(self) -> Any:
+        """The tokenizer itself."""
+        transformers = require("transformers", "tokenizers")
+        try:
+            return transformers.AutoTokenizer.from_pretrained(self.source, local_files_only=Path(self.source).is_dir())
+        except (OSError, ValueError) as error:
+            reason = next(iter(str(error).splitlines()), type(error).__name__)
+            raise InputError(
+                f"expected a tokenizer at {self.source!r}, could not load it ({reason}); "
+                "give the folder where it was saved, or a hub name while online"
+            ) from error
+
+    def batch(self, items: Sequence[Any]) -> dict[str, Int[torch.Tensor, "batch tokens"]]:
+        """`input_ids`, `attention_mask` and what else the tokenizer gives, `(B, max_length)` each.
+
+        Raises:
+            DataError: if an item is no text.
+        """
+        texts = list(items)
+        alien = next((item for item in texts if not isinstance(item, str)), None)
+        if alien is not None:
+            raise DataError(f"expected texts, got {type(alien).__name__}; this model takes text")
+        tokens = self.tokenizer(
+            texts, padding="max_length", truncation=True, max_length=self.max_length, return_tensors="pt"
+        )
+        return dict(tokens)
+
+    def to_manifest(self) -> dict[str, Any]:
+        """A plain dict that JSON can hold; `preprocess_from_manifest` reads it."""
+        return {"kind": "tokens", "source": self.source, "max_length": self.max_length}

@@ -1,0 +1,170 @@
+"""The manifest of a bundle: everything but the weights, as JSON with a version."""
+
+import json
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from offramp.errors import BundleError
+
+SCHEMA_VERSION = 1
+
+Share = Annotated[float, Field(ge=0.0, le=1.0)]
+Count = Annotated[int, Field(ge=0)]
+
+
+class Entry(BaseModel):
+    """A part of the manifest: immutable, and nothing unknown in it."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+
+class ModelEntry(Entry):
+    """The backbone the bundle was made for. `spec` and `weights` say how it was loaded; `fingerprint` decides."""
+
+    spec: str | None
+    weights: str | None
+    type: str
+    fingerprint: str
+    task: str
+    classes: Count
+    macs: float
+
+
+class InputEntry(Entry):
+    """One tensor of the input, without its batch axis; `name` is None for a positional one."""
+
+    name: str | None
+    shape: tuple[Count, ...]
+    dtype: str
+
+
+class PointEntry(Entry):
+    """An exit point; see `types.ExitPoint`."""
+
+    name: str
+    index: Count
+    feature_shape: tuple[int, ...]
+    depth: Share
+    side_values: tuple[str, ...]
+
+
+class ReductionEntry(Entry):
+    """What a head looks at."""
+
+    kind: Literal["grid", "global"]
+    size: Count = 0
+
+
+class ExitEntry(Entry):
+    """An exit: where it is, how its head is built, and its calibration (None: not calibrated)."""
+
+    point: str
+    head: str
+    reduction: ReductionEntry
+    hidden: tuple[Count, ...]
+    dropout: Share
+    temperature: float | None
+
+
+class CostEntry(Entry):
+    """A cost profile; see `types.CostProfile`."""
+
+    unit: Literal["macs", "s"]
+    upto: tuple[float, ...]
+    head: tuple[float, ...]
+    gate: tuple[float, ...]
+    device: str
+    batch_size: Count
+
+
+class BoundEntry(Entry):
+    """A certificate; see `types.Bound`."""
+
+    risk: str
+    epsilon: Share
+    delta: Share
+    method: str
+    n: Count
+
+
+class OperatingEntry(Entry):
+    """An operating point; see `types.OperatingPoint`."""
+
+    name: str
+    enabled: tuple[bool, ...]
+    threshold: tuple[float, ...]
+    loss: float
+    cost: float
+    exit_share: tuple[float, ...]
+    split: str
+    bound: BoundEntry | None
+
+
+class DataEntry(Entry):
+    """A data set that was used."""
+
+    name: str
+    fingerprint: str
+    samples: Count
+
+
+class SplitEntry(Entry):
+    """How the data was divided; the indices are in `splits.safetensors`."""
+
+    seed: int
+    shares: dict[str, float]
+    counts: dict[str, Count]
+
+
+class Manifest(Entry):
+    """Everything but the weights."""
+
+    schema_version: Literal[1]
+    model: ModelEntry
+    inputs: tuple[InputEntry, ...]
+    preprocess: dict[str, Any] | None
+    points: tuple[PointEntry, ...]
+    exits: tuple[ExitEntry, ...]
+    gate: str
+    costs: tuple[CostEntry, ...]
+    risk: str
+    goal: dict[str, float]
+    operating_points: tuple[OperatingEntry, ...]
+    report: tuple[OperatingEntry, ...]
+    data: DataEntry
+    extra_data: tuple[DataEntry, ...]
+    split: SplitEntry
+    provenance: dict[str, Any]
+
+    def write(self, path: Path) -> None:
+        """Writes the manifest, all or nothing."""
+        draft = path.with_suffix(".part")
+        draft.write_text(self.model_dump_json(indent=2) + "\n")
+        draft.replace(path)
+
+    @classmethod
+    def read(cls, path: Path) -> "Manifest":
+        """The manifest in a file.
+
+        Raises:
+            BundleError: if there is none, it is damaged, or its schema is another.
+        """
+        try:
+            values = json.loads(path.read_text())
+        except FileNotFoundError as error:
+            raise BundleError(f"expected a bundle with {path.name} in {path.parent}, found none") from error
+        except (OSError, ValueError) as error:
+            raise BundleError(f"cannot read {path}: {error}; build the bundle again") from error
+        version = values.get("schema_version") if isinstance(values, dict) else None
+        if version != SCHEMA_VERSION:
+            raise BundleError(
+                f"expected schema_version {SCHEMA_VERSION} in {path}, got {version}; build the bundle again"
+            )
+        try:
+            return cls.model_validate(values)
+        except ValidationError as error:
+            first = error.errors()[0]
+            where = ".".join(str(part) for part in first["loc"])
+            raise BundleError(f"damaged manifest {path}: {where}: {first['msg']}; build the bundle again") from error

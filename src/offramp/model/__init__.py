@@ -1,0 +1,1 @@
+"""The model column: from a module to recorded outputs."""

@@ -1,0 +1,49 @@
+"""Label-free augmentation of images: the targets are the backbone's own outputs on the augmented copies."""
+
+from dataclasses import dataclass
+
+import torch
+from torch.nn import functional as F
+
+from offramp.errors import InputError
+from offramp.inputs import Inputs
+
+
+@dataclass(frozen=True)
+class Augment:
+    """Random shifts and flips of preprocessed images `(B, C, H, W)`.
+
+    Attributes:
+        copies: augmented copies of each sample besides the sample itself; each costs one more backbone pass.
+        flip: whether to mirror half of the images.
+        shift: largest shift as a share of the image size; what moves in is zero, the mean after normalisation.
+    """
+
+    copies: int = 0
+    flip: bool = True
+    shift: float = 0.125
+
+    def __post_init__(self) -> None:
+        if self.copies < 0 or not 0 <= self.shift < 1:
+            raise InputError(f"expected copies >= 0 and shift in [0, 1), got {self.copies} and {self.shift}")
+
+    def __call__(self, inputs: Inputs, generator: torch.Generator) -> Inputs:
+        """An augmented copy of a batch, drawn from `generator`."""
+        if not isinstance(inputs, torch.Tensor) or inputs.ndim != 4:
+            raise InputError(
+                "expected images (batch, channels, height, width) to augment; set copies=0 for other inputs"
+            )
+        if self.flip:
+            mirrored = torch.rand(len(inputs), generator=generator) < 0.5
+            inputs = torch.where(mirrored[:, None, None, None], inputs.flip(3), inputs)
+        return self._shifted(inputs, generator)
+
+    def _shifted(self, images: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
+        batch, channels, height, width = images.shape
+        by_row, by_column = int(self.shift * height), int(self.shift * width)
+        padded = F.pad(images, (by_column, by_column, by_row, by_row))
+        top = torch.randint(0, 2 * by_row + 1, (batch, 1), generator=generator) + torch.arange(height)
+        left = torch.randint(0, 2 * by_column + 1, (batch, 1), generator=generator) + torch.arange(width)
+        sample = torch.arange(batch)[:, None, None, None]
+        channel = torch.arange(channels)[None, :, None, None]
+        return padded[sample, channel, top[:, None, :, None], left[:, None, None, :]]

@@ -1,0 +1,197 @@
+"""One pass of the backbone over a split, kept on disk: reduced features and logits, memory-mapped and resumable.
+
+The frozen forward dominates every build, so it runs once; all heads, regimes and searches then read from here.
+"""
+
+import json
+import os
+import shutil
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import nn
+
+from offramp.errors import DataError, InputError
+from offramp.heads.reduction import Reduction
+from offramp.inputs import Inputs, batch_size, call, check_finite
+from offramp.model.augment import Augment
+from offramp.model.capture import LogitsOf
+from offramp.model.modes import frozen
+from offramp.model.taps import tapped
+from offramp.progress import Progress, silent
+from offramp.sources import Source
+
+SAVE_EVERY = 16
+"""Batches between two notes of progress; as many are lost at most when the process is killed."""
+
+FeatureKey = tuple[str, str]
+"""(exit point, name of the reduction)."""
+
+
+@dataclass(frozen=True, eq=False)
+class FeatureCache:
+    """What the backbone made of a split.
+
+    Attributes:
+        split: name of the split.
+        samples: distinct samples; row `i` holds sample `i % samples`, and rows from `samples` on are augmented copies.
+        features: per (point, reduction) an array `(rows, width)`.
+        logits: the backbone's outputs `(rows, classes)`.
+    """
+
+    split: str
+    samples: int
+    features: dict[FeatureKey, np.ndarray]
+    logits: np.ndarray
+
+
+@dataclass(frozen=True, eq=False)
+class Pass:
+    """A pass to be made: which features of which samples, and how they are stored.
+
+    Attributes:
+        model: the backbone.
+        logits_of: picks the logits out of its output.
+        wanted: the (point, reduction) pairs to keep.
+        identity: fingerprint of model; a cache of another one is not continued but made anew.
+        batch_size: samples at a time.
+        dtype: how features are stored.
+    """
+
+    model: nn.Module
+    logits_of: LogitsOf
+    wanted: Sequence[tuple[str, Reduction]]
+    identity: str
+    batch_size: int = 128
+    dtype: str = "float32"
+
+    def run(
+        self,
+        source: Source,
+        folder: Path,
+        *,
+        split: str,
+        augment: Augment | None = None,
+        seed: int = 0,
+        progress: Progress = silent,
+    ) -> FeatureCache:
+        """The cache of `source` in `folder`, continued where an earlier run was interrupted.
+
+        Raises:
+            DataError: if the source is empty, or an input or an output is not finite.
+            OSError: if the folder cannot be written or the disk is full; found before the first pass.
+        """
+        if len(source) == 0:
+            raise DataError(f"expected samples in split {split!r}, got none")
+        augment = augment or Augment(copies=0)
+        rows = len(source) * (augment.copies + 1)
+        store = _Store(folder, self._identity(source, split, augment, seed), rows, self.dtype)
+        with frozen(self.model), tapped(self.model, self._points(), self._reduce) as reduced:
+            while store.done < rows:
+                start, inputs = self._batch(source, store.done, augment, seed)
+                logits = self.logits_of(call(self.model, inputs))
+                if not torch.isfinite(logits).all():
+                    raise DataError(f"expected finite outputs, got NaN from the backbone near sample {start}")
+                arrays = {key: value for point in reduced.values() for key, value in point.items()}
+                store.append(logits, arrays)
+                progress(f"backbone over {split}", store.done, rows)
+        return store.close(split, len(source))
+
+    def _batch(self, source: Source, row: int, augment: Augment, seed: int) -> tuple[int, Inputs]:
+        """The rows from `row` to the end of the batch; a batch never spans two copies."""
+        copy, start = divmod(row, len(source))
+        inputs = source.inputs(np.arange(start, min(start + self.batch_size, len(source))))
+        check_finite(inputs, source.name, start)
+        batch_size(inputs)
+        if copy == 0:
+            return start, inputs
+        entropy = np.random.SeedSequence([seed, copy, start]).generate_state(1, np.uint64)[0]
+        return start, augment(inputs, torch.Generator().manual_seed(int(entropy >> 1)))
+
+    def _points(self) -> list[str]:
+        return list(dict.fromkeys(point for point, _ in self.wanted))
+
+    def _reduce(self, point: str, feature: torch.Tensor) -> dict[FeatureKey, torch.Tensor]:
+        return {(name, red.name): red(feature) for name, red in self.wanted if name == point}
+
+    def _identity(self, source: Source, split: str, augment: Augment, seed: int) -> dict[str, Any]:
+        return {
+            "model": self.identity,
+            "data": source.fingerprint(),
+            "samples": len(source),
+            "wanted": sorted(f"{point}|{reduction.name}" for point, reduction in self.wanted),
+            "split": split,
+            "augment": repr(augment),
+            "seed": seed,
+            "dtype": self.dtype,
+        }
+
+
+class _Store:
+    """Arrays that grow row by row in a folder, with a note of how far they have come."""
+
+    def __init__(self, folder: Path, identity: dict[str, Any], rows: int, dtype: str) -> None:
+        self.folder, self.identity, self.rows, self.dtype = folder, identity, rows, dtype
+        self.arrays: dict[FeatureKey | None, np.memmap[Any, Any]] = {}
+        self.done = 0
+        self.unsaved = 0
+        self.note = folder / "progress.json"
+        self._resume()
+
+    def _resume(self) -> None:
+        try:
+            noted = json.loads(self.note.read_text())
+            if noted["identity"] != self.identity:
+                raise ValueError("another pass")
+            names = {None if key is None else tuple(key): name for key, name in noted["arrays"]}
+            self.arrays = {key: np.lib.format.open_memmap(self.folder / name, mode="r+") for key, name in names.items()}
+            self.done = int(noted["done"])
+        except (OSError, ValueError, KeyError, TypeError):
+            self.arrays, self.done = {}, 0
+            shutil.rmtree(self.folder, ignore_errors=True)
+            self.folder.mkdir(parents=True)
+
+    def append(self, logits: torch.Tensor, features: dict[FeatureKey, torch.Tensor]) -> None:
+        values: dict[FeatureKey | None, np.ndarray] = {None: logits.float().cpu().numpy()}
+        values |= {key: self._stored(value) for key, value in features.items()}
+        if not self.arrays:
+            self.arrays = {key: self._create(index, value) for index, (key, value) in enumerate(values.items())}
+        count = len(logits)
+        for key, value in values.items():
+            if value.shape[1:] != self.arrays[key].shape[1:]:
+                raise InputError(f"expected features of one size, got {value.shape[1:]}; give inputs of one size")
+            self.arrays[key][self.done : self.done + count] = value
+        self.done += count
+        self.unsaved += 1
+        if self.unsaved >= SAVE_EVERY or self.done == self.rows:
+            self._save()
+
+    def _stored(self, feature: torch.Tensor) -> np.ndarray:
+        if self.dtype == "float16":
+            feature = feature.clamp(-65504, 65504)
+        return feature.cpu().numpy().astype(self.dtype)
+
+    def _create(self, index: int, value: np.ndarray) -> "np.memmap[Any, Any]":
+        path = self.folder / f"{index}.npy"
+        array = np.lib.format.open_memmap(path, mode="w+", dtype=value.dtype, shape=(self.rows, *value.shape[1:]))
+        with path.open("r+b") as file:  # reserve the space now: a full disk is an error here and a crash later
+            os.posix_fallocate(file.fileno(), 0, path.stat().st_size)
+        return array
+
+    def _save(self) -> None:
+        for array in self.arrays.values():
+            array.flush()
+        arrays = [[key, f"{index}.npy"] for index, key in enumerate(self.arrays)]
+        draft = self.note.with_suffix(".part")
+        draft.write_text(json.dumps({"identity": self.identity, "arrays": arrays, "done": self.done}))
+        draft.replace(self.note)
+        self.unsaved = 0
+
+    def close(self, split: str, samples: int) -> FeatureCache:
+        opened = {key: np.asarray(array) for key, array in self.arrays.items()}
+        logits = opened.pop(None)
+        return FeatureCache(split, samples, {key: array for key, array in opened.items() if key}, logits)

@@ -1,0 +1,103 @@
+"""Live ranges in a captured graph: after which node is one hidden tensor all that the rest needs?
+
+A node is of one of these kinds. *Constant* or *weight*: made from literals, buffers and parameters. *Shape*: made from
+sizes; recomputed wherever it is needed, so that no old batch size is baked in. *Side*: made from the inputs without any
+weight (an attention mask); may be carried across a cut and shrunk with the batch. *Hidden*: everything else.
+
+A node is a legal cut when it is the only live hidden tensor and every live side value has the batch as first axis.
+"""
+
+import operator
+from dataclasses import dataclass
+from enum import Enum
+from typing import Any
+
+import torch
+from torch import fx
+
+from offramp.model.capture import Capture
+
+MAX_SIDE_VALUES = 4
+"""More than this and carrying the inputs along is no longer a side matter: the branches have not met yet."""
+
+
+class Kind(Enum):
+    """What a node's value is made from."""
+
+    CONSTANT = "constant"
+    WEIGHT = "weight"  # a constant in which a parameter takes part
+    SHAPE = "shape"
+    SIDE = "side"
+    HIDDEN = "hidden"
+
+
+@dataclass(frozen=True)
+class Cut:
+    """A legal cut: the hidden tensor `node`, and the side values alive with it."""
+
+    node: fx.Node
+    side: tuple[fx.Node, ...]
+
+
+def kinds(captured: Capture) -> dict[fx.Node, Kind]:
+    """The kind of every node but the output."""
+    found: dict[fx.Node, Kind] = {}
+    for node in captured.graph_module.graph.nodes:
+        if node.op == "placeholder":
+            found[node] = Kind.SIDE
+        elif node.op == "get_attr":
+            value = operator.attrgetter(str(node.target))(captured.graph_module)
+            found[node] = Kind.WEIGHT if isinstance(value, torch.nn.Parameter) else Kind.CONSTANT
+        elif node.op != "output":
+            found[node] = _kind(node, [found[source] for source in node.all_input_nodes])
+    return found
+
+
+def _kind(node: fx.Node, sources: list[Kind]) -> Kind:
+    if isinstance(node.meta.get("val"), torch.SymInt | torch.SymBool | torch.SymFloat | int):
+        return Kind.SHAPE
+    if Kind.HIDDEN in sources or (Kind.SIDE in sources and Kind.WEIGHT in sources):
+        return Kind.HIDDEN
+    if Kind.SIDE in sources:
+        return Kind.SIDE
+    if Kind.SHAPE in sources:
+        return Kind.SHAPE
+    return Kind.WEIGHT if Kind.WEIGHT in sources else Kind.CONSTANT
+
+
+def cuts(captured: Capture) -> list[Cut]:
+    """All legal cuts, in the order of the graph, the logits excluded."""
+    kind = kinds(captured)
+    position = {node: index for index, node in enumerate(captured.graph_module.graph.nodes)}
+    last = {node: _last_use(node, kind, position, captured.logits) for node in kind}
+    alive: set[fx.Node] = set()
+    found = []
+    for node in kind:
+        if kind[node] not in (Kind.SIDE, Kind.HIDDEN):
+            continue
+        now = position[node]
+        alive = {other for other in alive if last[other] > now}
+        if last[node] > now:
+            alive.add(node)
+        side = tuple(sorted((other for other in alive if kind[other] is Kind.SIDE), key=position.__getitem__))
+        hidden = [other for other in alive if kind[other] is Kind.HIDDEN]
+        alone = hidden == [node] and len(side) <= MAX_SIDE_VALUES and node is not captured.logits
+        if alone and all(_batch_first(value, captured.batch) for value in (node, *side)):
+            found.append(Cut(node, side))
+    return found
+
+
+def _last_use(node: fx.Node, kind: dict[fx.Node, Kind], position: dict[fx.Node, int], logits: fx.Node) -> int:
+    """Position of the last node that needs the *data* of `node`; reading its size does not count."""
+    uses = [position[user] for user in node.users if kind.get(user) in (Kind.SIDE, Kind.HIDDEN)]
+    if node is logits:
+        uses.append(len(position))
+    return max(uses, default=-1)
+
+
+def _batch_first(node: fx.Node, batch: Any) -> bool:
+    value = node.meta.get("val")
+    if not isinstance(value, torch.Tensor) or value.ndim == 0:
+        return False
+    first: Any = value.shape[0]
+    return isinstance(first, torch.SymInt) and bool(first.node.expr == batch)

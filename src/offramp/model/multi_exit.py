@@ -1,0 +1,131 @@
+"""The user's model with heads attached, and what they say about a split."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from jaxtyping import Float
+from torch import nn
+
+from offramp.calibrate.calibrator import Calibrator
+from offramp.errors import InputError
+from offramp.gates.gate import Gate
+from offramp.heads.head import Head
+from offramp.heads.reduction import Reduction
+from offramp.inputs import Inputs, call
+from offramp.model.cache import FeatureCache, FeatureKey
+from offramp.model.capture import LogitsOf
+from offramp.model.macs import module_macs
+from offramp.model.points import Backbone
+from offramp.model.taps import tapped
+from offramp.types import CostProfile, Exit, ExitPoint
+
+ROWS = 1024
+"""Rows of a cache that a head sees at once."""
+
+
+@dataclass(frozen=True, eq=False)
+class MultiExit:
+    """A backbone with one head per exit; nothing of the user's model is changed or copied.
+
+    Attributes:
+        backbone: the captured model.
+        exits: the exits by depth, without the backbone's own output.
+        heads: the head of each exit.
+    """
+
+    backbone: Backbone
+    exits: tuple[Exit, ...]
+    heads: nn.ModuleList
+
+    def __post_init__(self) -> None:
+        depths = [self.backbone.point(exit_.point).index for exit_ in self.exits]
+        if len(self.exits) != len(self.heads) or depths != sorted(depths):
+            raise InputError("expected one head per exit, and the exits sorted by depth")
+
+    @property
+    def points(self) -> tuple[ExitPoint, ...]:
+        """The exit points in use, by depth, each once."""
+        return tuple(self.backbone.point(name) for name in dict.fromkeys(exit_.point for exit_ in self.exits))
+
+    def head(self, index: int) -> Head:
+        """The head of exit `index`."""
+        head = self.heads[index]
+        assert isinstance(head, Head)
+        return head
+
+    def wanted(self) -> list[tuple[str, Reduction]]:
+        """The (point, reduction) pairs that the heads read, each once."""
+        pairs = [(exit_.point, self.head(index).reduction) for index, exit_ in enumerate(self.exits)]
+        return list(dict.fromkeys(pairs))
+
+    def keys(self) -> list[FeatureKey]:
+        """Under which key of a `FeatureCache` the head of each exit finds its input."""
+        return [(exit_.point, self.head(index).reduction.name) for index, exit_ in enumerate(self.exits)]
+
+    def outputs(self, inputs: Inputs, logits_of: LogitsOf) -> Float[torch.Tensor, "exits batch classes"]:
+        """All exits' logits on a batch, the backbone's last, by tapping the original model."""
+        with tapped(self.backbone.model, [point.name for point in self.points], keep=self._heads_at) as found:
+            final = logits_of(call(self.backbone.model, inputs))
+        by_exit = {index: logits for at_point in found.values() for index, logits in at_point.items()}
+        return torch.stack([*(by_exit[index] for index in range(len(self.exits))), final])
+
+    def _heads_at(self, name: str, feature: torch.Tensor) -> dict[int, torch.Tensor]:
+        return {index: self.head(index)(feature) for index, exit_ in enumerate(self.exits) if exit_.point == name}
+
+    def record(self, cache: FeatureCache) -> "Recording":
+        """What every exit says about a cached split."""
+        outputs = np.empty((len(self.exits) + 1, *cache.logits.shape), np.float32)
+        outputs[-1] = cache.logits
+        self.heads.eval()
+        with torch.no_grad():
+            for index, key in enumerate(self.keys()):
+                rows = cache.features[key]
+                for start in range(0, len(rows), ROWS):
+                    batch = torch.from_numpy(rows[start : start + ROWS].astype(np.float32))
+                    outputs[index, start : start + ROWS] = self.head(index).predict(batch).numpy()
+        return Recording(outputs, cache.split)
+
+    def macs(self) -> CostProfile:
+        """MACs of leaving at each exit, per sample. Gates read a handful of logits and are not charged."""
+        shapes = {point.name: point.feature_shape for point in self.points}
+        total = self.backbone.macs
+        upto = [self.backbone.point(exit_.point).depth * total for exit_ in self.exits]
+        head = [module_macs(self.head(i), [shapes[exit_.point]]) for i, exit_ in enumerate(self.exits)]
+        return CostProfile("macs", np.array([*upto, total]), np.array([*head, 0.0]), np.zeros(len(upto) + 1))
+
+
+@dataclass(frozen=True, eq=False)
+class Recording:
+    """The logits of every exit on a split, the backbone's own last.
+
+    Attributes:
+        outputs: raw logits.
+        split: name of the split.
+    """
+
+    outputs: Float[np.ndarray, "exits samples classes"]
+    split: str
+
+    @property
+    def reference(self) -> Float[np.ndarray, "samples classes"]:
+        """The backbone's own logits."""
+        backbone: np.ndarray = self.outputs[-1]
+        return backbone
+
+    def scores(
+        self, gate: Gate, calibrators: Sequence[Calibrator], rows: int = ROWS
+    ) -> Float[np.ndarray, "exits samples"]:
+        """The gate's score of every exit; the last exit's calibrator is the identity."""
+        exits, samples, _ = self.outputs.shape
+        scores = np.empty((exits, samples))
+        with torch.no_grad():
+            for start in range(0, samples, rows):
+                part = torch.from_numpy(self.outputs[:, start : start + rows])
+                state = gate.init(part.shape[1])
+                for index in range(exits):
+                    logits = calibrators[index](part[index]) if index < len(calibrators) else part[index]
+                    score, state = gate.step(logits, state)
+                    scores[index, start : start + rows] = score.numpy()
+        return scores

@@ -1,0 +1,86 @@
+"""A captured backbone cut into segments that share its parameters."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+
+import torch
+from torch import fx
+
+from offramp.errors import CaptureError
+from offramp.model.capture import Capture
+from offramp.model.liveness import Cut, Kind, kinds
+
+State = tuple[torch.Tensor, ...]
+"""What travels between segments: the hidden tensor first, then its side values; every first axis is the batch."""
+
+
+@dataclass(frozen=True, eq=False)
+class Chain:
+    """The backbone as consecutive segments: `segment(0)` takes the flat inputs, the last returns the logits."""
+
+    segments: tuple[fx.GraphModule, ...]
+
+    def segment(self, index: int, state: State) -> State:
+        """The state after segment `index`."""
+        result: State = self.segments[index](*state)
+        return result
+
+
+def split(captured: Capture, at: Sequence[Cut]) -> Chain:
+    """The captured backbone, cut at the given places (in the order of the graph)."""
+    kind = kinds(captured)
+    bounds = [None, *at, None]
+    return Chain(tuple(_Builder(captured, kind, start, end).build() for start, end in pairwise(bounds)))
+
+
+class _Builder:
+    """Builds the segment between two cuts (`None`: the model's own start or end)."""
+
+    def __init__(self, captured: Capture, kind: dict[fx.Node, Kind], start: Cut | None, end: Cut | None) -> None:
+        self.captured, self.kind, self.end = captured, kind, end
+        self.graph = fx.Graph()
+        received = captured.placeholders if start is None else [start.node, *start.side]
+        self.values = {node: self.graph.placeholder(node.name) for node in received}
+        self.first = next(iter(self.values.values()))
+
+    def build(self) -> fx.GraphModule:
+        wanted = (self.captured.logits,) if self.end is None else (self.end.node, *self.end.side)
+        for node in self._between(wanted):
+            self.values[node] = self.graph.node_copy(node, self._value)
+        self.graph.output(tuple(self._value(node) for node in wanted))
+        return fx.GraphModule(self.captured.graph_module, self.graph)
+
+    def _between(self, wanted: Sequence[fx.Node]) -> list[fx.Node]:
+        """The data nodes that lead from what the segment receives to `wanted`, in the order of the graph.
+
+        In-place operations on such a node belong to it, even where their result is not used by name.
+        """
+        needed: set[fx.Node] = set()
+        stack = [node for node in wanted if node not in self.values]
+        while stack:
+            node = stack.pop()
+            if node in needed:
+                continue
+            needed.add(node)
+            sources = [source for source in node.all_input_nodes if self._is_data(source)]
+            stack.extend(source for source in sources if source not in self.values)
+        return [node for node in self.captured.graph_module.graph.nodes if node in needed]
+
+    def _is_data(self, node: fx.Node) -> bool:
+        return self.kind[node] in (Kind.SIDE, Kind.HIDDEN)
+
+    def _value(self, node: fx.Node) -> fx.Node:
+        """The segment's copy of a node; constants and shapes are made anew inside the segment."""
+        if node not in self.values:
+            if self._is_data(node):
+                raise CaptureError(f"cannot cut: {node.name} is needed on both sides; choose another point")
+            self.values[node] = self._size(node) or self.graph.node_copy(node, self._value)
+        return self.values[node]
+
+    def _size(self, node: fx.Node) -> fx.Node | None:
+        """The batch size, read off what this segment receives, where `node` stands for it."""
+        value = node.meta.get("val")
+        if isinstance(value, torch.SymInt) and value.node.expr == self.captured.batch:
+            return self.graph.call_function(torch.ops.aten.sym_size.int, (self.first, 0))
+        return None

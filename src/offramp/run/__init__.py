@@ -1,0 +1,1 @@
+"""Running a model with early exits: one loop, one file per back end."""

@@ -1,0 +1,51 @@
+"""Eager PyTorch: the exported segments as they are, on the user's own parameters."""
+
+from dataclasses import dataclass
+
+import torch
+
+from offramp.inputs import Inputs, call, leaves
+from offramp.model.capture import LogitsOf
+from offramp.model.modes import frozen
+from offramp.model.multi_exit import MultiExit
+from offramp.model.segments import Chain, State
+
+
+@dataclass(frozen=True, eq=False)
+class Eager:
+    """Runs segments and heads as eager PyTorch modules.
+
+    Attributes:
+        multi_exit: the backbone and its heads.
+        chain: the backbone cut at the points in use.
+        logits_of: picks the logits out of the backbone's output.
+    """
+
+    multi_exit: MultiExit
+    chain: Chain
+    logits_of: LogitsOf
+
+    @classmethod
+    def of(cls, multi_exit: MultiExit, logits_of: LogitsOf) -> "Eager":
+        """The executor of a multi-exit model, cut at the points its exits use."""
+        multi_exit.heads.eval()
+        return cls(multi_exit, multi_exit.backbone.chain([point.name for point in multi_exit.points]), logits_of)
+
+    def start(self, inputs: Inputs) -> State:
+        """The flat inputs."""
+        return leaves(inputs)
+
+    def segment(self, index: int, state: State) -> State:
+        """The state after segment `index`."""
+        return self.chain.segment(index, state)
+
+    def head(self, index: int, feature: torch.Tensor) -> torch.Tensor:
+        """The raw logits of exit `index`."""
+        logits: torch.Tensor = self.multi_exit.heads[index](feature)
+        return logits
+
+    def whole(self, inputs: Inputs) -> torch.Tensor:
+        """The user's model itself, in eval mode."""
+        model = self.multi_exit.backbone.model
+        with frozen(model):
+            return self.logits_of(call(model, inputs))

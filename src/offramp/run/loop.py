@@ -1,0 +1,136 @@
+"""The one loop: segment → head → gate → compact (SelfXit, algorithm 1)."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import torch
+from jaxtyping import Float, Int
+
+from offramp.calibrate.calibrator import Calibrator
+from offramp.gates.gate import Gate
+from offramp.gates.gate import State as GateState
+from offramp.inputs import Inputs, batch_size
+from offramp.model.segments import State
+from offramp.run.executor import Executor
+from offramp.types import Configuration
+
+OnResolved = Callable[[int, torch.Tensor, int, float], None]
+"""Called once per item as soon as its answer is known: (position in the batch, output, exit, score)."""
+
+
+@dataclass(frozen=True, eq=False)
+class Outcome:
+    """The answers to a batch, in input order.
+
+    Attributes:
+        output: calibrated logits of the exit that answered.
+        exit_index: which exit answered; the last number is the backbone itself.
+        score: the gate's score of the answer.
+    """
+
+    output: Float[torch.Tensor, "batch classes"]
+    exit_index: Int[torch.Tensor, " batch"]
+    score: Float[torch.Tensor, " batch"]
+
+
+@dataclass(frozen=True, eq=False)
+class Plan:
+    """All that the loop needs to know about an operating point; immutable, so that a batch keeps what it started with.
+
+    Attributes:
+        configuration: which exits are on, and their thresholds.
+        stops: per segment but the last, the enabled exits behind it.
+        gate: scores outputs.
+        calibrators: one per exit but the last.
+    """
+
+    configuration: Configuration
+    stops: tuple[tuple[int, ...], ...]
+    gate: Gate
+    calibrators: tuple[Calibrator, ...]
+
+    @classmethod
+    def of(
+        cls,
+        configuration: Configuration,
+        point_of: Sequence[int],
+        gate: Gate,
+        calibrators: Sequence[Calibrator],
+    ) -> "Plan":
+        """The plan of a configuration; `point_of[e]` is the number of the segment whose end exit e reads."""
+        enabled = [exit_ for exit_, on in enumerate(configuration.enabled) if on]
+        segments = max(point_of, default=-1) + 1
+        stops = tuple(tuple(e for e in enabled if point_of[e] == k) for k in range(segments))
+        return cls(configuration, stops, gate, tuple(calibrators))
+
+
+class _Batch:
+    """The answers given so far, and which items are still under way."""
+
+    def __init__(self, samples: int, device: torch.device, on_resolved: OnResolved | None) -> None:
+        self.alive = torch.arange(samples, device=device)
+        self.exit_index = torch.empty(samples, dtype=torch.int64, device=device)
+        self.score = torch.empty(samples, device=device)
+        self.output: torch.Tensor | None = None
+        self.on_resolved = on_resolved
+
+    def resolve(self, who: torch.Tensor, logits: torch.Tensor, score: torch.Tensor, exit_index: int) -> None:
+        """Answers the items at the positions `who`."""
+        if self.output is None:
+            self.output = logits.new_empty((len(self.exit_index), *logits.shape[1:]))
+        self.output[who] = logits
+        self.score[who] = score.to(self.score.dtype)
+        self.exit_index[who] = exit_index
+        if self.on_resolved is not None:
+            for position, answer, value in zip(who.tolist(), logits, score.tolist(), strict=True):
+                self.on_resolved(position, answer, exit_index, value)
+
+    def outcome(self) -> Outcome:
+        assert self.output is not None
+        return Outcome(self.output, self.exit_index, self.score)
+
+
+def run(executor: Executor, plan: Plan, inputs: Inputs, on_resolved: OnResolved | None = None) -> Outcome:
+    """The outcome of a batch.
+
+    A sample leaves at the first enabled exit with `score >= threshold`; what is left of the batch goes on without it.
+    With no exit enabled this is the backbone itself, bit for bit.
+
+    Raises:
+        DataError: if the inputs disagree about the batch size.
+    """
+    samples = batch_size(inputs)
+    with torch.no_grad():
+        state = executor.start(inputs)
+        batch = _Batch(samples, state[0].device, on_resolved)
+        remembered = plan.gate.init(samples)
+        if not any(plan.configuration.enabled):
+            return _last(batch, plan, executor.whole(inputs), remembered)
+        for segment, stops in enumerate(plan.stops):
+            state = executor.segment(segment, state)
+            for exit_ in stops:
+                state, remembered = _stop(executor, plan, exit_, state, remembered, batch)
+                if len(batch.alive) == 0:
+                    return batch.outcome()
+        return _last(batch, plan, executor.segment(len(plan.stops), state)[0], remembered)
+
+
+def _stop(
+    executor: Executor, plan: Plan, exit_: int, state: State, remembered: GateState, batch: _Batch
+) -> tuple[State, GateState]:
+    """Lets those go who may leave at an exit; returns what is left of the batch."""
+    logits = plan.calibrators[exit_](executor.head(exit_, state[0]))
+    score, remembered = plan.gate.step(logits, remembered)
+    leaves = score >= plan.configuration.threshold[exit_]
+    if not bool(leaves.any()):
+        return state, remembered
+    going, staying = leaves.nonzero().squeeze(1), (~leaves).nonzero().squeeze(1)
+    batch.resolve(batch.alive[going], logits[going], score[going], exit_)
+    batch.alive = batch.alive[staying]
+    return tuple(t.index_select(0, staying) for t in state), tuple(t.index_select(0, staying) for t in remembered)
+
+
+def _last(batch: _Batch, plan: Plan, logits: torch.Tensor, remembered: GateState) -> Outcome:
+    score, _ = plan.gate.step(logits, remembered)
+    batch.resolve(batch.alive, logits, score, len(plan.configuration.enabled))
+    return batch.outcome()

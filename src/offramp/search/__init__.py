@@ -1,0 +1,17 @@
+"""Searchers: each chooses configurations from recorded outputs. NumPy only, never torch."""
+
+from collections.abc import Callable
+from functools import partial
+
+from offramp.search.coordinate import Coordinate
+from offramp.search.searcher import Searcher
+from offramp.search.shared import SharedThreshold
+from offramp.search.tolerance import ToleranceBudget
+
+NAMES: dict[str, Callable[[], Searcher]] = {
+    "coordinate": Coordinate,
+    "shared": SharedThreshold,
+    "tolerance": ToleranceBudget,
+    "tolerance-equal": partial(ToleranceBudget, halving=False),
+}
+"""Searchers by the name that a command line or a manifest uses."""

@@ -1,0 +1,65 @@
+"""SelfXit: a tolerance shared out over the exits, then the subset that saves most."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from jaxtyping import Float
+
+from offramp.decide.replay import above_backbone
+from offramp.decide.saving import best_subset
+from offramp.decide.threshold import cuts
+from offramp.types import Configuration, ExitTable, Goal
+
+
+@dataclass(frozen=True, slots=True)
+class ToleranceBudget:
+    """Gives the n-th exit a share of the tolerance T and takes its lowest threshold within it (SelfXit,
+    section 3.3).
+
+    The n-th exit in order of depth gets T/2^n, or T/exits without `halving`. Its threshold is the lowest one
+    where HR (1 - CA), the share of *all* samples that leave there and disagree with the backbone, is within
+    that budget (eq. 3); an exit without such a threshold stays off. The subset with the largest K(S) is kept
+    (eq. 4); the budgets are not shared out anew. On the samples searched, the excess loss is at most the sum
+    of the budgets for every subset. That is no promise for other samples: certify it.
+
+    Attributes:
+        halving: T/2^n, as the paper prefers; otherwise equal shares.
+
+    Example:
+        >>> from offramp.testing.searchers import random_table
+        >>> ToleranceBudget().search(random_table(seed=0), Goal(0.04))[-1].enabled
+        (True, True, True)
+    """
+
+    halving: bool = True
+
+    def search(self, table: ExitTable, goal: Goal) -> list[Configuration]:
+        """The plain backbone, then the best subset where it saves anything."""
+        full = Configuration.full(table.exits - 1)
+        best = best_subset(table, self.thresholds(table, goal))
+        return [full, best] if any(best.enabled) else [full]
+
+    def budgets(self, inner: int, goal: Goal) -> Float[np.ndarray, " inner"]:
+        """Share of all samples that may leave at each exit with an excess loss."""
+        if self.halving:
+            return goal.max_drop / 2.0 ** np.arange(1, inner + 1)
+        return np.full(inner, goal.max_drop / max(inner, 1))
+
+    def thresholds(self, table: ExitTable, goal: Goal) -> Configuration:
+        """Every exit at the lowest threshold within its budget, on where there is one."""
+        excess_loss = above_backbone(table).loss[:-1]
+        budgets = self.budgets(table.exits - 1, goal)
+        found = [_lowest(*row) for row in zip(table.score[:-1], excess_loss, budgets, strict=True)]
+        enabled = tuple(threshold is not None for threshold in found)
+        return Configuration(enabled, tuple(1.0 if t is None else t for t in found))
+
+
+def _lowest(
+    score: Float[np.ndarray, " samples"], excess_loss: Float[np.ndarray, " samples"], budget: float
+) -> float | None:
+    """The lowest threshold whose hits lose at most `budget` per sample; samples that tie enter together."""
+    order = np.argsort(-score, kind="stable")
+    threshold = cuts(score[order])
+    lost = np.cumsum(excess_loss[order]) / score.size
+    within = np.flatnonzero((lost <= budget) & ~np.isnan(threshold))
+    return float(threshold[within[-1]]) if within.size else None

@@ -1,0 +1,161 @@
+"""The training loop: one optimizer over all heads, on cached features."""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+import torch
+from jaxtyping import Int
+
+from offramp.errors import DataError, InputError
+from offramp.heads.head import Head
+from offramp.model.cache import FeatureKey
+from offramp.progress import Progress, silent
+from offramp.train.checkpoint import Checkpoint
+from offramp.train.regime import Regime
+from offramp.train.rows import Rows
+
+WARM_UP = 0.1
+"""Share of the steps in which the learning rate rises; it then falls to 0 along a cosine."""
+
+STANDARDISE_ROWS = 8192
+"""Rows from which the mean and scale of the features are taken."""
+
+
+@dataclass(frozen=True)
+class Schedule:
+    """How long and how fast to train.
+
+    Attributes:
+        epochs: passes over the rows, augmented copies included.
+        batch_size: rows per step.
+        learning_rate: AdamW's, at its highest.
+        weight_decay: AdamW's.
+        held: share of the samples on which early stopping looks, all their copies kept out of training.
+        patience: epochs without a better head after which training stops.
+    """
+
+    epochs: int = 20
+    batch_size: int = 256
+    learning_rate: float = 1e-3
+    weight_decay: float = 1e-2
+    held: float = 0.1
+    patience: int = 6
+
+    def rate(self, step: int, steps: int) -> float:
+        """The learning rate at a step."""
+        share = step / max(steps, 1)
+        if share < WARM_UP:
+            return self.learning_rate * (step + 1) / (WARM_UP * steps + 1)
+        return self.learning_rate * 0.5 * (1 + math.cos(math.pi * (share - WARM_UP) / (1 - WARM_UP)))
+
+
+@dataclass(frozen=True, eq=False)
+class Fit:
+    """Heads to be trained together.
+
+    Attributes:
+        heads: one per exit; trained in place. Each ends with the weights that were best on the held part.
+        keys: where each head finds its input.
+        regime: the loss.
+        schedule: how long and how fast.
+        seed: of the held part, the order of the rows and dropout.
+        checkpoint: file from which an interrupted fit goes on; None: not resumable.
+    """
+
+    heads: Sequence[Head]
+    keys: Sequence[FeatureKey]
+    regime: Regime
+    schedule: Schedule = field(default_factory=Schedule)
+    seed: int = 0
+    checkpoint: Path | None = None
+
+    def run(
+        self, rows: Rows, labels: Int[np.ndarray, " samples"] | None = None, progress: Progress = silent
+    ) -> list[float]:
+        """The best held-out loss of each head.
+
+        Args:
+            rows: cached features.
+            labels: one per distinct sample, where the regime needs them.
+            progress: told about every epoch.
+
+        Raises:
+            DataError: if there are too few samples, or labels are needed and missing.
+        """
+        if self.regime.needs_labels and labels is None:
+            raise DataError("expected labels for this regime, got none; add labels, or train with distil")
+        training, held = self._divide(rows)
+        for head, key in zip(self.heads, self.keys, strict=True):
+            head.standardise(rows.features(key, _evenly(training, STANDARDISE_ROWS)))
+        parameters = [parameter for head in self.heads for parameter in head.parameters()]
+        optimizer = torch.optim.AdamW(parameters, lr=0.0, weight_decay=self.schedule.weight_decay)
+        state = Checkpoint(self.heads, optimizer, self.checkpoint)
+        while state.epoch < self.schedule.epochs and state.stale < self.schedule.patience:
+            self._epoch(rows, training, labels, optimizer, state.epoch)
+            state.note(self._losses(rows, held, labels))
+            progress("training heads", state.epoch, self.schedule.epochs)
+        state.restore_best()
+        return state.best
+
+    def _divide(self, rows: Rows) -> tuple[Int[np.ndarray, " training"], Int[np.ndarray, " held"]]:
+        """Rows to train on, and rows (unaugmented samples of the first cache) to stop by."""
+        first = rows.caches[0].samples
+        count = round(self.schedule.held * first)
+        if count < 1 or first - count < 1:
+            raise DataError(f"expected at least {math.ceil(1 / self.schedule.held)} training samples, got {first}")
+        held = np.sort(np.random.default_rng(self.seed).permutation(first)[:count])
+        everything = np.arange(len(rows))
+        return everything[~np.isin(rows.sample_of(everything), held)], held
+
+    def _epoch(
+        self,
+        rows: Rows,
+        training: Int[np.ndarray, " training"],
+        labels: Int[np.ndarray, " samples"] | None,
+        optimizer: torch.optim.Optimizer,
+        epoch: int,
+    ) -> None:
+        size = min(self.schedule.batch_size, len(training))
+        order = np.random.default_rng((self.seed, epoch)).permutation(training)
+        batches = [order[start : start + size] for start in range(0, len(order) - size + 1, size)]
+        steps = len(batches) * self.schedule.epochs
+        with torch.random.fork_rng(devices=[]):  # dropout draws from torch's global state; give it back untouched
+            torch.manual_seed(self.seed * 100_003 + epoch)
+            for head in self.heads:
+                head.train()
+            for step, batch in enumerate(batches, start=epoch * len(batches)):
+                optimizer.param_groups[0]["lr"] = self.schedule.rate(step, steps)
+                optimizer.zero_grad(set_to_none=True)
+                torch.stack(self._batch_losses(rows, batch, labels)).sum().backward()  # type: ignore[no-untyped-call]
+                optimizer.step()
+
+    def _losses(
+        self, rows: Rows, held: Int[np.ndarray, " held"], labels: Int[np.ndarray, " samples"] | None
+    ) -> list[float]:
+        for head in self.heads:
+            head.eval()
+        with torch.no_grad():
+            losses = [loss.item() for loss in self._batch_losses(rows, held, labels)]
+        if not all(math.isfinite(loss) for loss in losses):
+            raise InputError(
+                f"training diverged (losses {losses}); lower the learning rate {self.schedule.learning_rate}"
+            )
+        return losses
+
+    def _batch_losses(
+        self, rows: Rows, batch: Int[np.ndarray, " batch"], labels: Int[np.ndarray, " samples"] | None
+    ) -> list[torch.Tensor]:
+        backbone = rows.logits(batch)
+        target = None if labels is None else torch.from_numpy(labels[rows.sample_of(batch)])
+        return [
+            self.regime.loss(head.predict(rows.features(key, batch)), backbone, target)
+            for head, key in zip(self.heads, self.keys, strict=True)
+        ]
+
+
+def _evenly(rows: Int[np.ndarray, " rows"], most: int) -> Int[np.ndarray, " some"]:
+    """At most `most` of the rows, evenly spread."""
+    return rows[:: max(1, len(rows) // most)]

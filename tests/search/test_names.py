@@ -1,0 +1,13 @@
+from offramp.search import NAMES
+from offramp.search.searcher import Searcher
+from offramp.search.tolerance import ToleranceBudget
+
+
+def test_every_name_makes_a_searcher() -> None:
+    assert sorted(NAMES) == ["coordinate", "shared", "tolerance", "tolerance-equal"]
+    assert all(isinstance(make(), Searcher) for make in NAMES.values())
+
+
+def test_the_two_tolerances_differ_in_their_shares() -> None:
+    assert NAMES["tolerance"]() == ToleranceBudget(halving=True)
+    assert NAMES["tolerance-equal"]() == ToleranceBudget(halving=False)
