@@ -8,6 +8,7 @@ import shutil
 import sys
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field, replace
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,6 @@ import torch
 from jaxtyping import Int
 from torch import nn
 
-import offramp
 from offramp import calibrate, search, tasks, train
 from offramp.bundle import MANIFEST, Bundle
 from offramp.calibrate.calibrator import Calibrator
@@ -348,7 +348,7 @@ def _bundle(
             counts={part: len(indices) for part, indices in parts.items()},
         ),
         provenance={
-            "offramp": offramp.__version__,
+            "offramp": version("offramp"),
             "python": platform.python_version(),
             "torch": torch.__version__,
             "numpy": np.__version__,

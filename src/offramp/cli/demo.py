@@ -19,7 +19,6 @@ from offramp.load.sources import open_source
 from offramp.model.augment import Augment
 from offramp.pipeline import build
 from offramp.recipes import recipe
-from offramp.report.front import front_figure
 
 RECIPE = replace(recipe("default"), augment=Augment(copies=4, flip=False, shift=0.08), points=8)
 """The default, but a mirrored digit is no digit."""
@@ -36,6 +35,8 @@ def demo(
     Example:
         offramp demo --out demo-bundle
     """
+    from offramp.report.front import front_figure
+
     start = time.perf_counter()
     images, labels = stream()
     model = digit_net()
