@@ -32,3 +32,10 @@ def test_the_decision_column_needs_no_torch() -> None:
 
 def test_an_unknown_name_is_an_attribute_error() -> None:
     assert not hasattr(offramp, "nothing_of_the_sort")
+
+
+def test_no_public_name_is_hidden_by_a_module() -> None:
+    names = ", ".join(f"offramp.{module}" for module in ("evaluation", "pipeline", "bundle", "load.models"))
+    real = "all(type(getattr(offramp, name)) is not type(offramp) for name in offramp.__all__)"
+    script = f"import {names}; import offramp; assert {real}"
+    subprocess.run([sys.executable, "-c", script], check=True)

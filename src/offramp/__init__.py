@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from offramp.bundle import Bundle as Bundle
-    from offramp.evaluate import Evaluation as Evaluation
-    from offramp.evaluate import evaluate as evaluate
+    from offramp.evaluation import Evaluation as Evaluation
+    from offramp.evaluation import evaluate as evaluate
     from offramp.load.models import load_model as load_model
     from offramp.load.sources import open_source as open_source
     from offramp.model.points import find_exit_points as find_exit_points
-    from offramp.pipeline import Options as Options
+    from offramp.options import Options as Options
     from offramp.pipeline import build as build
     from offramp.run.loop import Outcome as Outcome
     from offramp.run.model import EarlyExitModel as EarlyExitModel
@@ -35,16 +35,16 @@ _HOME = {
     "Configuration": "types",
     "CostProfile": "types",
     "EarlyExitModel": "run.model",
-    "Evaluation": "evaluate",
+    "Evaluation": "evaluation",
     "Exit": "types",
     "ExitPoint": "types",
     "ExitTable": "types",
     "OperatingPoint": "types",
-    "Options": "pipeline",
+    "Options": "options",
     "Outcome": "run.loop",
     "ParetoFront": "types",
     "build": "pipeline",
-    "evaluate": "evaluate",
+    "evaluate": "evaluation",
     "find_exit_points": "model.points",
     "load_model": "load.models",
     "open_source": "load.sources",

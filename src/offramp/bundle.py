@@ -3,7 +3,8 @@
 Nothing in it is code: loading builds heads from the sizes in the manifest and fills in plain tensors.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -30,6 +31,7 @@ from offramp.model.multi_exit import MultiExit
 from offramp.model.points import analyse
 from offramp.run.eager import Eager
 from offramp.run.model import EarlyExitModel
+from offramp.split import PARTS
 from offramp.tasks.task import Task
 from offramp.types import CostProfile, Exit, OperatingPoint, ParetoFront
 
@@ -55,7 +57,10 @@ class Bundle:
     @property
     def task(self) -> Task:
         """The task of the backbone."""
-        return tasks.NAMES[self.manifest.model.task]
+        name = self.manifest.model.task
+        if name not in tasks.NAMES:
+            raise UnknownNameError.among("task", name, tasks.NAMES)
+        return tasks.NAMES[name]
 
     @property
     def points(self) -> tuple[OperatingPoint, ...]:
@@ -86,15 +91,17 @@ class Bundle:
         return tuple(Identity() if t is None else Temperature(t) for t in temperatures)
 
     def point(self, name: str) -> OperatingPoint:
-        """The operating point of that name.
+        """The operating point of that name, or the one that an alias such as `balanced` means.
 
         Raises:
             UnknownNameError: listing the names there are.
         """
+        meant = self.manifest.aliases.get(name, name)
         for point in self.points:
-            if point.name == name:
+            if point.name == meant:
                 return point
-        raise UnknownNameError.among("operating point", name, (point.name for point in self.points))
+        known = [point.name for point in self.points] + list(self.manifest.aliases)
+        raise UnknownNameError.among("operating point", name, known)
 
     def attach(self, model: nn.Module) -> "Bundle":
         """This bundle with its heads on `model`.
@@ -125,33 +132,42 @@ class Bundle:
             name: an operating point; can be switched later with `EarlyExitModel.use`.
             model: the backbone; may be left out right after `build` or `attach`.
         """
-        self.point(name)
+        active = self.point(name).name
         live = self if model is None else self.attach(model)
         if live.multi_exit is None:
             raise InputError("expected the backbone beside the bundle; pass model=, or call attach(model) first")
         order = {point.name: index for index, point in enumerate(live.multi_exit.points)}
         return EarlyExitModel(
             Eager.of(live.multi_exit, self.task.logits_of),
-            {point.name: point for point in self.points},
+            {name: self.point(name) for name in (*(point.name for point in self.points), *self.manifest.aliases)},
             [order[exit_.point] for exit_ in live.multi_exit.exits],
             gate(self.manifest.gate),
             self.calibrators,
-            active=name,
+            active=active,
         )
 
     def save(self, folder: Path | str) -> Path:
         """Writes the bundle; the manifest last, so that a folder with a manifest is complete.
 
+        A bundle that is there already is replaced once the new one is written whole, so that a full disk loses nothing.
+
         Raises:
             BundleError: if the folder cannot be written.
         """
         folder = Path(folder)
+        drafts = {name: folder / f"new-{name}" for name in (HEADS, SPLITS, MANIFEST)}
         try:
             folder.mkdir(parents=True, exist_ok=True)
-            _replace(folder / HEADS, lambda path: save_file(dict(self.heads), path))
-            _replace(folder / SPLITS, lambda path: save_arrays(dict(self.splits), path))
-            self.manifest.write(folder / MANIFEST)
+            save_file(dict(self.heads), drafts[HEADS])
+            save_arrays(dict(self.splits), drafts[SPLITS])
+            self.manifest.write(drafts[MANIFEST])
+            (folder / MANIFEST).unlink(missing_ok=True)
+            for name, draft in drafts.items():
+                draft.replace(folder / name)
         except (OSError, SafetensorError) as error:
+            for draft in drafts.values():
+                with suppress(OSError):
+                    draft.unlink()
             raise BundleError(
                 f"cannot write the bundle to {folder}: {error}; free space or choose another folder"
             ) from error
@@ -171,24 +187,32 @@ class Bundle:
         except (OSError, SafetensorError) as error:
             raise BundleError(f"cannot read the tensors in {folder}: {error}; build the bundle again") from error
         bundle = cls(manifest, heads, splits)
-        bundle._heads({point.name: point.feature_shape for point in manifest.points})
+        bundle._check()
         return bundle
+
+    def _check(self) -> None:
+        """Refuses what can be read but not used: unknown names, impossible costs, missing parts, misfit heads."""
+        try:
+            gate(self.manifest.gate)
+            _ = self.task, self.report, self.cost, [self.point(alias) for alias in self.manifest.aliases]
+        except InputError as error:
+            raise BundleError(f"the manifest cannot be used: {error}; build the bundle again") from error
+        missing = [part for part in PARTS if part not in self.splits]
+        if missing:
+            raise BundleError(
+                f"expected the indices of {', '.join(PARTS)}, got no {missing[0]}; build the bundle again"
+            )
+        self._heads({point.name: point.feature_shape for point in self.manifest.points})
 
     def _heads(self, shapes: Mapping[str, tuple[int, ...]]) -> nn.ModuleList:
         """The heads, built from the manifest and filled from the tensors."""
         built = nn.ModuleList()
         nowhere = torch.Generator()
-        for entry in self.manifest.exits:
-            head_type = HeadType(reduction(entry.reduction), entry.hidden, entry.dropout)
-            built.append(head_type.build(shapes[entry.point], self.manifest.model.classes, nowhere))
         try:
+            for entry in self.manifest.exits:
+                head_type = HeadType(reduction(entry.reduction), entry.hidden, entry.dropout)
+                built.append(head_type.build(shapes[entry.point], self.manifest.model.classes, nowhere))
             built.load_state_dict(dict(self.heads))
         except RuntimeError as error:
             raise BundleError(f"the heads do not fit the manifest: {str(error).splitlines()[-1].strip()}") from error
         return built.eval()
-
-
-def _replace(path: Path, write: Callable[[Path], None]) -> None:
-    draft = path.with_suffix(".part")
-    write(draft)
-    draft.replace(path)

@@ -2,7 +2,8 @@
 
     OfframpError
     ├── InputError (also ValueError)      bad argument, data or label: the call can be repeated with better input
-    │   ├── DataError                     the data cannot be used: empty, wrong shape, NaN, no labels
+    │   ├── DataError                     the data cannot be used: empty, wrong shape, NaN, damaged labels
+    │   │   └── NoLabelsError             labels were asked for and there are none
     │   └── UnknownNameError              a model, point, head or recipe name that does not exist
     ├── CaptureError                      the model cannot be cut; names the module and the reason
     ├── BundleError                       a bundle is missing, corrupt or of an unknown schema
@@ -27,13 +28,18 @@ class DataError(InputError):
     """The data cannot be used."""
 
 
+class NoLabelsError(DataError):
+    """There are no labels."""
+
+
 class UnknownNameError(InputError):
     """A name that is not among the known ones."""
 
     @classmethod
     def among(cls, kind: str, name: str, known: Iterable[str]) -> "UnknownNameError":
         """Error that names the `kind`, the unknown `name` and the `known` ones."""
-        return cls(f"expected a {kind} among {', '.join(known)}; got {name!r}")
+        article = "an" if kind[:1] in "aeiou" else "a"
+        return cls(f"expected {article} {kind} among {', '.join(known) or '(none)'}; got {name!r}")
 
 
 class CaptureError(OfframpError):

@@ -59,6 +59,30 @@ def call(model: nn.Module, inputs: Inputs) -> Any:
     return model(*inputs) if isinstance(inputs, tuple) else model(inputs)
 
 
+def described(inputs: Inputs) -> str:
+    """The shapes and types of a batch in words, without its batch axis.
+
+    >>> described(torch.zeros(8, 3, 32, 32))
+    '(3, 32, 32) float32'
+    """
+    names = [f"{name} " for name in inputs] if isinstance(inputs, dict) else [""] * len(leaves(inputs))
+    kinds = (f"{tuple(tensor.shape[1:])} {str(tensor.dtype).removeprefix('torch.')}" for tensor in leaves(inputs))
+    return ", ".join(name + kind for name, kind in zip(names, kinds, strict=True))
+
+
+def check_like(inputs: Inputs, example: Inputs, where: str) -> None:
+    """Refuses inputs with other names, shapes or types than those the model was captured with.
+
+    Raises:
+        DataError: saying what came and what was expected.
+    """
+    if described(inputs) != described(example):
+        raise DataError(
+            f"expected inputs {described(example)}, with which the model was captured, got {described(inputs)} in "
+            f"{where}; resize or convert them, or build a bundle for them"
+        )
+
+
 def check_finite(inputs: Inputs, where: str, first: int = 0) -> None:
     """Refuses NaN and infinity.
 

@@ -5,17 +5,14 @@ from dataclasses import replace
 
 from offramp.types import OperatingPoint
 
-MOST = 16
-"""Points that a bundle keeps at most."""
-
-LEVELS = (("careful", 0.5), ("balanced", 1.0), ("fast", 2.0), ("fastest", 5.0))
-"""Each name belongs to the cheapest point certified at this multiple of the goal."""
+LEVELS = (("balanced", 1.0), ("careful", 0.5), ("fast", 2.0), ("fastest", 5.0))
+"""Each name belongs to the cheapest point certified at this multiple of the goal; the first has the first choice."""
 
 FULL = "full"
 """The point that never leaves early: the backbone itself."""
 
 
-def worth_keeping(points: Sequence[OperatingPoint], most: int = MOST) -> list[OperatingPoint]:
+def worth_keeping(points: Sequence[OperatingPoint], most: int) -> list[OperatingPoint]:
     """The points with a certificate: the cheapest at every certified level, and others evenly over the cost."""
     proved = [point for point in points if point.bound is not None]
     cheapest = {point.bound.epsilon: point for point in sorted(proved, key=lambda p: -p.cost) if point.bound}
@@ -30,21 +27,28 @@ def worth_keeping(points: Sequence[OperatingPoint], most: int = MOST) -> list[Op
     return [point for point in proved if point.name in kept]
 
 
-def named(points: Sequence[OperatingPoint], max_drop: float) -> tuple[OperatingPoint, ...]:
-    """The same points, called by what they are good for; those without a name of their own by their cost in percent."""
-    names: dict[int, str] = {}
+def named(points: Sequence[OperatingPoint], max_drop: float) -> tuple[tuple[OperatingPoint, ...], dict[str, str]]:
+    """The same points, called by what they are good for, and the names that mean a point with another name.
+
+    A point without a name of its own is called by its cost in percent. Where nothing better is certified, `balanced`
+    means `full`: the name always works, and never promises more than was proved.
+    """
+    names = {index: FULL for index, point in enumerate(points) if not any(point.configuration.enabled)}
+    owner: dict[str, int] = {}
     for name, multiple in LEVELS:
         limit = multiple * max_drop * (1 + 1e-9)
         inside = [i for i, point in enumerate(points) if point.bound is not None and point.bound.epsilon <= limit]
-        names[min(inside, key=lambda i: points[i].cost)] = name
+        if inside:
+            owner[name] = min(inside, key=lambda i: points[i].cost)
+            names.setdefault(owner[name], name)
     for index, point in enumerate(points):
-        if not any(point.configuration.enabled):
-            names[index] = FULL
         names.setdefault(index, f"cost{100 * point.cost:.0f}")
-    return tuple(replace(point, name=_unique(names, index)) for index, point in enumerate(points))
+    final = {index: _unique(names, index) for index in names}
+    aliases = {name: final[index] for name, index in owner.items() if final[index] != name}
+    return tuple(replace(point, name=final[index]) for index, point in enumerate(points)), aliases
 
 
 def _unique(names: dict[int, str], index: int) -> str:
-    """A name that no earlier point has: points of one cost in percent are told apart by a letter."""
+    """A name that no earlier point has: points of one cost in percent are numbered."""
     earlier = sum(names[other] == names[index] for other in range(index))
-    return names[index] + ("" if not earlier else "bcdefghijklmnopqrstuvwxyz"[earlier - 1])
+    return names[index] + (f"-{earlier + 1}" if earlier else "")

@@ -4,7 +4,7 @@ import json
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from offramp.errors import BundleError
 
@@ -12,6 +12,7 @@ SCHEMA_VERSION = 1
 
 Share = Annotated[float, Field(ge=0.0, le=1.0)]
 Count = Annotated[int, Field(ge=0)]
+Cost = Annotated[float, Field(ge=0.0)]
 
 
 class Entry(BaseModel):
@@ -28,7 +29,7 @@ class ModelEntry(Entry):
     type: str
     fingerprint: str
     task: str
-    classes: Count
+    classes: Annotated[int, Field(ge=1)]
     macs: float
 
 
@@ -37,7 +38,7 @@ class InputEntry(Entry):
 
     name: str | None
     shape: tuple[Count, ...]
-    dtype: str
+    dtype: Annotated[str, Field(pattern="^(bool|u?int(8|16|32|64)|b?float(16|32|64))$")]
 
 
 class PointEntry(Entry):
@@ -45,7 +46,7 @@ class PointEntry(Entry):
 
     name: str
     index: Count
-    feature_shape: tuple[int, ...]
+    feature_shape: tuple[Annotated[int, Field(ge=1)], ...]
     depth: Share
     side_values: tuple[str, ...]
 
@@ -56,6 +57,12 @@ class ReductionEntry(Entry):
     kind: Literal["grid", "global"]
     size: Count = 0
 
+    @model_validator(mode="after")
+    def _has_cells(self) -> "ReductionEntry":
+        if self.kind == "grid" and self.size == 0:
+            raise ValueError("a grid has at least one cell")
+        return self
+
 
 class ExitEntry(Entry):
     """An exit: where it is, how its head is built, and its calibration (None: not calibrated)."""
@@ -65,16 +72,16 @@ class ExitEntry(Entry):
     reduction: ReductionEntry
     hidden: tuple[Count, ...]
     dropout: Share
-    temperature: float | None
+    temperature: Annotated[float, Field(gt=0.0)] | None
 
 
 class CostEntry(Entry):
     """A cost profile; see `types.CostProfile`."""
 
     unit: Literal["macs", "s"]
-    upto: tuple[float, ...]
-    head: tuple[float, ...]
-    gate: tuple[float, ...]
+    upto: tuple[Cost, ...]
+    head: tuple[Cost, ...]
+    gate: tuple[Cost, ...]
     device: str
     batch_size: Count
 
@@ -123,7 +130,7 @@ class Manifest(Entry):
 
     schema_version: Literal[1]
     model: ModelEntry
-    inputs: tuple[InputEntry, ...]
+    inputs: Annotated[tuple[InputEntry, ...], Field(min_length=1)]
     preprocess: dict[str, Any] | None
     points: tuple[PointEntry, ...]
     exits: tuple[ExitEntry, ...]
@@ -132,11 +139,29 @@ class Manifest(Entry):
     risk: str
     goal: dict[str, float]
     operating_points: tuple[OperatingEntry, ...]
+    aliases: dict[str, str]
     report: tuple[OperatingEntry, ...]
     data: DataEntry
     extra_data: tuple[DataEntry, ...]
     split: SplitEntry
     provenance: dict[str, Any]
+
+    @model_validator(mode="after")
+    def _fits_together(self) -> "Manifest":
+        """Refuses parts that cannot belong to each other, since they would fail later and less clearly."""
+        inner, known = len(self.exits), {point.name for point in self.points}
+        unknown = [exit_.point for exit_ in self.exits if exit_.point not in known]
+        if unknown:
+            raise ValueError(f"an exit is at {unknown[0]!r}, which is no point")
+        for point in (*self.operating_points, *self.report):
+            if not (len(point.enabled) == len(point.threshold) == inner and len(point.exit_share) == inner + 1):
+                raise ValueError(f"operating point {point.name!r} is not one of {inner} exits and the backbone")
+        for cost in self.costs:
+            if not (len(cost.upto) == len(cost.head) == len(cost.gate) == inner + 1):
+                raise ValueError(f"the costs in {cost.unit} are not those of {inner} exits and the backbone")
+        if not any(cost.unit == "macs" for cost in self.costs):
+            raise ValueError("there are no costs in macs")
+        return self
 
     def write(self, path: Path) -> None:
         """Writes the manifest, all or nothing."""
@@ -155,7 +180,7 @@ class Manifest(Entry):
             values = json.loads(path.read_text())
         except FileNotFoundError as error:
             raise BundleError(f"expected a bundle with {path.name} in {path.parent}, found none") from error
-        except (OSError, ValueError) as error:
+        except (OSError, ValueError, RecursionError) as error:
             raise BundleError(f"cannot read {path}: {error}; build the bundle again") from error
         version = values.get("schema_version") if isinstance(values, dict) else None
         if version != SCHEMA_VERSION:
@@ -166,5 +191,5 @@ class Manifest(Entry):
             return cls.model_validate(values)
         except ValidationError as error:
             first = error.errors()[0]
-            where = ".".join(str(part) for part in first["loc"])
+            where = ".".join(str(part) for part in first["loc"]) or "as a whole"
             raise BundleError(f"damaged manifest {path}: {where}: {first['msg']}; build the bundle again") from error

@@ -25,7 +25,7 @@ class Shares:
 
     def __post_init__(self) -> None:
         values = self.values()
-        if any(value <= 0 for value in values) or abs(sum(values) - 1) > 1e-9:
+        if not all(value > 0 for value in values) or abs(sum(values) - 1) > 1e-9:
             raise InputError(
                 f"expected four positive shares that sum to 1, got {values}; write for example 50/15/20/15"
             )

@@ -85,7 +85,7 @@ def test_equal_data_has_equal_fingerprints() -> None:
     [
         (torch.tensor([[1.0], [2.0], [float("nan")]]), "NaN or infinity in sample 2"),
         (np.array([1.0, np.inf]), "NaN or infinity in sample 1"),
-        (torch.rand(0, 3), "batch size"),
+        (torch.rand(0, 3), "at least one sample in Tensor"),
         (np.zeros((0, 4, 4), np.uint8), r"at least one picture in ndarray, got shape \(0, 4, 4\)"),
         (np.zeros((2, 9), np.uint8), r"uint8 pictures .* got shape \(2, 9\); give other data as floats"),
         (np.zeros((2, 9, 9, 7), np.uint8), r"uint8 pictures .* got shape \(2, 9, 9, 7\)"),

@@ -111,7 +111,8 @@ def test_the_path_meets_the_goal_as_closely_as_any_threshold_on_the_subset(seed:
     last = next((i for i, one in enumerate(loss) if one > goal.max_drop), len(path)) - 1
     whole = curve(above_backbone(table), np.array(path[-1].enabled))
     within = np.maximum.accumulate(whole.loss) <= goal.max_drop
-    assert operating_point(table, path[last], "").cost == pytest.approx(whole.cost[within].min())
+    # The path may do better: thinning can step over a threshold at which the loss is above the goal for a moment.
+    assert operating_point(table, path[last], "").cost <= whole.cost[within].min() + 1e-6
 
 
 @pytest.mark.parametrize("max_exhaustive", [0, 10])

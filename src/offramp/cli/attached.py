@@ -2,11 +2,15 @@
 
 from pathlib import Path
 
+import numpy as np
+
 from offramp.bundle import Bundle
 from offramp.errors import InputError
-from offramp.load.models import load_model
+from offramp.inputs import check_like
+from offramp.load.models import LoadedModel, load_model
 from offramp.load.preprocess import Preprocess, preprocess_from_manifest
 from offramp.load.sources import open_source
+from offramp.manifest import ModelEntry
 from offramp.sources import Source
 
 
@@ -22,14 +26,25 @@ def attached(
     A library model that the manifest names need not be named again; a file with code always must be.
     """
     bundle = Bundle.load(folder)
-    entry = bundle.manifest.model
+    loaded = _loaded(bundle.manifest.model, spec, weights)
+    preprocess: Preprocess | None = loaded.preprocess
+    if bundle.manifest.preprocess is not None:
+        preprocess = preprocess_from_manifest(bundle.manifest.preprocess, loaded.preprocess)
+    source = open_source(data, preprocess, labels=labels)
+    live = bundle.attach(loaded.model)
+    assert live.multi_exit is not None
+    check_like(source.inputs(np.arange(1)), live.multi_exit.backbone.captured.example, source.name)
+    return live, source
+
+
+def _loaded(entry: ModelEntry, spec: str | None, weights: Path | None) -> LoadedModel:
+    """The model, with the weights of the command line or else those of the build, where they still are."""
     if spec is None and (entry.spec is None or ".py:" in entry.spec):
         raise InputError(
             f"expected MODEL, since the bundle's {entry.spec or entry.type} is the user's own code; name it"
         )
-    given = weights or (Path(entry.weights) if entry.weights and Path(entry.weights).exists() else None)
-    loaded = load_model(spec or str(entry.spec), given)
-    preprocess: Preprocess | None = loaded.preprocess
-    if bundle.manifest.preprocess is not None:
-        preprocess = preprocess_from_manifest(bundle.manifest.preprocess, loaded.preprocess)
-    return bundle.attach(loaded.model), open_source(data, preprocess, labels=labels)
+    if weights is None and entry.weights is not None:
+        weights = Path(entry.weights)
+        if not weights.exists():
+            raise InputError(f"expected the weights of the build in {str(weights)!r}, they are gone; give --weights")
+    return load_model(spec or str(entry.spec), weights)

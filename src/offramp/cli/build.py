@@ -9,13 +9,28 @@ import typer
 from rich.console import Console
 
 from offramp.bundle import Bundle
-from offramp.cli.options import Data, Json, Mean, ModelSpec, Size, Std, Weights, loaded_model
+from offramp.cli.app import StoppedError
+from offramp.cli.options import (
+    Channels,
+    Data,
+    Json,
+    Labels,
+    Mean,
+    ModelSpec,
+    Size,
+    Std,
+    Weights,
+    preprocess_of,
+)
 from offramp.cli.progress import bars
 from offramp.cli.tables import front_table
-from offramp.pipeline import Options
+from offramp.load.models import load_model
+from offramp.load.sources import open_source
+from offramp.options import Options
 from offramp.pipeline import build as build_bundle
 from offramp.recipes import NAMES
 from offramp.split import Shares
+from offramp.steps import steps
 
 
 def build(
@@ -26,6 +41,7 @@ def build(
     labels: Annotated[
         bool, typer.Option("--labels", help="Read labels: train on them, and bound the loss of accuracy.")
     ] = False,
+    label_file: Labels = None,
     max_drop: Annotated[float, typer.Option(help="Risk wanted, as a share: 0.01 = one in a hundred answers.")] = 0.01,
     delta: Annotated[float, typer.Option(help="Probability that any certificate fails.")] = 0.1,
     split: Annotated[
@@ -42,30 +58,60 @@ def build(
     mean: Mean = None,
     std: Std = None,
     size: Size = None,
+    channels: Channels = None,
     as_json: Json = False,
+    explain: Annotated[
+        bool, typer.Option("--explain", help="Print the Python program that this build stands for, and do nothing.")
+    ] = False,
 ) -> None:
     """Give MODEL early exits: train heads, choose thresholds and prove what they cost, without labels.
 
-    The four parts of the split are used for one purpose each. Ctrl-C loses nothing: the same command goes on.
+    Each part of the split has one purpose only. Ctrl-C loses nothing: the same command goes on.
 
     Examples:
-        offramp build timm:resnet50 --weights resnet50.safetensors --data photos/ --out bundle
-
-        offramp build nets.py:resnet56 --weights resnet56.th --data test.npz --extra-data more.npz --out b
+      offramp build timm:resnet50 --weights r50.safetensors --data photos/ --out b
+      offramp build nets.py:resnet56 --data test.npz --out b --max-drop 0.02
+      offramp build nets.py:resnet56 --data test.npz --out b --explain > steps.py
     """
-    options = Options(max_drop, delta, Shares.parse(split), recipe, labels, seed, batch_size)
-    start = time.perf_counter()
-    loaded = loaded_model(model, weights, mean, std, size)
-    with bars() as progress:
-        bundle = build_bundle(
-            loaded,
+    options = Options(
+        max_drop=max_drop,
+        delta=delta,
+        shares=Shares.parse(split),
+        recipe=recipe,
+        labels=labels,
+        seed=seed,
+        batch_size=batch_size,
+    )
+    options.chosen()
+    preprocess = preprocess_of(mean, std, size, channels)
+    if explain:
+        program = steps(
+            model,
             data,
-            out=out,
+            out,
+            weights=weights,
             extra_data=extra_data or (),
             options=options,
-            overwrite=overwrite,
-            progress=progress,
+            preprocess=preprocess,
+            label_file=label_file,
         )
+        typer.echo(program, nl=False)
+        return
+    start = time.perf_counter()
+    loaded = load_model(model, weights, preprocess=preprocess)
+    try:
+        with bars() as progress:
+            bundle = build_bundle(
+                loaded,
+                open_source(data, loaded.preprocess, labels=label_file),
+                out=out,
+                extra_data=extra_data or (),
+                options=options,
+                overwrite=overwrite,
+                progress=progress,
+            )
+    except KeyboardInterrupt as error:
+        raise StoppedError("interrupted; the same command goes on where it stopped") from error
     if as_json:
         typer.echo(json.dumps({"bundle": str(out), "seconds": time.perf_counter() - start, **summary(bundle)}))
     else:

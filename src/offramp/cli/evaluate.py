@@ -2,19 +2,20 @@
 
 import json
 from dataclasses import asdict
-from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 from rich.console import Console
 
 from offramp.cli.attached import attached
-from offramp.cli.options import BundlePath, Data, Json, Labels, OptionalModel, Weights
+from offramp.cli.options import BundlePath, Data, FigurePath, Json, Labels, OptionalModel, Weights, sizes_of
 from offramp.cli.progress import bars
 from offramp.cli.tables import evaluation_table
 from offramp.errors import InputError
-from offramp.evaluate import Evaluation
-from offramp.evaluate import evaluate as evaluate_bundle
+from offramp.evaluation import Evaluation
+from offramp.evaluation import evaluate as evaluate_bundle
+from offramp.report.paths import figure_path
+from offramp.types import BACKBONE
 
 
 def evaluate(
@@ -34,20 +35,23 @@ def evaluate(
     ] = None,
     batch_sizes: Annotated[str, typer.Option(help="Batch sizes at which time is measured; empty: no timing.")] = "1,32",
     timing_samples: Annotated[int, typer.Option(min=1, help="Samples per round of the timing.")] = 64,
-    figure: Annotated[Path | None, typer.Option(help="Write a figure of the front and the exit shares.")] = None,
+    figure: FigurePath = None,
     as_json: Json = False,
 ) -> None:
     """Measure a bundle: agreement with the plain model, accuracy if there are labels, cost, exit shares and time.
 
-    On the data the bundle was built from only the report part is used, since every other sample chose something.
+    On the data of the build only the report part is used: every other sample chose something.
 
     Examples:
-        offramp evaluate bundle timm:resnet50 --weights resnet50.safetensors --data photos/
-
-        offramp evaluate b nets.py:resnet56 --weights resnet56.th --data test.npz --point balanced --json
+      offramp evaluate bundle timm:resnet50 --data photos/ --figure front.png
+      offramp evaluate bundle nets.py:resnet56 --data test.npz --json
+      offramp evaluate bundle nets.py:resnet56 --data test.npz --point fast
     """
     if point and all_:
         raise InputError("expected either --point or --all, got both")
+    sizes = sizes_of("--batch-sizes", batch_sizes)
+    if figure is not None:
+        figure_path(figure)
     live, source = attached(bundle, model, weights, data, label_file)
     with bars() as progress:
         found = evaluate_bundle(
@@ -56,7 +60,7 @@ def evaluate(
             points=point or None,
             labels=labels,
             part=part,
-            batch_sizes=_sizes(batch_sizes),
+            batch_sizes=sizes,
             timing_samples=timing_samples,
             progress=progress,
         )
@@ -67,27 +71,16 @@ def evaluate(
     if figure is not None:
         from offramp.report.front import front_figure
 
-        front_figure(found, [*(exit_.point for exit_ in live.manifest.exits), "backbone"], figure)
+        front_figure(found, [*(exit_.point for exit_ in live.manifest.exits), BACKBONE], figure)
         typer.echo(f"figure: {figure}", err=True)
 
 
 def as_dict(found: Evaluation) -> dict[str, Any]:
     """An evaluation as the documented JSON."""
-    points = [asdict(point) for point in found.points]
     return {
         "backbone": {"accuracy": found.accuracy, "macs": found.macs},
         "samples": found.samples,
         "part": found.part,
         "oracle_cost": found.oracle_cost,
-        "points": points,
+        "points": [asdict(point) for point in found.points],
     }
-
-
-def _sizes(text: str) -> list[int]:
-    try:
-        sizes = [int(part) for part in text.split(",") if part.strip()]
-    except ValueError as error:
-        raise InputError(f"expected batch sizes such as 1,32; got {text!r}") from error
-    if any(size < 1 for size in sizes):
-        raise InputError(f"expected batch sizes of at least 1, got {text!r}")
-    return sizes

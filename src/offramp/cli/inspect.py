@@ -1,7 +1,6 @@
 """`offramp inspect`: where a model can be left."""
 
 import json
-from pathlib import Path
 from typing import Annotated
 
 import numpy as np
@@ -10,12 +9,26 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from offramp.cli.options import Json, Mean, ModelSpec, Size, Std, Weights, dimensions, loaded_model
+from offramp.cli.options import (
+    Channels,
+    FigurePath,
+    Json,
+    Mean,
+    ModelSpec,
+    Size,
+    Std,
+    Weights,
+    dimensions,
+    preprocess_of,
+)
 from offramp.errors import InputError
 from offramp.inputs import Inputs
-from offramp.load.models import LoadedModel
+from offramp.load.models import LoadedModel, load_model
 from offramp.load.sources import open_source
+from offramp.load.trial import tried
 from offramp.model.points import Backbone, analyse
+from offramp.report.paths import figure_path
+from offramp.report.units import macs
 from offramp.tasks.classification import Classification
 
 
@@ -32,22 +45,22 @@ def inspect(
     mean: Mean = None,
     std: Std = None,
     size: Size = None,
-    figure: Annotated[
-        Path | None, typer.Option(help="Write a figure of cost along depth to this file (png, svg, pdf).")
-    ] = None,
+    channels: Channels = None,
+    figure: FigurePath = None,
     as_json: Json = False,
 ) -> None:
     """Show where MODEL can be left, and what has been spent there.
 
     Examples:
-        offramp inspect timm:resnet50
-
-        offramp inspect nets.py:resnet56 --weights resnet56.th --input 1x3x32x32 --figure points.png
-
-        offramp inspect transformers:./sentiment --data sentences.tsv --json
+      offramp inspect timm:resnet50
+      offramp inspect nets.py:resnet56 --input 1x3x32x32 --figure points.png
+      offramp inspect transformers:./sentiment --data sentences.tsv --json
     """
-    loaded = loaded_model(model, weights, mean, std, size)
-    backbone = analyse(loaded.model, example(loaded, input_, data), Classification().logits_of)
+    if figure is not None:
+        figure_path(figure)
+    loaded = load_model(model, weights, preprocess=preprocess_of(mean, std, size, channels))
+    inputs = tried(loaded.model, example(loaded, input_, data), data or "--input")
+    backbone = analyse(loaded.model, inputs, Classification().logits_of)
     if as_json:
         typer.echo(json.dumps({"model": model, "points": _points(backbone)}))
     else:
@@ -61,15 +74,18 @@ def inspect(
 
 def example(loaded: LoadedModel, shape: str | None, data: str | None) -> Inputs:
     """Example inputs: real ones, made-up ones of a given shape, or of the shape the model's preprocessing says."""
+    if data is not None and shape is not None:
+        raise InputError("expected either --input or --data, got both")
     if data is not None:
         source = open_source(data, loaded.preprocess)
         return source.inputs(np.arange(min(2, len(source))))
     if shape is not None:
-        return torch.randn(dimensions("--input", shape), generator=torch.Generator().manual_seed(0))
+        return torch.randn(dimensions("--input", shape, 2, 6), generator=torch.Generator().manual_seed(0))
     size = getattr(loaded.preprocess, "size", None)
     if size is None:
         raise InputError("expected inputs to trace the model with; give --input 1x3x224x224 or --data DATA")
-    return torch.randn(2, 3, *size, generator=torch.Generator().manual_seed(0))
+    channels = getattr(loaded.preprocess, "channels", 3)
+    return torch.randn(2, channels, *size, generator=torch.Generator().manual_seed(0))
 
 
 def _points(backbone: Backbone) -> list[dict[str, object]]:
@@ -86,17 +102,21 @@ def _points(backbone: Backbone) -> list[dict[str, object]]:
 
 
 def _show(model: str, backbone: Backbone) -> None:
-    table = Table(title=f"{model}: {len(backbone.points)} exit points, {backbone.macs / 1e6:.1f} MMACs")
-    for column in ("#", "point", "cost before it", "feature", "side values"):
-        table.add_column(column, justify="right" if column in ("#", "cost before it") else "left")
+    sides = any(point.side_values for point in backbone.points)
+    table = Table(title=f"{model}: {len(backbone.points)} exit points, {macs(backbone.macs)}")
+    table.add_column("#", justify="right")
+    table.add_column("point", overflow="fold")
+    table.add_column("cost before it", no_wrap=True)
+    table.add_column("feature", no_wrap=True)
+    if sides:
+        table.add_column("side values", overflow="fold")
     for point in backbone.points:
         bar = "█" * round(point.depth * 20)
-        shape = "x".join(map(str, point.feature_shape))
-        table.add_row(
+        row = [
             str(point.index),
             point.name,
-            f"{bar} {100 * point.depth:.1f} %",
-            shape,
-            ", ".join(point.side_values),
-        )
+            f"{100 * point.depth:5.1f} % {bar}",
+            "x".join(map(str, point.feature_shape)),
+        ]
+        table.add_row(*row, *([", ".join(point.side_values)] if sides else []))
     Console(soft_wrap=True).print(table)

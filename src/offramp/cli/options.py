@@ -1,12 +1,13 @@
 """Options and arguments that several commands share."""
 
+import math
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
 from offramp.errors import InputError
-from offramp.load.models import LoadedModel, load_model
+from offramp.report.paths import SUFFIXES
 
 ModelSpec = Annotated[
     str,
@@ -32,10 +33,16 @@ Labels = Annotated[Path | None, typer.Option("--label-file", help="csv with colu
 Mean = Annotated[str | None, typer.Option(metavar="R,G,B", help="Mean per channel, after scaling pixels to 0..1.")]
 Std = Annotated[str | None, typer.Option(metavar="R,G,B", help="Standard deviation per channel.")]
 Size = Annotated[str | None, typer.Option(metavar="HxW", help="Size that images are resized and cropped to.")]
+Channels = Annotated[int | None, typer.Option(metavar="1|3", help="1 for grey images, 3 for RGB (the default).")]
+FigurePath = Annotated[
+    Path | None, typer.Option(metavar="FILE", help=f"Write a figure to this file ({', '.join(SUFFIXES)}).")
+]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON for machines instead of a table.")]
 
 
-def preprocess_of(mean: str | None, std: str | None, size: str | None) -> dict[str, Any] | None:
+def preprocess_of(
+    mean: str | None = None, std: str | None = None, size: str | None = None, channels: int | None = None
+) -> dict[str, Any] | None:
     """The preprocessing that the flags describe; None where there are none.
 
     >>> preprocess_of("0.5", "0.5", "28x28")
@@ -47,31 +54,49 @@ def preprocess_of(mean: str | None, std: str | None, size: str | None) -> dict[s
     if std is not None:
         found["std"] = _numbers("--std", std)
     if size is not None:
-        found["size"] = dimensions("--size", size)
+        height, width = (dimensions("--size", size, 1, 2) * 2)[:2]
+        found["size"] = (height, width)
+    if channels is not None:
+        found["channels"] = channels
     return found or None
 
 
 def _numbers(flag: str, text: str) -> tuple[float, ...]:
     try:
-        return tuple(float(part) for part in text.split(","))
-    except ValueError as error:
-        raise InputError(f"expected numbers separated by commas for {flag}, got {text!r}") from error
+        numbers = tuple(float(part) for part in text.split(","))
+    except ValueError:
+        numbers = ()
+    if not numbers or not all(math.isfinite(number) for number in numbers):
+        raise InputError(f"expected numbers such as 0.5 or 0.48,0.46,0.41 for {flag}, got {text!r}")
+    return numbers
 
 
-def dimensions(flag: str, text: str) -> tuple[int, ...]:
-    """Sizes written as 3x32x32.
+def dimensions(flag: str, text: str, least: int, most: int) -> tuple[int, ...]:
+    """Sizes written as 3x32x32, between `least` and `most` of them.
 
-    >>> dimensions("--input", "1x3x32x32")
+    >>> dimensions("--input", "1x3x32x32", 2, 6)
     (1, 3, 32, 32)
     """
     try:
-        return tuple(int(part) for part in text.lower().split("x"))
+        sizes = tuple(int(part) for part in text.lower().split("x"))
+    except ValueError:
+        sizes = ()
+    if not least <= len(sizes) <= most or min(sizes) < 1:
+        example = "x".join(["1", "3", "224", "224"][-most:])
+        raise InputError(f"expected sizes of at least 1 such as {example} for {flag}, got {text!r}")
+    return sizes
+
+
+def sizes_of(flag: str, text: str) -> list[int]:
+    """Whole numbers of at least 1 separated by commas; none in an empty text.
+
+    >>> sizes_of("--batch-sizes", "1, 32")
+    [1, 32]
+    """
+    try:
+        sizes = [int(part) for part in text.split(",") if part.strip()]
     except ValueError as error:
-        raise InputError(f"expected sizes such as 32x32 for {flag}, got {text!r}") from error
-
-
-def loaded_model(
-    spec: str, weights: Path | None, mean: str | None = None, std: str | None = None, size: str | None = None
-) -> LoadedModel:
-    """The model of a command line."""
-    return load_model(spec, weights, preprocess=preprocess_of(mean, std, size))
+        raise InputError(f"expected whole numbers such as 1,32 for {flag}, got {text!r}") from error
+    if any(size < 1 for size in sizes):
+        raise InputError(f"expected sizes of at least 1 for {flag}, got {text!r}")
+    return list(dict.fromkeys(sizes))

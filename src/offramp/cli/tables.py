@@ -1,67 +1,90 @@
-"""Tables for people."""
+"""Tables for people; they fit into 80 columns."""
 
+from collections.abc import Iterable, Sequence
+
+from rich import box
 from rich.table import Table
 
 from offramp.bundle import Bundle
-from offramp.evaluate import Evaluation
+from offramp.evaluation import Evaluation
+from offramp.report.units import percent
 from offramp.types import Bound
 
 
 def front_table(bundle: Bundle) -> Table:
     """The operating points of a bundle with what the report part says of them, and their certificates."""
-    goal = bundle.manifest.goal
-    table = Table(title=f"operating points (certificates hold together with probability {1 - goal['delta']:.2f})")
-    for column in ("point", "cost", bundle.manifest.risk, "leaves early", "certified"):
-        table.add_column(column, justify="left" if column == "point" else "right")
+    samples, risk = bundle.manifest.split.counts["report"], bundle.manifest.risk
+    table = _table(
+        f"operating points on the {samples} samples of the report part",
+        ["point", "cost", "leaves\nearly", risk, f"certified\n{risk}"],
+        f"all certificates hold together with probability {1 - bundle.manifest.goal['delta']:g}"
+        + "".join(f"; {alias} means {name}" for alias, name in bundle.manifest.aliases.items()),
+    )
     for point, report in zip(bundle.points, bundle.report, strict=True):
         table.add_row(
             point.name,
             percent(report.cost),
-            percent(report.loss, 2),
             percent(1 - report.exit_share[-1]),
-            certificate(point.bound),
+            percent(report.loss, 2),
+            limit(point.bound),
         )
     return table
 
 
 def evaluation_table(evaluation: Evaluation) -> Table:
     """An evaluation, a row for each operating point."""
+    labelled = evaluation.accuracy is not None
     accuracy = "" if evaluation.accuracy is None else f", backbone accuracy {percent(evaluation.accuracy, 2)}"
-    part = "" if evaluation.part == "all" else f" of the part {evaluation.part!r}"
-    table = Table(title=f"{evaluation.samples} samples{part}{accuracy}, oracle cost {percent(evaluation.oracle_cost)}")
+    part = "" if evaluation.part == "all" else f" of the {evaluation.part} part"
     sizes = list(evaluation.points[0].time_ratio) if evaluation.points else []
-    table.add_column("point")
-    for column in (
-        "cost",
-        "agreement",
-        "accuracy",
-        "drop",
-        *(f"time, batch {size}" for size in sizes),
-        "certified",
-    ):
-        table.add_column(column, justify="right")
+    risks = dict.fromkeys(point.bound.risk for point in evaluation.points if point.bound is not None)
+    table = _table(
+        f"{evaluation.samples} samples{part}{accuracy}, oracle cost {percent(evaluation.oracle_cost)}",
+        [
+            "point",
+            "cost",
+            *(f"time at\n{size}" for size in sizes),
+            "agreement",
+            *(["accuracy", "drop"] if labelled else []),
+            f"certified\n{'/'.join(risks)}",
+        ],
+        f"cost: MACs, time: measured at {_words('batch', sizes)}; in % of the plain model's"
+        if sizes
+        else "cost: MACs in % of the plain model's",
+    )
     for point in evaluation.points:
+        known = [] if point.accuracy is None else [percent(point.accuracy, 2), f"{point.accuracy_drop or 0:+.2f}"]
+        times = (percent(point.time_ratio[size]) for size in sizes)
         table.add_row(
-            point.name,
-            percent(point.cost_ratio),
-            percent(point.agreement, 2),
-            "-" if point.accuracy is None else percent(point.accuracy, 2),
-            "-" if point.accuracy_drop is None else f"{point.accuracy_drop:+.2f}",
-            *(percent(point.time_ratio[size]) for size in sizes),
-            certificate(point.bound),
+            point.name, percent(point.cost_ratio), *times, percent(point.agreement, 2), *known, limit(point.bound)
         )
     return table
 
 
-def certificate(bound: Bound | None) -> str:
-    """A bound in a few words."""
-    return "-" if bound is None else f"{bound.risk} ≤ {percent(bound.epsilon, 2)}"
+def limit(bound: Bound | None) -> str:
+    """The upper limit that a bound proves.
 
-
-def percent(share: float, digits: int = 1) -> str:
-    """A share in percent.
-
-    >>> percent(0.1234)
-    '12.3 %'
+    >>> limit(Bound("disagreement", 0.015, 0.1, "exact binomial", 1000))
+    '≤ 1.5 %'
     """
-    return f"{100 * share:.{digits}f} %"
+    return "-" if bound is None else f"≤ {100 * bound.epsilon:.3g} %"
+
+
+def _words(noun: str, sizes: Sequence[str]) -> str:
+    return f"{noun} {' and '.join(sizes)}"
+
+
+def _table(title: str, columns: Iterable[str], caption: str) -> Table:
+    table = Table(
+        title=title,
+        caption=caption,
+        title_justify="left",
+        caption_justify="left",
+        box=box.SIMPLE_HEAD,
+        padding=(0, 1, 0, 0),
+        pad_edge=False,
+        show_edge=False,
+    )
+    for index, column in enumerate(columns):
+        table.add_column(column, justify="right" if index else "left", no_wrap=True)
+    return table

@@ -33,7 +33,7 @@ class DigitNet(nn.Module):
 
     def __init__(self) -> None:
         super().__init__()
-        self.preprocess = {"mean": (0.13,), "std": (0.31,)}
+        self.preprocess = {"mean": (0.13,), "std": (0.31,), "channels": 1}
         self.stem = nn.Conv2d(1, 12, 3, 1, 1)
         widths = [12, 12, 12, 12, 24, 24, 24, 24, 48, 48, 48, 48]
         blocks = []

@@ -10,21 +10,12 @@ from offramp.heads.reduction import Reduction
 
 
 class Head(nn.Module):
-    """Logits from a feature: `reduce` (no parameters, cacheable), standardise, then `net`.
+    """Logits from a feature: `reduce` (no parameters, cacheable), then `net`, whose first layer is linear."""
 
-    Standardisation is part of the head: `mean` and `scale` are buffers taken from the training features, since the raw
-    activations of a backbone differ by orders of magnitude between depths.
-    """
-
-    mean: torch.Tensor
-    scale: torch.Tensor
-
-    def __init__(self, reduction: Reduction, net: nn.Module, width: int) -> None:
+    def __init__(self, reduction: Reduction, net: nn.Sequential) -> None:
         super().__init__()
         self.reduction = reduction
         self.net = net
-        self.register_buffer("mean", torch.zeros(width))
-        self.register_buffer("scale", torch.ones(width))
 
     def reduce(self, feature: Float[torch.Tensor, "batch ..."]) -> Float[torch.Tensor, "batch reduced"]:
         """What this head needs of a feature."""
@@ -32,18 +23,20 @@ class Head(nn.Module):
 
     def predict(self, reduced: Float[torch.Tensor, "batch reduced"]) -> Float[torch.Tensor, "batch classes"]:
         """Logits from a reduced feature."""
-        logits: torch.Tensor = self.net((reduced - self.mean) * self.scale)
+        logits: torch.Tensor = self.net(reduced)
         return logits
 
     def forward(self, feature: Float[torch.Tensor, "batch ..."]) -> Float[torch.Tensor, "batch classes"]:
         """Logits from a feature."""
         return self.predict(self.reduce(feature))
 
-    def standardise(self, reduced: Float[torch.Tensor, "samples reduced"]) -> None:
-        """Sets mean and scale from training features; constant entries are left unscaled."""
-        std = reduced.std(dim=0, correction=0)
-        self.mean.copy_(reduced.mean(dim=0))
-        self.scale.copy_(torch.where(std > 1e-6, 1.0 / std.clamp_min(1e-6), 1.0))
+    def absorb(self, mean: Float[torch.Tensor, " reduced"], scale: Float[torch.Tensor, " reduced"]) -> None:
+        """Makes a head that was trained on `(x - mean) * scale` one that takes x, at no cost when it runs."""
+        first = self.net[0]
+        assert isinstance(first, nn.Linear)
+        with torch.no_grad():
+            first.weight.mul_(scale)
+            first.bias.sub_(first.weight @ mean)
 
 
 @dataclass(frozen=True)
@@ -63,7 +56,7 @@ class HeadType:
             layers += [_linear(last, size, generator), nn.ReLU(), nn.Dropout(self.dropout)]
             last = size
         layers.append(_linear(last, classes, generator))
-        return Head(self.reduction, nn.Sequential(*layers), width)
+        return Head(self.reduction, nn.Sequential(*layers))
 
 
 def _linear(inputs: int, outputs: int, generator: torch.Generator) -> nn.Linear:

@@ -112,6 +112,8 @@ def _tensors(x: Any, name: str) -> Inputs:
         values = tuple(_tensor(value, name) for value in x)
     else:
         values = _tensor(x, name)
+    if all(tensor.ndim and len(tensor) == 0 for tensor in leaves(values)):
+        raise DataError(f"expected at least one sample in {name}, got none; check how it was made")
     batch_size(values)
     return values
 

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from jaxtyping import Int
 
-from offramp.errors import DataError, InputError
+from offramp.errors import DataError, InputError, NoLabelsError
 
 COLUMNS = ("class_index", "label", "y", "target")
 """Names of a column of labels, in order of preference."""
@@ -44,9 +44,9 @@ def from_folders(names: Sequence[str], classes: Sequence[str], where: str) -> In
     tops = [PurePosixPath(name).parts[0] if len(PurePosixPath(name).parts) > 1 else None for name in names]
     loose = next((name for name, top in zip(names, tops, strict=True) if top not in index), None)
     if loose is not None:
-        raise DataError(
+        raise NoLabelsError(
             f"expected labels for {where}, but {loose!r} is in no class folder; sort the images into one "
-            "folder per class, or give labels= (--labels) a csv with the columns file,class_index"
+            "folder per class, or give labels= (--label-file) a csv with the columns file,class_index"
         )
     return np.array([index[str(top)] for top in tops], dtype=np.int64)
 
@@ -86,9 +86,9 @@ def same_length(labels: Int[np.ndarray, " labels"], count: int, where: str) -> I
     return labels
 
 
-def none_in(where: str, remedy: str) -> DataError:
+def none_in(where: str, remedy: str) -> NoLabelsError:
     """The error of a source without labels."""
-    return DataError(f"expected labels in {where}, got none; {remedy}")
+    return NoLabelsError(f"expected labels in {where}, got none; {remedy}")
 
 
 def _numbers_or_names(array: np.ndarray) -> np.ndarray:

@@ -37,9 +37,10 @@ def require(module: str, purpose: str) -> ModuleType:
 
 
 def _broken(package: str, purpose: str, error: Exception) -> InputError:
+    together = ", ".join(dict.fromkeys(["torch", "torchvision", package]))
     return InputError(
         f"expected a working package {package} for {purpose}, but importing it failed: {_first_line(error)}; "
-        f"install the builds of torch, torchvision and {package} that belong together"
+        f"install builds of {together} that belong together"
     )
 
 

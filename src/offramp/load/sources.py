@@ -30,7 +30,8 @@ def open_source(
         data: a path to a folder of images (searched to the bottom, in the order of their names), a `.tar` of
             images, a `.npz` with `x` (and perhaps `y`), a csv, tsv or parquet table; `FILE.py:FACTORY` that
             returns any of the following; a tensor or array; a pair `(x, y)` of them, where x may also be a
-            tuple or dict of tensors; a dict of tensors; a map-style torch Dataset (or list) of x or (x, y).
+            tuple or dict of tensors; a dict of tensors; a map-style torch Dataset (or list) of x or (x, y);
+            a `Source`, which is taken as it is.
         preprocess: what pictures and texts go through. Floats in arrays are only normalised; tensors that a
             Dataset yields are taken as they are.
         labels: csv with the columns file,class_index for a folder or tar of images; read only on request.
@@ -41,6 +42,8 @@ def open_source(
     """
     if isinstance(data, PathLike):
         data = str(data)
+    if isinstance(data, Source):
+        return data
     if isinstance(data, str) and is_factory(data):
         made = call_factory(data)
         if isinstance(made, str | PathLike) or made is None:

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float, Int
 
-from offramp.errors import DataError
+from offramp.errors import DataError, NoLabelsError
 from offramp.inputs import Inputs
 from offramp.load import fingerprint
 from offramp.load.arrays import TensorSource, open_array
@@ -94,7 +94,7 @@ def _read_labels(path: Path) -> Int[np.ndarray, " samples"]:
     header = _header(path)
     name = next((column for column in COLUMNS if column in header), None)
     if name is None:
-        raise DataError(f"expected labels in {str(path)!r}, got columns {', '.join(header)}; add a column 'label'")
+        raise NoLabelsError(f"expected labels in {str(path)!r}, got columns {', '.join(header)}; add a column 'label'")
     return class_indices(_read(path, [name])[name], str(path))
 
 

@@ -1,6 +1,7 @@
 """Weights from a file, without running any code that the file may hold."""
 
 import pickle
+import warnings
 from collections import OrderedDict
 from collections.abc import Iterable, Mapping
 from os import PathLike
@@ -92,7 +93,9 @@ def _read_safetensors(file: Path) -> dict[str, torch.Tensor]:
 
 def _read_pickle(file: Path) -> Any:
     try:
-        return torch.load(file, map_location="cpu", weights_only=True)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # torch's remark on the pickle protocol; what matters is raised
+            return torch.load(file, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as error:
         raise InputError(
             f"expected a torch file of nothing but tensors, {str(file)!r} holds code or is no torch file "

@@ -11,21 +11,24 @@ from offramp.inputs import Inputs
 
 @dataclass(frozen=True)
 class Augment:
-    """Random shifts and flips of preprocessed images `(B, C, H, W)`.
+    """Random shifts, flips and blends of preprocessed images `(B, C, H, W)`.
 
     Attributes:
         copies: augmented copies of each sample besides the sample itself; each costs one more backbone pass.
         flip: whether to mirror half of the images.
         shift: largest shift as a share of the image size; what moves in is zero, the mean after normalisation.
+        mix: share of the images that are blended with another of their batch, which weighs less than half (mixup,
+            Zhang et al. 2018, but with the backbone's output on the blend as the target instead of blended labels).
     """
 
     copies: int = 0
     flip: bool = True
     shift: float = 0.125
+    mix: float = 0.0
 
     def __post_init__(self) -> None:
-        if self.copies < 0 or not 0 <= self.shift < 1:
-            raise InputError(f"expected copies >= 0 and shift in [0, 1), got {self.copies} and {self.shift}")
+        if self.copies < 0 or not 0 <= self.shift < 1 or not 0 <= self.mix <= 1:
+            raise InputError(f"expected copies >= 0, shift in [0, 1) and mix in [0, 1], got {self}")
 
     def __call__(self, inputs: Inputs, generator: torch.Generator) -> Inputs:
         """An augmented copy of a batch, drawn from `generator`."""
@@ -36,7 +39,14 @@ class Augment:
         if self.flip:
             mirrored = torch.rand(len(inputs), generator=generator) < 0.5
             inputs = torch.where(mirrored[:, None, None, None], inputs.flip(3), inputs)
-        return self._shifted(inputs, generator)
+        moved = self._shifted(inputs, generator)
+        return self._mixed(moved, generator) if self.mix else moved
+
+    def _mixed(self, images: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
+        batch = len(images)
+        blended = torch.rand(batch, generator=generator) < self.mix
+        weight = torch.where(blended, 0.5 + 0.5 * torch.rand(batch, generator=generator), 1.0)[:, None, None, None]
+        return weight * images + (1 - weight) * images[torch.randperm(batch, generator=generator)]
 
     def _shifted(self, images: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
         batch, channels, height, width = images.shape

@@ -4,6 +4,7 @@ The frozen forward dominates every build, so it runs once; all heads, regimes an
 """
 
 import json
+import math
 import os
 import shutil
 from collections.abc import Sequence
@@ -27,6 +28,9 @@ from offramp.sources import Source
 
 SAVE_EVERY = 16
 """Batches between two notes of progress; as many are lost at most when the process is killed."""
+
+ZEROS = 2**20
+"""Bytes written at a time where space cannot be claimed by a system call."""
 
 FeatureKey = tuple[str, str]
 """(exit point, name of the reduction)."""
@@ -116,7 +120,8 @@ class Pass:
         return list(dict.fromkeys(point for point, _ in self.wanted))
 
     def _reduce(self, point: str, feature: torch.Tensor) -> dict[FeatureKey, torch.Tensor]:
-        return {(name, red.name): red(feature) for name, red in self.wanted if name == point}
+        # cloned, since the reduction of a vector is the vector itself, on which the model may go on in place
+        return {(name, red.name): red(feature).clone() for name, red in self.wanted if name == point}
 
     def _identity(self, source: Source, split: str, augment: Augment, seed: int) -> dict[str, Any]:
         return {
@@ -148,7 +153,7 @@ class _Store:
             if noted["identity"] != self.identity:
                 raise ValueError("another pass")
             names = {None if key is None else tuple(key): name for key, name in noted["arrays"]}
-            self.arrays = {key: np.lib.format.open_memmap(self.folder / name, mode="r+") for key, name in names.items()}
+            self.arrays = {key: _opened(self.folder / name) for key, name in names.items()}
             self.done = int(noted["done"])
         except (OSError, ValueError, KeyError, TypeError):
             self.arrays, self.done = {}, 0
@@ -176,10 +181,14 @@ class _Store:
         return feature.cpu().numpy().astype(self.dtype)
 
     def _create(self, index: int, value: np.ndarray) -> "np.memmap[Any, Any]":
-        path = self.folder / f"{index}.npy"
-        array = np.lib.format.open_memmap(path, mode="w+", dtype=value.dtype, shape=(self.rows, *value.shape[1:]))
-        with path.open("r+b") as file:  # reserve the space now: a full disk is an error here and a crash later
-            os.posix_fallocate(file.fileno(), 0, path.stat().st_size)
+        path, shape = self.folder / f"{index}.npy", (self.rows, *value.shape[1:])
+        try:
+            array = np.lib.format.open_memmap(path, mode="w+", dtype=value.dtype, shape=shape)
+            _reserve(path, array.offset)
+        except OSError as error:
+            size = f"{value.dtype.itemsize * math.prod(shape) / 2**20:.0f} MiB"
+            reason = f"cannot reserve {size} for features: {error.strerror}; free space or choose another folder"
+            raise OSError(error.errno, reason, str(self.folder)) from error
         return array
 
     def _save(self) -> None:
@@ -195,3 +204,21 @@ class _Store:
         opened = {key: np.asarray(array) for key, array in self.arrays.items()}
         logits = opened.pop(None)
         return FeatureCache(split, samples, {key: array for key, array in opened.items() if key}, logits)
+
+
+def _opened(path: Path) -> "np.memmap[Any, Any]":
+    """An array to be written on; one that was cut short is refused, where opening it for writing would add zeros."""
+    np.lib.format.open_memmap(path, mode="r")
+    return np.lib.format.open_memmap(path, mode="r+")
+
+
+def _reserve(path: Path, offset: int) -> None:
+    """Claims the space of a file now: a full disk is an error here, and kills the process once memory is mapped."""
+    size = path.stat().st_size
+    with path.open("r+b") as file:
+        if hasattr(os, "posix_fallocate"):  # not on macOS
+            os.posix_fallocate(file.fileno(), 0, size)
+            return
+        file.seek(offset)
+        for start in range(offset, size, ZEROS):
+            file.write(bytes(min(ZEROS, size - start)))

@@ -11,6 +11,7 @@ from torch.utils import _pytree as pytree
 
 from offramp.errors import CaptureError
 from offramp.inputs import Inputs, batch_size, call, select
+from offramp.model import in_place
 from offramp.model.modes import frozen
 
 LogitsOf = Callable[[Any], torch.Tensor]
@@ -53,32 +54,56 @@ def capture(model: nn.Module, inputs: Inputs, logits_of: LogitsOf) -> Capture:
     example = select(inputs, torch.arange(2) % batch_size(inputs))
     with frozen(model):
         try:
-            output = call(model, example)
+            module = _export(model, example)
+            _refuse_changing_buffers(model, module)
+            output = call(model, copy(example))
             index = _position(output, logits_of(output))
-            program = _export(model, example)
         except CaptureError:
             raise
         except Exception as error:
             reason = (str(error).strip() or "no reason given").splitlines()[0]
             raise CaptureError(f"cannot capture {type(model).__name__}: {type(error).__name__}: {reason}") from error
-    module = program.module(check_guards=False)
-    assert isinstance(module, fx.GraphModule)
     logits = pytree.tree_leaves(module.graph.output_node().args)[index]
     batch = module.graph.find_nodes(op="placeholder")[0].meta["val"].shape[0]
-    if not isinstance(logits, fx.Node) or not isinstance(batch, torch.SymInt):
+    followed = isinstance(logits, fx.Node) and isinstance(logits.meta["val"].shape[0], torch.SymInt)
+    if not followed or not isinstance(batch, torch.SymInt):
         raise CaptureError(f"cannot capture {type(model).__name__}: its output does not follow the batch size")
     return Capture(module, example, logits, batch.node.expr)
 
 
-def _export(model: nn.Module, example: Inputs) -> torch.export.ExportedProgram:
-    dynamic = {0: torch.export.Dim.DYNAMIC}
+def copy(inputs: Inputs) -> Inputs:
+    """The same batch in memory of its own, for a model that may work on its inputs in place."""
+    return select(inputs, torch.arange(batch_size(inputs)))
+
+
+def _export(model: nn.Module, example: Inputs) -> fx.GraphModule:
+    """The exported graph; without in-place operations where cutting it could lose one."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # the exporter warns about its own internals; refusals are exceptions
-        if isinstance(example, dict):
-            shapes: Any = dict.fromkeys(example, dynamic)
-            return torch.export.export(model, (), example, dynamic_shapes=shapes, strict=False)
-        args = example if isinstance(example, tuple) else (example,)
-        return torch.export.export(model, args, dynamic_shapes=(dynamic,) * len(args), strict=False)
+        program = _program(model, example)
+        module = program.module(check_guards=False)
+        if in_place.hidden(module.graph):
+            module = program.run_decompositions({}).module(check_guards=False)
+    assert isinstance(module, fx.GraphModule)
+    return module
+
+
+def _program(model: nn.Module, example: Inputs) -> torch.export.ExportedProgram:
+    dynamic = {0: torch.export.Dim.DYNAMIC}
+    if isinstance(example, dict):
+        shapes: Any = dict.fromkeys(example, dynamic)
+        return torch.export.export(model, (), example, dynamic_shapes=shapes, strict=False)
+    args = example if isinstance(example, tuple) else (example,)
+    return torch.export.export(model, args, dynamic_shapes=(dynamic,) * len(args), strict=False)
+
+
+def _refuse_changing_buffers(model: nn.Module, module: fx.GraphModule) -> None:
+    changed = in_place.attributes(module.graph)
+    if changed:
+        raise CaptureError(
+            f"expected a model that leaves its buffers alone in eval mode, got {type(model).__name__}, which writes to "
+            f"{', '.join(changed)}; its answers would depend on earlier batches"
+        )
 
 
 def _position(output: Any, logits: torch.Tensor) -> int:

@@ -2,9 +2,16 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from threading import Lock
+from weakref import WeakKeyDictionary
 
 import torch
 from torch import nn
+
+_lock = Lock()
+_borrowed: WeakKeyDictionary[nn.Module, tuple[int, list[nn.Module]]] = WeakKeyDictionary()
+"""Per borrowed model how many borrowers it has, and which modules to give back in training mode: a model that several
+threads run at once must stay in eval mode until the last of them is done."""
 
 
 @contextmanager
@@ -13,12 +20,28 @@ def frozen(model: nn.Module) -> Iterator[nn.Module]:
 
     Frozen means more than `requires_grad_(False)`: batch-norm statistics and dropout follow the mode.
     """
-    training = [module for module in model.modules() if module.training]
-    for module in training:
-        module.training = False
+    _borrow(model)
     try:
         with torch.no_grad():
             yield model
     finally:
+        _give_back(model)
+
+
+def _borrow(model: nn.Module) -> None:
+    with _lock:
+        borrowers, training = _borrowed.get(model, (0, []))
+        found = [module for module in model.modules() if module.training]
+        for module in found:
+            module.training = False
+        _borrowed[model] = borrowers + 1, training + found
+
+
+def _give_back(model: nn.Module) -> None:
+    with _lock:
+        borrowers, training = _borrowed.pop(model)
+        if borrowers > 1:
+            _borrowed[model] = borrowers - 1, training
+            return
         for module in training:
             module.training = True

@@ -8,7 +8,7 @@ from torch import fx, nn
 
 from offramp.errors import CaptureError, InputError, UnknownNameError
 from offramp.inputs import Inputs, call, leaves
-from offramp.model.capture import Capture, LogitsOf, capture
+from offramp.model.capture import Capture, LogitsOf, capture, copy
 from offramp.model.liveness import Cut, cuts
 from offramp.model.macs import macs_upto
 from offramp.model.modes import frozen
@@ -42,6 +42,11 @@ class Backbone:
     points: tuple[ExitPoint, ...]
     cuts: tuple[Cut, ...]
     macs: float
+
+    @property
+    def classes(self) -> int:
+        """How many numbers the logits of a sample are."""
+        return int(self.captured.logits.meta["val"].shape[1])
 
     def point(self, name: str) -> ExitPoint:
         """The exit point of that name.
@@ -85,6 +90,7 @@ def analyse(model: nn.Module, example_inputs: Inputs, logits_of: LogitsOf) -> Ba
             f"expected a place where one tensor is all that {type(model).__name__} still needs, found none; "
             "the model cannot be left early"
         )
+    _refuse_other_answers(model, captured, legal, logits_of)
     points = tuple(
         ExitPoint(
             name=name_of[cut.node],
@@ -138,9 +144,24 @@ def _verified(model: nn.Module, captured: Capture, legal: list[Cut], name_of: di
         frozen(model),
         tapped(model, [name_of[cut.node] for cut in legal], keep=lambda _, f: f.clone()) as seen,
     ):
-        call(model, captured.example)
-        keep.run(*leaves(captured.example), enable_io_processing=False)
+        call(model, copy(captured.example))
+        keep.run(*leaves(copy(captured.example)), enable_io_processing=False)
         return [cut for cut in legal if _same(seen.get(name_of[cut.node]), keep.kept.get(cut.node))]
+
+
+def _refuse_other_answers(model: nn.Module, captured: Capture, legal: list[Cut], logits_of: LogitsOf) -> None:
+    """Runs the model cut everywhere: what the exporter or the cutting lost would show here."""
+    with frozen(model):
+        expected = logits_of(call(model, copy(captured.example)))
+        state = leaves(copy(captured.example))
+        for segment in split(captured, legal).segments:
+            state = segment(*state)
+    if not _same(expected, state[0]):
+        raise CaptureError(
+            f"expected the captured {type(model).__name__} to answer as the model does, got other logits; write the "
+            "in-place operations in its forward out of place, and keep randomness and the inputs' values out of its "
+            "control flow"
+        )
 
 
 def _same(hooked: torch.Tensor | None, cut: torch.Tensor | None) -> bool:

@@ -22,7 +22,7 @@ class Chain:
     segments: tuple[fx.GraphModule, ...]
 
     def segment(self, index: int, state: State) -> State:
-        """The state after segment `index`."""
+        """The state after segment `index`, which may work on the given state in place as the model itself does."""
         result: State = self.segments[index](*state)
         return result
 
@@ -54,7 +54,7 @@ class _Builder:
     def _between(self, wanted: Sequence[fx.Node]) -> list[fx.Node]:
         """The data nodes that lead from what the segment receives to `wanted`, in the order of the graph.
 
-        In-place operations on such a node belong to it, even where their result is not used by name.
+        In-place operations are among them where their result is used by name; `capture` sees to it that it is.
         """
         needed: set[fx.Node] = set()
         stack = [node for node in wanted if node not in self.values]

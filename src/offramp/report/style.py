@@ -9,6 +9,7 @@ import matplotlib
 from matplotlib.figure import Figure
 
 from offramp.errors import InputError
+from offramp.report.paths import figure_path
 
 BLUE, ORANGE, GREEN, GREY = "#0072B2", "#D55E00", "#009E73", "#7F7F7F"
 
@@ -26,11 +27,18 @@ STYLE: dict[Any, Any] = {
 
 @contextmanager
 def figure(path: Path, width: float, height: float) -> Iterator[Figure]:
-    """A figure that is written to `path` when the block ends; the suffix says the format."""
-    if path.suffix.lower() not in (".png", ".svg", ".pdf"):
-        raise InputError(f"expected a figure as .png, .svg or .pdf, got {path.name!r}")
+    """A figure that is written to `path` when the block ends, all or nothing; the suffix says the format."""
+    figure_path(path)
     with matplotlib.rc_context(STYLE):
         drawn = Figure(figsize=(width, height), layout="constrained")
         yield drawn
-        path.parent.mkdir(parents=True, exist_ok=True)
-        drawn.savefig(path, dpi=150)
+        draft = path.with_name(path.name + ".part")
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            drawn.savefig(draft, dpi=150, format=path.suffix[1:].lower())
+            draft.replace(path)
+        except OSError as error:
+            draft.unlink(missing_ok=True)
+            raise InputError(
+                f"cannot write the figure {path}: {error.strerror or error}; free space or choose another place"
+            ) from error

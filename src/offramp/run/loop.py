@@ -121,7 +121,7 @@ def _stop(
     """Lets those go who may leave at an exit; returns what is left of the batch."""
     logits = plan.calibrators[exit_](executor.head(exit_, state[0]))
     score, remembered = plan.gate.step(logits, remembered)
-    leaves = score >= plan.configuration.threshold[exit_]
+    leaves = score.double() >= plan.configuration.threshold[exit_]  # a threshold is not rounded to single precision
     if not bool(leaves.any()):
         return state, remembered
     going, staying = leaves.nonzero().squeeze(1), (~leaves).nonzero().squeeze(1)

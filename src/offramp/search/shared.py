@@ -110,6 +110,8 @@ class SharedThreshold:
         max_exhaustive: up to so many exits all subsets are tried; beyond, exits are removed one by one,
             always the one missed least, and the best subset met on the way is taken.
         points: the longest path returned.
+        price: what an exit must lower the mean cost by, as a share of the backbone's, to be kept: it costs more
+            than its multiply-accumulates (a call, a comparison, a gather), and on few samples small gains are noise.
 
     Example:
         >>> from offramp.testing.searchers import random_table
@@ -119,7 +121,8 @@ class SharedThreshold:
     """
 
     max_exhaustive: int = 10
-    points: int = 40
+    points: int = 120
+    price: float = 0.002
 
     def search(self, table: ExitTable, goal: Goal) -> list[Configuration]:
         """The plain backbone, then one subset of exits at falling thresholds, finest around the goal."""
@@ -134,16 +137,22 @@ class SharedThreshold:
     def _subset(self, ranked: _Ranked, goal: Goal) -> Bool[np.ndarray, " inner"]:
         inner = ranked.rank.shape[0]
         if inner <= self.max_exhaustive:
-            return _best(ranked, (np.array(flags, dtype=bool) for flags in product((False, True), repeat=inner)), goal)
+            every = (np.array(flags, dtype=bool) for flags in product((False, True), repeat=inner))
+            return self._best(ranked, every, goal)
         met = [np.ones(inner, dtype=bool)]
         while met[-1].any():
-            met.append(_best(ranked, [_without(met[-1], int(e)) for e in np.flatnonzero(met[-1])], goal))
-        return _best(ranked, met, goal)
+            met.append(self._best(ranked, [_without(met[-1], int(e)) for e in np.flatnonzero(met[-1])], goal))
+        return self._best(ranked, met, goal)
 
+    def _best(
+        self, ranked: _Ranked, subsets: Iterable[Bool[np.ndarray, " inner"]], goal: Goal
+    ) -> Bool[np.ndarray, " inner"]:
+        def rank(enabled: Bool[np.ndarray, " inner"]) -> tuple[float, int]:
+            exits = int(enabled.sum())
+            merit = _merit(_curve(ranked, enabled), goal) + self.price * exits
+            return round(merit, 12), exits  # rounded, so that the order of summation does not decide between equals
 
-def _best(ranked: _Ranked, subsets: Iterable[Bool[np.ndarray, " inner"]], goal: Goal) -> Bool[np.ndarray, " inner"]:
-    # Rounded, so that the order of summation does not decide between equal subsets.
-    return min(subsets, key=lambda enabled: (round(_merit(_curve(ranked, enabled), goal), 12), int(enabled.sum())))
+        return min(subsets, key=rank)
 
 
 def _without(enabled: Bool[np.ndarray, " inner"], exit_index: int) -> Bool[np.ndarray, " inner"]:

@@ -1,5 +1,6 @@
 """The state of a fit after an epoch, kept so that a killed process loses one epoch at most."""
 
+import io
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -56,20 +57,22 @@ class Checkpoint:
             "heads": [_copy(head) for head in self.heads],
             "optimizer": self.optimizer.state_dict(),
         }
-        draft = path.with_suffix(".part")
-        torch.save(state, draft)
+        draft, buffer = path.with_suffix(".part"), io.BytesIO()
+        torch.save(state, buffer)  # not straight to the file: there torch hides a full disk behind a RuntimeError
+        draft.write_bytes(buffer.getvalue())
         draft.replace(path)
 
     def _load(self, path: Path) -> None:
         try:
             state = torch.load(path, weights_only=True)
+            self.epoch, self.stale, self.best = state["epoch"], state["stale"], state["best"]
+            self.best_weights = state["best_weights"]
+            for head, weights in zip(self.heads, state["heads"], strict=True):
+                head.load_state_dict(weights)
+            self.optimizer.load_state_dict(state["optimizer"])
         except Exception as error:
-            raise InputError(f"cannot read the checkpoint {path}: {error}; delete it to train anew") from error
-        self.epoch, self.stale, self.best = state["epoch"], state["stale"], state["best"]
-        self.best_weights = state["best_weights"]
-        for head, weights in zip(self.heads, state["heads"], strict=True):
-            head.load_state_dict(weights)
-        self.optimizer.load_state_dict(state["optimizer"])
+            reason = (str(error).strip() or type(error).__name__).splitlines()[0]
+            raise InputError(f"cannot go on from the checkpoint {path}: {reason}; delete it to train anew") from error
 
 
 def _copy(head: nn.Module) -> Weights:

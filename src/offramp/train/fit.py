@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from jaxtyping import Int
+from jaxtyping import Float, Int
 
 from offramp.errors import DataError, InputError
 from offramp.heads.head import Head
@@ -20,6 +20,9 @@ from offramp.train.rows import Rows
 WARM_UP = 0.1
 """Share of the steps in which the learning rate rises; it then falls to 0 along a cosine."""
 
+Standard = tuple[torch.Tensor, torch.Tensor]
+"""(mean, scale) of a feature; the head absorbs both when it is trained."""
+
 STANDARDISE_ROWS = 8192
 """Rows from which the mean and scale of the features are taken."""
 
@@ -30,6 +33,7 @@ class Schedule:
 
     Attributes:
         epochs: passes over the rows, augmented copies included.
+        most_steps: with many rows fewer passes are made, so that there are about so many steps.
         batch_size: rows per step.
         learning_rate: AdamW's, at its highest.
         weight_decay: AdamW's.
@@ -38,11 +42,20 @@ class Schedule:
     """
 
     epochs: int = 20
+    most_steps: int = 3000
     batch_size: int = 256
     learning_rate: float = 1e-3
     weight_decay: float = 1e-2
     held: float = 0.1
     patience: int = 6
+
+    def passes(self, rows: int) -> int:
+        """How many passes are made over so many rows.
+
+        >>> Schedule(epochs=20, most_steps=3000, batch_size=256).passes(72_500)
+        10
+        """
+        return max(1, min(self.epochs, self.most_steps // max(1, rows // self.batch_size)))
 
     def rate(self, step: int, steps: int) -> float:
         """The learning rate at a step."""
@@ -88,16 +101,18 @@ class Fit:
         if self.regime.needs_labels and labels is None:
             raise DataError("expected labels for this regime, got none; add labels, or train with distil")
         training, held = self._divide(rows)
-        for head, key in zip(self.heads, self.keys, strict=True):
-            head.standardise(rows.features(key, _evenly(training, STANDARDISE_ROWS)))
+        standards = [standard(rows.features(key, _evenly(training, STANDARDISE_ROWS))) for key in self.keys]
         parameters = [parameter for head in self.heads for parameter in head.parameters()]
         optimizer = torch.optim.AdamW(parameters, lr=0.0, weight_decay=self.schedule.weight_decay)
         state = Checkpoint(self.heads, optimizer, self.checkpoint)
-        while state.epoch < self.schedule.epochs and state.stale < self.schedule.patience:
-            self._epoch(rows, training, labels, optimizer, state.epoch)
-            state.note(self._losses(rows, held, labels))
-            progress("training heads", state.epoch, self.schedule.epochs)
+        epochs = self.schedule.passes(len(training))
+        while state.epoch < epochs and state.stale < self.schedule.patience:
+            self._epoch(rows, standards, training, labels, optimizer, state.epoch)
+            state.note(self._losses(rows, standards, held, labels))
+            progress("training heads", state.epoch, epochs)
         state.restore_best()
+        for head, (mean, scale) in zip(self.heads, standards, strict=True):
+            head.absorb(mean, scale)
         return state.best
 
     def _divide(self, rows: Rows) -> tuple[Int[np.ndarray, " training"], Int[np.ndarray, " held"]]:
@@ -113,6 +128,7 @@ class Fit:
     def _epoch(
         self,
         rows: Rows,
+        standards: Sequence[Standard],
         training: Int[np.ndarray, " training"],
         labels: Int[np.ndarray, " samples"] | None,
         optimizer: torch.optim.Optimizer,
@@ -121,7 +137,7 @@ class Fit:
         size = min(self.schedule.batch_size, len(training))
         order = np.random.default_rng((self.seed, epoch)).permutation(training)
         batches = [order[start : start + size] for start in range(0, len(order) - size + 1, size)]
-        steps = len(batches) * self.schedule.epochs
+        steps = len(batches) * self.schedule.passes(len(training))
         with torch.random.fork_rng(devices=[]):  # dropout draws from torch's global state; give it back untouched
             torch.manual_seed(self.seed * 100_003 + epoch)
             for head in self.heads:
@@ -129,16 +145,20 @@ class Fit:
             for step, batch in enumerate(batches, start=epoch * len(batches)):
                 optimizer.param_groups[0]["lr"] = self.schedule.rate(step, steps)
                 optimizer.zero_grad(set_to_none=True)
-                torch.stack(self._batch_losses(rows, batch, labels)).sum().backward()  # type: ignore[no-untyped-call]
+                torch.stack(self._batch_losses(rows, standards, batch, labels)).sum().backward()  # type: ignore[no-untyped-call]
                 optimizer.step()
 
     def _losses(
-        self, rows: Rows, held: Int[np.ndarray, " held"], labels: Int[np.ndarray, " samples"] | None
+        self,
+        rows: Rows,
+        standards: Sequence[Standard],
+        held: Int[np.ndarray, " held"],
+        labels: Int[np.ndarray, " samples"] | None,
     ) -> list[float]:
         for head in self.heads:
             head.eval()
         with torch.no_grad():
-            losses = [loss.item() for loss in self._batch_losses(rows, held, labels)]
+            losses = [loss.item() for loss in self._batch_losses(rows, standards, held, labels)]
         if not all(math.isfinite(loss) for loss in losses):
             raise InputError(
                 f"training diverged (losses {losses}); lower the learning rate {self.schedule.learning_rate}"
@@ -146,14 +166,27 @@ class Fit:
         return losses
 
     def _batch_losses(
-        self, rows: Rows, batch: Int[np.ndarray, " batch"], labels: Int[np.ndarray, " samples"] | None
+        self,
+        rows: Rows,
+        standards: Sequence[Standard],
+        batch: Int[np.ndarray, " batch"],
+        labels: Int[np.ndarray, " samples"] | None,
     ) -> list[torch.Tensor]:
         backbone = rows.logits(batch)
         target = None if labels is None else torch.from_numpy(labels[rows.sample_of(batch)])
         return [
-            self.regime.loss(head.predict(rows.features(key, batch)), backbone, target)
-            for head, key in zip(self.heads, self.keys, strict=True)
+            self.regime.loss(head.predict((rows.features(key, batch) - mean) * scale), backbone, target)
+            for head, key, (mean, scale) in zip(self.heads, self.keys, standards, strict=True)
         ]
+
+
+def standard(reduced: Float[torch.Tensor, "samples reduced"]) -> Standard:
+    """Mean and 1 / standard deviation of features, which differ by orders of magnitude between depths.
+
+    Entries that hardly vary are left unscaled.
+    """
+    deviation = reduced.std(dim=0, correction=0)
+    return reduced.mean(dim=0), torch.where(deviation > 1e-6, 1.0 / deviation.clamp_min(1e-6), 1.0)
 
 
 def _evenly(rows: Int[np.ndarray, " rows"], most: int) -> Int[np.ndarray, " some"]:

@@ -11,13 +11,13 @@ from jaxtyping import Int
 
 from offramp.bundle import Bundle
 from offramp.decide.replay import oracle_cost, replay
-from offramp.errors import DataError, InputError
-from offramp.inputs import Inputs, call
+from offramp.deciding import table
+from offramp.errors import DataError, InputError, NoLabelsError
+from offramp.inputs import Inputs, call, check_like
 from offramp.load.combine import subset
 from offramp.model.cache import Pass
 from offramp.model.modes import frozen
 from offramp.model.multi_exit import MultiExit, Recording
-from offramp.pipeline import table
 from offramp.progress import Progress, silent
 from offramp.run.model import EarlyExitModel
 from offramp.run.timing import interleaved
@@ -104,6 +104,7 @@ def evaluate(
     live = bundle.multi_exit
     if live is None:
         raise InputError("expected a bundle attached to its backbone; call attach(model) first")
+    check_like(source.inputs(np.arange(1)), live.backbone.captured.example, source.name)
     part = part or ("report" if source.fingerprint() == bundle.manifest.data.fingerprint else "all")
     indices = _indices(bundle, source, part)
     known = _labels(source, labels)
@@ -132,7 +133,7 @@ def _labels(source: Source, wanted: bool | None) -> Int[np.ndarray, " samples"] 
         return None
     try:
         return source.labels()
-    except DataError:
+    except NoLabelsError:
         if wanted:
             raise
         return None

@@ -1,0 +1,86 @@
+"""A bundle from its parts, with its provenance."""
+
+import platform
+import sys
+from collections.abc import Sequence
+from dataclasses import asdict
+from importlib.metadata import version
+
+import numpy as np
+import torch
+
+from offramp.bundle import Bundle
+from offramp.deciding import Decided
+from offramp.entries import cost_entry, exit_entry, input_entries, operating_entry, point_entry
+from offramp.heads import head_type
+from offramp.load.models import LoadedModel
+from offramp.manifest import DataEntry, Manifest, ModelEntry, SplitEntry
+from offramp.model.fingerprint import model_fingerprint
+from offramp.model.multi_exit import MultiExit
+from offramp.options import Options
+from offramp.sources import Source
+from offramp.split import PARTS, Parts
+from offramp.tasks.task import Task
+
+
+def assemble(
+    loaded: LoadedModel,
+    multi_exit: MultiExit,
+    source: Source,
+    extra: Sequence[Source],
+    parts: Parts,
+    options: Options,
+    decided: Decided,
+    task: Task,
+) -> Bundle:
+    """The bundle with everything that was decided and where it came from; not saved yet."""
+    chosen = options.chosen()
+    backbone = multi_exit.backbone
+    manifest = Manifest(
+        schema_version=1,
+        model=ModelEntry(
+            spec=loaded.spec,
+            weights=loaded.weights,
+            type=type(loaded.model).__name__,
+            fingerprint=model_fingerprint(loaded.model),
+            task=task.name,
+            classes=backbone.classes,
+            macs=backbone.macs,
+        ),
+        inputs=input_entries(backbone.captured.example),
+        preprocess=None if loaded.preprocess is None else loaded.preprocess.to_manifest(),
+        points=tuple(point_entry(point) for point in multi_exit.points),
+        exits=tuple(
+            exit_entry(exit_, head_type(exit_.head), calibrator)
+            for exit_, calibrator in zip(multi_exit.exits, decided.calibrators, strict=True)
+        ),
+        gate=chosen.gate,
+        costs=(cost_entry(decided.cost),),
+        risk=decided.risk,
+        goal={"max_drop": options.max_drop, "delta": options.delta},
+        operating_points=tuple(operating_entry(point) for point in decided.points),
+        aliases=decided.aliases,
+        report=tuple(operating_entry(point) for point in decided.report),
+        data=_data_entry(source),
+        extra_data=tuple(_data_entry(more) for more in extra),
+        split=SplitEntry(
+            seed=options.seed,
+            shares=dict(zip(PARTS, options.shares.values(), strict=True)),
+            counts={part: len(indices) for part, indices in parts.items()},
+        ),
+        provenance={
+            "offramp": version("offramp"),
+            "python": platform.python_version(),
+            "torch": torch.__version__,
+            "numpy": np.__version__,
+            "platform": f"{sys.platform} {platform.machine()}",
+            "seed": options.seed,
+            "recipe": asdict(chosen),
+        },
+    )
+    heads = {name: tensor.contiguous() for name, tensor in multi_exit.heads.state_dict().items()}
+    return Bundle(manifest, heads, {part: indices.astype(np.int64) for part, indices in parts.items()}, multi_exit)
+
+
+def _data_entry(source: Source) -> DataEntry:
+    return DataEntry(name=source.name, fingerprint=source.fingerprint(), samples=len(source))

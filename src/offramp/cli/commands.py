@@ -1,0 +1,38 @@
+"""The commands: parse, call, show."""
+
+from typing import Annotated
+
+import typer
+
+from offramp import __version__
+from offramp.cli.build import build
+from offramp.cli.demo import demo
+from offramp.cli.evaluate import evaluate
+from offramp.cli.inspect import inspect
+from offramp.cli.run import run
+
+app = typer.Typer(
+    help="Early exits for any pretrained PyTorch model: found, trained without labels, certified, and really taken.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    rich_markup_mode="rich",
+    add_completion=True,
+)
+for command in (inspect, build, evaluate, run, demo):
+    app.command(command.__name__)(command)
+
+
+def _version(wanted: bool) -> bool:
+    if wanted:
+        typer.echo(f"offramp {__version__}")
+        raise typer.Exit
+    return wanted
+
+
+@app.callback()
+def _root(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version and leave.")
+    ] = False,
+) -> None:
+    """Holds the options that belong to no command."""

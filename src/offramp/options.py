@@ -1,0 +1,48 @@
+"""What a build is asked for."""
+
+from dataclasses import dataclass, field
+
+from offramp.errors import InputError
+from offramp.recipes import Recipe, recipe
+from offramp.split import Shares
+from offramp.types import Goal
+
+
+@dataclass(frozen=True)
+class Options:
+    """What a build is asked for.
+
+    Attributes:
+        max_drop: largest excess risk wanted, a share (0.01 = one percent).
+        delta: probability that any certificate of the bundle fails.
+        shares: the parts train / choose / certify / report.
+        recipe: a name in `recipes.NAMES`, or a recipe.
+        labels: whether labels may be read: heads learn from them and the risk is error instead of disagreement.
+        seed: of the split, the heads and the augmentation.
+        batch_size: samples per backbone pass.
+        keep: operating points kept at most.
+    """
+
+    max_drop: float = 0.01
+    delta: float = 0.1
+    shares: Shares = field(default_factory=Shares)
+    recipe: Recipe | str | None = None
+    labels: bool = False
+    seed: int = 0
+    batch_size: int = 128
+    keep: int = 16
+
+    def __post_init__(self) -> None:
+        Goal(self.max_drop)
+        if not 0 < self.delta < 1:
+            raise InputError(f"expected delta as a probability in (0, 1), got {self.delta}; write 10 % as 0.1")
+        if not 0 <= self.seed < 2**32:
+            raise InputError(f"expected a seed in [0, 2**32), got {self.seed}")
+        if self.batch_size < 1:
+            raise InputError(f"expected a batch size of at least 1, got {self.batch_size}")
+
+    def chosen(self) -> Recipe:
+        """The recipe: the one given, or the default one with or without labels."""
+        if isinstance(self.recipe, Recipe):
+            return self.recipe
+        return recipe(self.recipe or ("labels" if self.labels else "default"))

@@ -1,0 +1,101 @@
+"""What `offramp.build` stands for, as a program of its steps that can be run and changed."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from string import Template
+from typing import Any
+
+from offramp.options import Options
+from offramp.pipeline import WORK
+
+_PROGRAM = Template('''\
+"""The steps of `offramp build`; run them, change them, or stop after any of them."""
+
+from pathlib import Path
+
+import numpy as np
+
+from offramp import tasks
+from offramp.assembly import assemble
+from offramp.deciding import decide
+from offramp.learning import attach, check_labels, record_features, train_heads
+from offramp.load import load_model, open_source
+from offramp.model.points import analyse
+from offramp.options import Options
+from offramp.split import Shares
+
+options = $options
+recipe = options.chosen()
+work = Path($work)  # features and checkpoints: an interrupted run goes on from here
+
+# The model, and the data preprocessed as the model wants it.
+loaded = load_model($model)
+source = open_source($data)
+extra = $extra
+task = tasks.NAMES["classification"]
+labels = $labels
+
+# Four disjoint parts: to train heads, to choose thresholds, to certify them, and to report.
+parts = options.shares.divide(len(source), options.seed)
+
+# The model as a graph, and the places where it can be left.
+backbone = analyse(loaded.model, source.inputs(np.arange(2)), task.logits_of)
+check_labels(labels, recipe, backbone.classes, extra)
+
+# Untrained heads at some of these places.
+multi_exit = attach(backbone, recipe, backbone.classes, options.seed)
+
+# One pass of the backbone over every part; from here on the backbone rests.
+caches = record_features(multi_exit, task, source, extra, parts, options, work)
+
+# The heads learn to answer like the backbone$learn.
+train_heads(multi_exit, caches, recipe, labels, parts, options, work)
+
+# What every exit says about the other three parts.
+recordings = {part: multi_exit.record(caches[part][0]) for part in ("choose", "certify", "report")}
+
+# Calibrate and search on `choose`, prove on `certify`, measure on `report`.
+decided = decide(multi_exit, recordings, task, labels, parts, options)
+
+bundle = assemble(loaded, multi_exit, source, extra, parts, options, decided, task)
+bundle.save($out)
+''')
+
+
+def steps(
+    model: str,
+    data: str,
+    out: str | Path,
+    *,
+    weights: str | Path | None = None,
+    extra_data: Sequence[str] = (),
+    options: Options | None = None,
+    preprocess: Mapping[str, Any] | None = None,
+    label_file: str | Path | None = None,
+) -> str:
+    """The Python program that does what `offramp.build` does with the same arguments.
+
+    Only the progress, the refusal to replace a bundle, and the removal of the work folder are left out.
+
+    >>> program = steps("nets.py:net", "x.npz", "bundle")
+    >>> next(line for line in program.splitlines() if line.startswith("loaded"))
+    "loaded = load_model('nets.py:net')"
+    """
+    options = options or Options()
+    model_arguments = [repr(model), *([repr(str(weights))] if weights is not None else [])]
+    if preprocess is not None:
+        model_arguments.append(f"preprocess={dict(preprocess)!r}")
+    data_arguments = [repr(data), "loaded.preprocess"]
+    if label_file is not None:
+        data_arguments.append(f"labels={str(label_file)!r}")
+    more = ", ".join(f"open_source({one!r}, loaded.preprocess)" for one in extra_data)
+    return _PROGRAM.substitute(
+        options=repr(options),
+        work=repr(str(Path(out) / WORK)),
+        model=", ".join(model_arguments),
+        data=", ".join(data_arguments),
+        extra=f"[{more}]",
+        labels="source.labels()" if options.labels else "None  # not read",
+        learn=", or the labels, as the recipe says" if options.labels else "",
+        out=repr(str(out)),
+    )

@@ -1,0 +1,70 @@
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+
+from offramp.heads.reduction import Global, Grid, Reduction, channels_first
+
+
+def draw(*shape: int) -> torch.Tensor:
+    return torch.randn(*shape, generator=torch.Generator().manual_seed(sum(shape)))
+
+
+@given(st.integers(1, 3), st.integers(1, 4), st.integers(1, 9), st.integers(1, 9), st.integers(1, 5))
+def test_a_grid_cell_is_the_mean_of_its_pixels(batch: int, channels: int, height: int, width: int, size: int) -> None:
+    channels += 10  # more channels than pixels per side, so that the layout is plain
+    maps = draw(batch, channels, height, width)
+    rows, columns = min(size, height), min(size, width)
+    expected = [
+        maps[
+            b,
+            c,
+            r * height // rows : -(-(r + 1) * height // rows),
+            k * width // columns : -(-(k + 1) * width // columns),
+        ]
+        .mean()
+        .item()
+        for b in range(batch)
+        for c in range(channels)
+        for r in range(rows)
+        for k in range(columns)
+    ]
+    found = Grid(size)(maps)
+    torch.testing.assert_close(found, torch.tensor(expected).reshape(batch, -1), rtol=1e-4, atol=1e-5)
+
+
+@given(st.integers(1, 4), st.integers(2, 6), st.integers(1, 8))
+def test_tokens(batch: int, tokens: int, width: int) -> None:
+    feature = draw(batch, tokens, width)
+    mean = sum(feature[:, t] for t in range(tokens)) / tokens
+    torch.testing.assert_close(Global()(feature), mean)
+    torch.testing.assert_close(Grid()(feature), torch.cat([feature[:, 0], torch.as_tensor(mean)], dim=1))
+
+
+@pytest.mark.parametrize("reduction", [Grid(3), Global()])
+def test_channels_last_maps_reduce_as_channels_first_ones(reduction: Reduction) -> None:
+    maps = draw(2, 11, 6, 6)
+    torch.testing.assert_close(reduction(maps.permute(0, 2, 3, 1)), reduction(maps))
+
+
+@pytest.mark.parametrize("reduction", [Grid(3), Global()])
+def test_a_vector_stays_itself_and_a_volume_is_averaged(reduction: Reduction) -> None:
+    vector, volume = draw(2, 7), draw(2, 7, 2, 3, 4)
+    torch.testing.assert_close(reduction(vector), vector)
+    torch.testing.assert_close(reduction(volume), volume.mean(dim=(2, 3, 4)))
+
+
+def test_the_global_average_of_a_map_is_over_its_pixels() -> None:
+    maps = draw(2, 11, 5, 3)
+    torch.testing.assert_close(Global()(maps), maps.mean(dim=(2, 3)))
+
+
+@pytest.mark.parametrize(
+    ("shape", "channels"), [((8, 6, 6), 8), ((6, 6, 8), 8), ((6, 6, 6), 6), ((8, 6, 5), 8), ((1, 1, 9), 9)]
+)
+def test_where_the_channels_are(shape: tuple[int, int, int], channels: int) -> None:
+    assert channels_first(draw(1, *shape)).shape[1] == channels
+
+
+def test_names_tell_reductions_apart() -> None:
+    assert len({Grid(2).name, Grid(4).name, Global().name}) == 3

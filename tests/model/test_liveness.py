@@ -1,0 +1,73 @@
+import pytest
+import torch
+from torch import nn
+
+from offramp.model.capture import capture
+from offramp.model.liveness import Kind, cuts, kinds
+from tests.toys import NAMES, live, logits_of
+
+
+@pytest.mark.parametrize("name", sorted(NAMES))
+def test_what_is_computed_after_a_cut_needs_nothing_else_from_before(name: str) -> None:
+    """The definition, node by node: no data flows past a cut but through the cut itself and its side values."""
+    captured = live(name).backbone.captured
+    nodes = list(captured.graph_module.graph.nodes)
+    kind, position = kinds(captured), {node: index for index, node in enumerate(nodes)}
+    needed = {captured.logits}
+    for node in reversed(nodes):
+        if node in needed:
+            needed.update(source for source in node.all_input_nodes if kind[source] in (Kind.SIDE, Kind.HIDDEN))
+    found = cuts(captured)
+    assert found
+    for cut in found:
+        allowed = {cut.node, *cut.side}
+        after = [node for node in needed if position[node] > position[cut.node] and node.op == "call_function"]
+        for node in after:
+            for source in node.all_input_nodes:
+                if kind[source] in (Kind.SIDE, Kind.HIDDEN) and position[source] <= position[cut.node]:
+                    assert source in allowed
+
+
+def test_no_cut_inside_a_residual_block() -> None:
+    captured = live("cnn").backbone.captured
+    inside = {"conv1", "bn1", "conv2", "bn2", "shortcut"}
+    for cut in cuts(captured):
+        paths = [path for path, _ in cut.node.meta["nn_module_stack"].values()]
+        assert not any(path.rsplit(".", 1)[-1] in inside for path in paths)
+
+
+def test_no_cut_while_the_cross_layers_need_the_first_features() -> None:
+    captured = live("clicks").backbone.captured
+    paths = [[path for path, _ in cut.node.meta["nn_module_stack"].values()][-1] for cut in cuts(captured)]
+    assert not any(path.startswith("cross.0") for path in paths)
+    assert any(path.startswith("deep") for path in paths)
+
+
+def test_kinds_of_a_mask_a_class_token_and_a_position() -> None:
+    text, vit = (live(name).backbone.captured for name in ("text", "vit"))
+    of_text = {node.name: kind for node, kind in kinds(text).items()}
+    assert of_text["attention_mask"] is of_text["mul"] is Kind.SIDE
+    assert of_text["arange"] is Kind.CONSTANT
+    assert of_text["embedding"] is Kind.HIDDEN
+    of_vit = kinds(vit)
+    assert {of_vit[node] for node in of_vit if node.name.startswith("expand")} <= {Kind.WEIGHT, Kind.SHAPE}
+    assert all(cut.side == () for cut in cuts(vit))
+    assert {side.name for cut in cuts(text) for side in cut.side} >= {"mul"}
+
+
+class Sum(nn.Module):
+    """The first axis of what lies between is not the batch."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.one, self.two = nn.Linear(4, 6), nn.Linear(6, 3)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        turned = torch.sin(self.one(x).t())
+        logits: torch.Tensor = self.two(turned.t())
+        return logits
+
+
+def test_a_tensor_whose_first_axis_is_not_the_batch_is_no_cut() -> None:
+    captured = capture(Sum().eval(), torch.randn(2, 4), logits_of)
+    assert [cut.node.name for cut in cuts(captured)] == ["linear", "t_1"]

@@ -1,0 +1,42 @@
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from offramp.model.modes import frozen
+from tests.toys import CNN, MLP, untouched, whole
+
+
+@settings(deadline=None, max_examples=20)
+@given(st.lists(st.booleans(), min_size=11, max_size=11))
+def test_every_module_gets_its_own_mode_back(flags: list[bool]) -> None:
+    model = MLP.model()
+    for module, flag in zip(model.modules(), flags, strict=True):
+        module.training = flag
+    with untouched(model), frozen(model):
+        assert not any(module.training for module in model.modules())
+        assert not torch.is_grad_enabled()
+    assert torch.is_grad_enabled()
+
+
+def test_batch_norm_and_dropout_are_frozen_too() -> None:
+    model, inputs = CNN.model(), CNN.inputs(4)
+    expected = whole(model, inputs)
+    model.train()
+    with untouched(model), frozen(model):
+        torch.testing.assert_close(whole(model, inputs), expected, rtol=0, atol=0)
+
+
+def test_modes_come_back_after_an_exception() -> None:
+    model = CNN.model().train()
+    with untouched(model), pytest.raises(KeyError), frozen(model):
+        raise KeyError
+    assert all(module.training for module in model.modules())
+
+
+def test_blocks_may_be_nested() -> None:
+    model = CNN.model().train()
+    with untouched(model), frozen(model):
+        with frozen(model):
+            pass
+        assert not any(module.training for module in model.modules())

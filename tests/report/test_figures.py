@@ -1,0 +1,115 @@
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import numpy as np
+import pytest
+from matplotlib.figure import Figure
+from PIL import Image
+
+from offramp.errors import InputError
+from offramp.evaluation import Evaluated, Evaluation
+from offramp.report import front, points, style
+from offramp.report.front import front_figure
+from offramp.report.points import points_figure
+from offramp.types import Bound, ExitPoint
+from tests.cli.world import full_disk
+
+POINTS = [ExitPoint(f"layer{i}.block", i, (8 * (i + 1), 4, 4), (i + 1) / 12) for i in range(10)]
+
+
+def evaluation(accuracy: float | None, risk: str = "disagreement", exits: int = 3) -> Evaluation:
+    share = tuple(np.full(exits + 1, 1 / (exits + 1)))
+    found = tuple(
+        Evaluated(
+            name=f"p{index}",
+            cost_ratio=1 - 0.2 * index,
+            agreement=1 - 0.01 * index,
+            accuracy=None if accuracy is None else accuracy - 0.01 * index,
+            accuracy_drop=None if accuracy is None else 1.0 * index,
+            exit_share=share,
+            time_ratio={},
+            bound=Bound(risk, 0.01 * index, 0.1, "exact", 100) if index < 3 else None,
+        )
+        for index in range(4)
+    )
+    return Evaluation(500, "report", accuracy, 1e6, 0.3, found)
+
+
+@pytest.fixture
+def drawn(monkeypatch: pytest.MonkeyPatch) -> list[Figure]:
+    """The figures that were drawn, for a look at what is in them."""
+    found: list[Figure] = []
+    original = style.figure
+
+    @contextmanager
+    def kept(path: Path, width: float, height: float) -> Iterator[Figure]:
+        with original(path, width, height) as one:
+            found.append(one)
+            yield one
+
+    for module in (front, points):
+        monkeypatch.setattr(module, "figure", kept)
+    return found
+
+
+def names(figure: Figure, axes: int = 0) -> list[str]:
+    return [str(label) for label in figure.axes[axes].get_legend_handles_labels()[1]]
+
+
+def test_the_points_show_cost_and_size(drawn: list[Figure], tmp_path: Path) -> None:
+    points_figure(POINTS, 125_486_000.0, "nets.py:net", tmp_path / "points.png")
+    left, right = drawn[0].axes
+    heights = [patch.get_height() for patch in left.patches]  # type: ignore[attr-defined]
+    assert heights == pytest.approx([100 * point.depth for point in POINTS])
+    assert [text.get_text() for text in left.get_xticklabels()] == [point.name for point in POINTS]
+    assert "125 MMACs" in left.get_ylabel()
+    assert left.get_title(loc="left") == "nets.py:net: 10 exit points"
+    np.testing.assert_array_equal(right.lines[0].get_ydata(), [128 * (i + 1) for i in range(10)])
+
+
+def test_a_front_without_labels_has_no_accuracy(drawn: list[Figure], tmp_path: Path) -> None:
+    front_figure(evaluation(None), ["a", "b", "c", "backbone"], tmp_path / "front.svg")
+    assert names(drawn[0]) == ["agreement with the backbone", "certified agreement, at least", "oracle for these heads"]
+    assert names(drawn[0], 1) == ["a", "b", "c", "backbone"]
+    certified = drawn[0].axes[0].lines[1]
+    np.testing.assert_allclose(np.asarray(certified.get_xdata(), float), [60, 80, 100])
+    np.testing.assert_allclose(np.asarray(certified.get_ydata(), float), [98, 99, 100])
+
+
+def test_a_bound_on_the_error_is_drawn_below_the_accuracy_of_the_backbone(drawn: list[Figure], tmp_path: Path) -> None:
+    front_figure(evaluation(0.9, "error"), ["a", "b", "c", "backbone"], tmp_path / "front.pdf")
+    assert "certified accuracy, at least" in names(drawn[0])
+    assert "accuracy of the backbone" in names(drawn[0])
+    (certified,) = [line for line in drawn[0].axes[0].lines if line.get_label() == "certified accuracy, at least"]
+    np.testing.assert_allclose(np.asarray(certified.get_ydata(), float), [88, 89, 90])
+
+
+def test_the_shares_fill_each_bar(drawn: list[Figure], tmp_path: Path) -> None:
+    front_figure(evaluation(None, exits=12), [*(f"e{i}" for i in range(12)), "backbone"], tmp_path / "front.png")
+    bars = drawn[0].axes[1].patches
+    assert len(bars) == 13 * 4
+    assert sum(bar.get_width() for bar in bars) == pytest.approx(400)  # type: ignore[attr-defined]
+    with Image.open(tmp_path / "front.png") as picture:
+        assert picture.size == (1650, round(150 * (0.22 * 13 + 1.2))) or picture.size == (1650, 630)
+
+
+@pytest.mark.parametrize("name", ["a.gif", "a", "a.png.txt"])
+def test_other_formats_are_refused(tmp_path: Path, name: str) -> None:
+    with pytest.raises(InputError, match=rf"\.png, \.svg, \.pdf; got '{name}'"):
+        points_figure(POINTS, 1e6, "net", tmp_path / name)
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_full_disk_keeps_the_earlier_figure(tmp_path: Path) -> None:
+    (tmp_path / "points.png").write_text("kept")
+    with full_disk(1000), pytest.raises(InputError, match=r"cannot write the figure .*points.png.* free space"):
+        points_figure(POINTS, 1e6, "net", tmp_path / "points.png")
+    assert [path.name for path in tmp_path.iterdir()] == ["points.png"]
+    assert (tmp_path / "points.png").read_text() == "kept"
+
+
+def test_the_same_figure_is_the_same_file(tmp_path: Path) -> None:
+    for name in ("a.png", "b.png"):
+        front_figure(evaluation(0.9), ["a", "b", "c", "backbone"], tmp_path / name)
+    assert (tmp_path / "a.png").read_bytes() == (tmp_path / "b.png").read_bytes()

@@ -1,0 +1,52 @@
+import pytest
+import torch
+
+from offramp.model.multi_exit import MultiExit
+from offramp.run.eager import Eager
+from offramp.run.executor import Executor
+from offramp.testing.executors import ExecutorSuite, Make
+from tests.toys import CNN, NAMES, attached, live, logits_of, untouched, whole
+
+
+class TestEager(ExecutorSuite):
+    @pytest.fixture
+    def make(self) -> Make:
+        def eager(live_: MultiExit) -> Executor:
+            return Eager.of(live_, logits_of)
+
+        return eager
+
+
+def test_segments_run_on_the_users_own_parameters() -> None:
+    model = CNN.model()
+    executor = Eager.of(attached(model, CNN.inputs(2)), logits_of)
+    mine = {id(parameter) for parameter in model.parameters()}
+    segments = executor.chain.segments
+    assert {id(p) for segment in segments for p in segment.parameters()} == mine
+    inputs = CNN.inputs(3)
+    with torch.no_grad():
+        next(iter(model.parameters())).mul_(2.0)
+        state = executor.start(inputs)
+        for index in range(len(segments)):
+            state = executor.segment(index, state)
+    torch.testing.assert_close(state[0], whole(model, inputs))
+
+
+@pytest.mark.parametrize("name", sorted(NAMES))
+def test_a_model_in_train_mode_is_run_in_eval_mode_and_given_back(name: str) -> None:
+    model = NAMES[name].model()
+    executor = Eager.of(attached(model, NAMES[name].inputs(2)), logits_of)
+    inputs = NAMES[name].inputs(4)
+    expected = whole(model, inputs)
+    model.train()
+    with untouched(model):
+        torch.testing.assert_close(executor.whole(inputs), expected, rtol=0, atol=0)
+
+
+def test_heads_are_the_exits_in_order() -> None:
+    model = live("vit")
+    executor = Eager.of(model, logits_of)
+    feature = torch.randn(2, *model.points[0].feature_shape)
+    with torch.no_grad():
+        torch.testing.assert_close(executor.head(1, feature), model.heads[1](feature), rtol=0, atol=0)
+    assert not any(head.training for head in model.heads)

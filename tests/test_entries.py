@@ -1,0 +1,90 @@
+import numpy as np
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+
+from offramp.calibrate.identity import Identity
+from offramp.calibrate.temperature import Temperature
+from offramp.entries import (
+    cost_entry,
+    example_inputs,
+    exit_entry,
+    input_entries,
+    operating_entry,
+    operating_point,
+    point_entry,
+    reduction,
+)
+from offramp.errors import InputError
+from offramp.heads import NAMES
+from offramp.heads.head import HeadType
+from offramp.heads.reduction import Global, Grid
+from offramp.inputs import leaves
+from offramp.manifest import ExitEntry, OperatingEntry, PointEntry
+from offramp.types import Bound, Configuration, CostProfile, Exit, ExitPoint, OperatingPoint
+from tests.toys import NAMES as TOYS
+from tests.toys import logits_of, whole
+
+NUMBERS = st.floats(-1e6, 1e6)
+
+
+@given(st.lists(st.tuples(st.booleans(), NUMBERS), max_size=5), NUMBERS, st.booleans())
+def test_operating_points_come_back_as_they_went(exits: list[tuple[bool, float]], loss: float, proved: bool) -> None:
+    point = OperatingPoint(
+        "fast",
+        Configuration(tuple(on for on, _ in exits), tuple(t for _, t in exits)),
+        loss,
+        0.5,
+        (1.0 / (len(exits) + 1),) * (len(exits) + 1),
+        "choose",
+        Bound("error", 0.01, 0.1, "exact", 500) if proved else None,
+    )
+    text = operating_entry(point).model_dump_json()
+    assert operating_point(OperatingEntry.model_validate_json(text)) == point
+
+
+def test_points_and_costs_come_back_as_they_went() -> None:
+    point = ExitPoint("blocks.1", 3, (8, 4, 4), 0.37, ("mask",))
+    entry = PointEntry.model_validate_json(point_entry(point).model_dump_json())
+    assert ExitPoint(**entry.model_dump()) == point
+    cost = CostProfile("macs", np.array([1.0, 3.0]), np.array([0.5, 0.0]), np.array([0.1, 0.0]))
+    found = cost_entry(cost)
+    assert (found.upto, found.head, found.gate) == ((1.0, 3.0), (0.5, 0.0), (0.1, 0.0))
+    assert (found.unit, found.device, found.batch_size) == ("macs", "cpu", 1)
+
+
+@pytest.mark.parametrize("name", sorted(NAMES))
+def test_a_head_can_be_built_again_from_its_entry(name: str) -> None:
+    entry = exit_entry(Exit("layer1", name), NAMES[name], Temperature(1.5))
+    read = ExitEntry.model_validate_json(entry.model_dump_json())
+    assert HeadType(reduction(read.reduction), read.hidden, read.dropout) == NAMES[name]
+    assert (read.point, read.head, read.temperature) == ("layer1", name, 1.5)
+    assert exit_entry(Exit("layer1", name), NAMES[name], Identity()).temperature is None
+
+
+def test_reductions_that_a_manifest_cannot_name_are_refused() -> None:
+    class Mine:
+        name = "mine"
+
+        def __call__(self, feature: torch.Tensor) -> torch.Tensor:
+            return feature.flatten(1)
+
+    assert reduction(exit_entry(Exit("a", "b"), HeadType(Grid(3)), Identity()).reduction) == Grid(3)
+    assert reduction(exit_entry(Exit("a", "b"), HeadType(Global()), Identity()).reduction) == Global()
+    with pytest.raises(InputError, match=r"a manifest can name \(grid, global\)"):
+        exit_entry(Exit("a", "b"), HeadType(Mine()), Identity())
+
+
+@pytest.mark.parametrize("name", sorted(TOYS))
+def test_made_up_inputs_have_the_shapes_types_and_names_of_the_recorded_ones(name: str) -> None:
+    toy = TOYS[name]
+    made, real = example_inputs(input_entries(toy.inputs(4)), batch=3), toy.inputs(3)
+    assert type(made) is type(real)
+    assert [(t.shape, t.dtype) for t in leaves(made)] == [(t.shape, t.dtype) for t in leaves(real)]
+    if isinstance(made, dict):
+        assert list(made) == list(real)
+    assert whole(toy.model(), made).shape == (3, 5)
+    again = example_inputs(input_entries(toy.inputs(4)), batch=3)
+    torch.testing.assert_close(leaves(made), leaves(again), rtol=0, atol=0)
+    assert logits_of(whole(toy.model(), made)).isfinite().all()
