@@ -25,7 +25,7 @@ from offramp.recipes import Recipe
 from offramp.sources import Source
 from offramp.split import PARTS, Parts
 from offramp.tasks.task import Task
-from offramp.train.fit import Fit
+from offramp.train.fit import Fit, held_samples
 from offramp.train.rows import Rows
 from offramp.types import Exit
 
@@ -87,9 +87,19 @@ def record_features(
         here = subset(source, parts[part])
         caches[part] = [passes.run(here, work / part, split=part, progress=progress)]
     sources = [subset(source, parts["train"]), *extra]
-    augments = copies_within(options.chosen().augment, multi_exit.backbone, [len(s) for s in sources])
+    chosen = options.chosen()
+    augments = copies_within(chosen.augment, multi_exit.backbone, [len(s) for s in sources])
+    held = held_samples(len(sources[0]), chosen.schedule.held, options.seed)
     caches["train"] = [
-        small.run(s, work / f"train{i}", split="train", augment=augment, seed=options.seed + i, progress=progress)
+        small.run(
+            s,
+            work / f"train{i}",
+            split="train",
+            augment=augment,
+            lend=~np.isin(np.arange(len(s)), held) if i == 0 else None,
+            seed=options.seed + i,
+            progress=progress,
+        )
         for i, (s, augment) in enumerate(zip(sources, augments, strict=True))
     ]
     return caches

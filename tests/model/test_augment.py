@@ -74,18 +74,41 @@ def test_refuses_impossible_wishes(copies: int, shift: float) -> None:
         Augment(copies, shift=shift)
 
 
-def test_a_mixed_copy_is_a_blend_of_two_images_of_the_batch_that_leans_to_its_own() -> None:
-    images = torch.eye(8).reshape(8, 8, 1, 1)
-    copies = Augment(1, flip=False, shift=0.0, mix=0.5)(images, generator(3))
-    assert isinstance(copies, torch.Tensor)
-    weights = copies.reshape(8, 8)
-    torch.testing.assert_close(weights.sum(dim=1), torch.ones(8))
-    assert bool((weights.diagonal() >= 0.5).all())
-    assert bool(((weights > 0).sum(dim=1) <= 2).all())
-    assert 0 < int((weights.diagonal() < 1).sum()) < 8
-
-
 @pytest.mark.parametrize("mix", [-0.1, 1.1])
 def test_a_mix_that_is_no_share_is_refused(mix: float) -> None:
     with pytest.raises(InputError, match="mix in"):
         Augment(1, mix=mix)
+
+
+def test_blends_are_mostly_the_image_itself_and_for_the_rest_one_other() -> None:
+    """Each image is a corner of its own, so the weights can be read off the blend."""
+    corners = torch.eye(9).reshape(9, 1, 3, 3)
+    copies = Augment(1, flip=False, shift=0.0, mix=0.7)(corners, generator(2))
+    assert isinstance(copies, torch.Tensor)
+    weights = copies.reshape(9, 9)
+    torch.testing.assert_close(weights.sum(1), torch.ones(9))
+    assert bool((weights.diagonal() >= 0.5).all())
+    assert all(int((row > 0).sum()) <= 2 for row in weights)
+    assert 0 < int((weights.diagonal() < 1.0).sum()) < 9
+
+
+def test_without_blending_nothing_is_blended() -> None:
+    corners = torch.eye(9).reshape(9, 1, 3, 3)
+    plain = Augment(1, flip=False, shift=0.0)(corners, generator(2))
+    torch.testing.assert_close(torch.as_tensor(plain), corners, rtol=0, atol=0)
+
+
+@pytest.mark.parametrize("mix", [-0.1, 1.1])
+def test_refuses_impossible_shares_of_blends(mix: float) -> None:
+    with pytest.raises(InputError, match="mix"):
+        Augment(1, mix=mix)
+
+
+def test_images_that_are_not_lent_are_blended_into_no_other() -> None:
+    corners = torch.eye(9).reshape(9, 1, 3, 3)
+    lend = torch.arange(9) % 2 == 0
+    for seed in range(20):
+        copies = Augment(1, flip=False, shift=0.0, mix=1.0)(corners, generator(seed), lend)
+        assert isinstance(copies, torch.Tensor)
+        others = copies.reshape(9, 9) - torch.diag(copies.reshape(9, 9).diagonal())
+        assert float(others[:, ~lend].abs().max()) == 0.0

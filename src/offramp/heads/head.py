@@ -36,7 +36,7 @@ class Head(nn.Module):
         assert isinstance(first, nn.Linear)
         with torch.no_grad():
             first.weight.mul_(scale)
-            first.bias.sub_(first.weight @ mean)
+            first.bias.sub_(first.weight.double() @ mean.double())  # in double: the mean may dwarf the deviation
 
 
 @dataclass(frozen=True)

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 import torch
+from jaxtyping import Bool
 from torch.nn import functional as F
 
 from offramp.errors import InputError
@@ -30,8 +31,10 @@ class Augment:
         if self.copies < 0 or not 0 <= self.shift < 1 or not 0 <= self.mix <= 1:
             raise InputError(f"expected copies >= 0, shift in [0, 1) and mix in [0, 1], got {self}")
 
-    def __call__(self, inputs: Inputs, generator: torch.Generator) -> Inputs:
-        """An augmented copy of a batch, drawn from `generator`."""
+    def __call__(
+        self, inputs: Inputs, generator: torch.Generator, lend: Bool[torch.Tensor, " batch"] | None = None
+    ) -> Inputs:
+        """An augmented copy of a batch, drawn from `generator`; only the images in `lend` are blended into others."""
         if not isinstance(inputs, torch.Tensor) or inputs.ndim != 4:
             raise InputError(
                 "expected images (batch, channels, height, width) to augment; set copies=0 for other inputs"
@@ -40,13 +43,16 @@ class Augment:
             mirrored = torch.rand(len(inputs), generator=generator) < 0.5
             inputs = torch.where(mirrored[:, None, None, None], inputs.flip(3), inputs)
         moved = self._shifted(inputs, generator)
-        return self._mixed(moved, generator) if self.mix else moved
+        return self._mixed(moved, generator, lend) if self.mix else moved
 
-    def _mixed(self, images: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
+    def _mixed(self, images: torch.Tensor, generator: torch.Generator, lend: torch.Tensor | None) -> torch.Tensor:
         batch = len(images)
+        other = torch.randperm(batch, generator=generator)
         blended = torch.rand(batch, generator=generator) < self.mix
+        if lend is not None:
+            blended &= lend[other]
         weight = torch.where(blended, 0.5 + 0.5 * torch.rand(batch, generator=generator), 1.0)[:, None, None, None]
-        return weight * images + (1 - weight) * images[torch.randperm(batch, generator=generator)]
+        return weight * images + (1 - weight) * images[other]
 
     def _shifted(self, images: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
         batch, channels, height, width = images.shape

@@ -3,6 +3,7 @@
 The frozen forward dominates every build, so it runs once; all heads, regimes and searches then read from here.
 """
 
+import hashlib
 import json
 import math
 import os
@@ -14,6 +15,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from jaxtyping import Bool
 from torch import nn
 
 from offramp.errors import DataError, InputError
@@ -80,10 +82,20 @@ class Pass:
         *,
         split: str,
         augment: Augment | None = None,
+        lend: Bool[np.ndarray, " samples"] | None = None,
         seed: int = 0,
         progress: Progress = silent,
     ) -> FeatureCache:
         """The cache of `source` in `folder`, continued where an earlier run was interrupted.
+
+        Args:
+            source: the samples.
+            folder: where the cache is kept.
+            split: name of the split.
+            augment: copies to make besides the samples themselves.
+            lend: which samples may be blended into others; default all.
+            seed: of the augmentation.
+            progress: told about every batch.
 
         Raises:
             DataError: if the source is empty, or an input or an output is not finite.
@@ -93,10 +105,12 @@ class Pass:
             raise DataError(f"expected samples in split {split!r}, got none")
         augment = augment or Augment(copies=0)
         rows = len(source) * (augment.copies + 1)
-        store = _Store(folder, self._identity(source, split, augment, seed), rows, self.dtype)
+        lend = np.ones(len(source), bool) if lend is None else lend
+        identity = {**self._identity(source, split), **_augmentation(augment, lend, seed)}
+        store = _Store(folder, identity, rows, self.dtype)
         with frozen(self.model), tapped(self.model, self._points(), self._reduce) as reduced:
             while store.done < rows:
-                start, inputs = self._batch(source, store.done, augment, seed)
+                start, inputs = self._batch(source, store.done, augment, lend, seed)
                 logits = self.logits_of(call(self.model, inputs))
                 if not torch.isfinite(logits).all():
                     raise DataError(f"expected finite outputs, got NaN from the backbone near sample {start}")
@@ -105,16 +119,20 @@ class Pass:
                 progress(f"backbone over {split}", store.done, rows)
         return store.close(split, len(source))
 
-    def _batch(self, source: Source, row: int, augment: Augment, seed: int) -> tuple[int, Inputs]:
+    def _batch(
+        self, source: Source, row: int, augment: Augment, lend: Bool[np.ndarray, " samples"], seed: int
+    ) -> tuple[int, Inputs]:
         """The rows from `row` to the end of the batch; a batch never spans two copies."""
         copy, start = divmod(row, len(source))
-        inputs = source.inputs(np.arange(start, min(start + self.batch_size, len(source))))
+        indices = np.arange(start, min(start + self.batch_size, len(source)))
+        inputs = source.inputs(indices)
         check_finite(inputs, source.name, start)
         batch_size(inputs)
         if copy == 0:
             return start, inputs
         entropy = np.random.SeedSequence([seed, copy, start]).generate_state(1, np.uint64)[0]
-        return start, augment(inputs, torch.Generator().manual_seed(int(entropy >> 1)))
+        generator = torch.Generator().manual_seed(int(entropy >> 1))
+        return start, augment(inputs, generator, torch.from_numpy(lend[indices]))
 
     def _points(self) -> list[str]:
         return list(dict.fromkeys(point for point, _ in self.wanted))
@@ -123,17 +141,23 @@ class Pass:
         # cloned, since the reduction of a vector is the vector itself, on which the model may go on in place
         return {(name, red.name): red(feature).clone() for name, red in self.wanted if name == point}
 
-    def _identity(self, source: Source, split: str, augment: Augment, seed: int) -> dict[str, Any]:
+    def _identity(self, source: Source, split: str) -> dict[str, Any]:
         return {
             "model": self.identity,
             "data": source.fingerprint(),
             "samples": len(source),
             "wanted": sorted(f"{point}|{reduction.name}" for point, reduction in self.wanted),
             "split": split,
-            "augment": repr(augment),
-            "seed": seed,
             "dtype": self.dtype,
+            "batch_size": self.batch_size,
         }
+
+
+def _augmentation(augment: Augment, lend: Bool[np.ndarray, " samples"], seed: int) -> dict[str, Any]:
+    """What the copies depend on; where there are none, nothing."""
+    if augment.copies == 0:
+        return {}
+    return {"augment": repr(augment), "lend": hashlib.sha256(lend.tobytes()).hexdigest(), "seed": seed}
 
 
 class _Store:

@@ -117,11 +117,7 @@ class Fit:
 
     def _divide(self, rows: Rows) -> tuple[Int[np.ndarray, " training"], Int[np.ndarray, " held"]]:
         """Rows to train on, and rows (unaugmented samples of the first cache) to stop by."""
-        first = rows.caches[0].samples
-        count = round(self.schedule.held * first)
-        if count < 1 or first - count < 1:
-            raise DataError(f"expected at least {math.ceil(1 / self.schedule.held)} training samples, got {first}")
-        held = np.sort(np.random.default_rng(self.seed).permutation(first)[:count])
+        held = held_samples(rows.caches[0].samples, self.schedule.held, self.seed)
         everything = np.arange(len(rows))
         return everything[~np.isin(rows.sample_of(everything), held)], held
 
@@ -178,6 +174,19 @@ class Fit:
             self.regime.loss(head.predict((rows.features(key, batch) - mean) * scale), backbone, target)
             for head, key, (mean, scale) in zip(self.heads, self.keys, standards, strict=True)
         ]
+
+
+def held_samples(samples: int, share: float, seed: int) -> Int[np.ndarray, " held"]:
+    """The samples on which early stopping looks, in order.
+
+    Raises:
+        DataError: if none would be held, or none left to train on.
+    """
+    count = round(share * samples)
+    if count < 1 or samples - count < 1:
+        raise DataError(f"expected at least {math.ceil(1 / share)} training samples, got {samples}")
+    held: np.ndarray = np.sort(np.random.default_rng(seed).permutation(samples)[:count])
+    return held
 
 
 def standard(reduced: Float[torch.Tensor, "samples reduced"]) -> Standard:
