@@ -5,6 +5,7 @@ import sys
 from collections.abc import Sequence
 from dataclasses import asdict
 from importlib.metadata import version
+from typing import Any
 
 import numpy as np
 import torch
@@ -17,6 +18,7 @@ from offramp.load.models import LoadedModel
 from offramp.manifest import DataEntry, Manifest, ModelEntry, SplitEntry
 from offramp.model.fingerprint import model_fingerprint
 from offramp.model.multi_exit import MultiExit
+from offramp.model.points import Backbone
 from offramp.options import Options
 from offramp.sources import Source
 from offramp.split import PARTS, Parts
@@ -38,15 +40,7 @@ def assemble(
     backbone = multi_exit.backbone
     manifest = Manifest(
         schema_version=1,
-        model=ModelEntry(
-            spec=loaded.spec,
-            weights=loaded.weights,
-            type=type(loaded.model).__name__,
-            fingerprint=model_fingerprint(loaded.model),
-            task=task.name,
-            classes=backbone.classes,
-            macs=backbone.macs,
-        ),
+        model=_model_entry(loaded, backbone, task),
         inputs=input_entries(backbone.captured.example),
         preprocess=None if loaded.preprocess is None else loaded.preprocess.to_manifest(),
         points=tuple(point_entry(point) for point in multi_exit.points),
@@ -68,18 +62,34 @@ def assemble(
             shares=dict(zip(PARTS, options.shares.values(), strict=True)),
             counts={part: len(indices) for part, indices in parts.items()},
         ),
-        provenance={
-            "offramp": version("offramp"),
-            "python": platform.python_version(),
-            "torch": torch.__version__,
-            "numpy": np.__version__,
-            "platform": f"{sys.platform} {platform.machine()}",
-            "seed": options.seed,
-            "recipe": asdict(chosen),
-        },
+        provenance=_provenance(options),
     )
     heads = {name: tensor.contiguous() for name, tensor in multi_exit.heads.state_dict().items()}
     return Bundle(manifest, heads, {part: indices.astype(np.int64) for part, indices in parts.items()}, multi_exit)
+
+
+def _model_entry(loaded: LoadedModel, backbone: Backbone, task: Task) -> ModelEntry:
+    return ModelEntry(
+        spec=loaded.spec,
+        weights=loaded.weights,
+        type=type(loaded.model).__name__,
+        fingerprint=model_fingerprint(loaded.model),
+        task=task.name,
+        classes=backbone.classes,
+        macs=backbone.macs,
+    )
+
+
+def _provenance(options: Options) -> dict[str, Any]:
+    return {
+        "offramp": version("offramp"),
+        "python": platform.python_version(),
+        "torch": torch.__version__,
+        "numpy": np.__version__,
+        "platform": f"{sys.platform} {platform.machine()}",
+        "seed": options.seed,
+        "recipe": asdict(options.chosen()),
+    }
 
 
 def _data_entry(source: Source) -> DataEntry:
