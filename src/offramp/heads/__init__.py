@@ -5,7 +5,7 @@ from offramp.heads.head import HeadType
 from offramp.heads.reduction import Global, Grid
 
 NAMES: dict[str, HeadType] = {
-    "grid-mlp": HeadType(Grid(4), hidden=(256, 128), dropout=0.3),
+    "grid-mlp": HeadType(Grid(4), hidden=(256, 128), dropout=0.2),
     "grid-linear": HeadType(Grid(4)),
     "pooled-mlp": HeadType(Global(), hidden=(128,), dropout=0.1),
     "pooled-linear": HeadType(Global()),

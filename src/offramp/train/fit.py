@@ -41,13 +41,13 @@ class Schedule:
         patience: epochs without a better head after which training stops.
     """
 
-    epochs: int = 20
+    epochs: int = 32
     most_steps: int = 3000
     batch_size: int = 256
     learning_rate: float = 1e-3
     weight_decay: float = 1e-2
     held: float = 0.1
-    patience: int = 6
+    patience: int = 10
 
     def passes(self, rows: int) -> int:
         """How many passes are made over so many rows.
