@@ -4,7 +4,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from jaxtyping import Int
 
 from offramp import calibrate, search
 from offramp.calibrate.calibrator import Calibrator
@@ -14,11 +13,10 @@ from offramp.gates import gate
 from offramp.kept import named, worth_keeping
 from offramp.model.multi_exit import MultiExit, Recording
 from offramp.options import Options
+from offramp.sources import Labels
 from offramp.split import Parts
 from offramp.tasks.task import Task
 from offramp.types import CostProfile, ExitTable, Goal, OperatingPoint
-
-Labels = Int[np.ndarray, " samples"]
 
 
 @dataclass(frozen=True, eq=False)

@@ -7,7 +7,6 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from jaxtyping import Int
 from torch import nn
 
 from offramp import train
@@ -22,7 +21,7 @@ from offramp.model.points import Backbone, spread
 from offramp.options import Options
 from offramp.progress import Progress, silent
 from offramp.recipes import Recipe
-from offramp.sources import Source
+from offramp.sources import Labels, Source
 from offramp.split import PARTS, Parts
 from offramp.tasks.task import Task
 from offramp.train.fit import Fit, held_samples
@@ -31,8 +30,6 @@ from offramp.types import Exit
 
 AUGMENT_MACS = 6.0e12
 """Backbone MACs that augmented copies may cost at most: about a minute on two cores."""
-
-Labels = Int[np.ndarray, " samples"]
 
 
 def check_labels(labels: Labels | None, chosen: Recipe, classes: int, extra: Sequence[Source]) -> None:

@@ -7,6 +7,9 @@ from jaxtyping import Int
 
 from offramp.inputs import Inputs
 
+Labels = Int[np.ndarray, " samples"]
+"""A class index for each sample."""
+
 
 @runtime_checkable
 class Source(Protocol):
@@ -33,7 +36,7 @@ class Source(Protocol):
         """The samples at `indices`, as the model takes them."""
         ...
 
-    def labels(self) -> Int[np.ndarray, " samples"]:
+    def labels(self) -> Labels:
         """The labels of all samples.
 
         Raises:
