@@ -39,7 +39,7 @@ def images(samples: int = SAMPLES, seed: int = 1) -> torch.Tensor:
 def make(out: Path, **arguments: Any) -> Bundle:
     """A build of the toy; arguments as of `build`."""
     model, data = arguments.pop("model", None) or CNN.model(), arguments.pop("data", None)
-    wishes: dict[str, Any] = {"recipe": RECIPE, "max_drop": 0.1, "batch_size": 64} | arguments
+    wishes: dict[str, Any] = {"recipe": RECIPE, "max_drop": 0.1, "batch_size": 64, "timed": ()} | arguments
     return build(model, images() if data is None else data, out=out, **wishes)
 
 

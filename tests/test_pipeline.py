@@ -325,9 +325,23 @@ def test_a_table_is_scores_and_losses_of_a_recording() -> None:
 def test_wishes_are_fields_of_options(tmp_path: Path) -> None:
     with pytest.raises(TypeError, match="colour"):
         build(CNN.model(), images(), out=tmp_path / "a", colour="red")
-    options = Options(max_drop=0.1, recipe=RECIPE, batch_size=64)
+    options = Options(max_drop=0.1, recipe=RECIPE, batch_size=64, timed=())
     found = build(CNN.model(), images(), out=tmp_path / "b", options=options)
     assert text_of(found) == text_of(bundle())
+
+
+def test_seconds_are_measured_at_every_batch_size_asked_for_and_decide_nothing(tmp_path: Path) -> None:
+    built = make(tmp_path / "a", timed=(1, 3))
+    assert [(cost.unit, cost.batch_size) for cost in built.costs] == [("macs", 1), ("s", 1), ("s", 3)]
+    for cost in built.costs[1:]:
+        assert np.all(np.diff(cost.upto) >= 0)
+        assert np.all(cost.head[:-1] > 0)
+        assert np.all(cost.gate[:-1] > 0)
+    assert text_of(Bundle.load(tmp_path / "a")) == text_of(built)
+    macs = built.manifest.model_copy(update={"costs": built.manifest.costs[:1]})
+    assert macs.model_dump_json() == bundle().manifest.model_dump_json()
+    with pytest.raises(InputError, match=r"batch sizes of at least 1 .* \(0,\)"):
+        make(tmp_path / "b", timed=(0,))
 
 
 def test_toys_have_the_names_they_are_asked_for_by() -> None:

@@ -3,7 +3,18 @@ import sys
 
 import offramp
 
-HEAVY = {"matplotlib", "onnxruntime", "openvino", "optuna", "starlette", "timm", "torchvision", "transformers", "typer"}
+HEAVY = {
+    "PIL",
+    "matplotlib",
+    "onnxruntime",
+    "openvino",
+    "optuna",
+    "starlette",
+    "timm",
+    "torchvision",
+    "transformers",
+    "typer",
+}
 
 
 def loaded_by(code: str) -> set[str]:

@@ -23,6 +23,7 @@ from offramp.options import Options
 from offramp.sources import Source
 from offramp.split import PARTS, Parts
 from offramp.tasks.task import Task
+from offramp.types import CostProfile
 
 
 def assemble(
@@ -33,6 +34,7 @@ def assemble(
     parts: Parts,
     options: Options,
     decided: Decided,
+    seconds: Sequence[CostProfile],
     task: Task,
 ) -> Bundle:
     """The bundle with everything that was decided and where it came from; not saved yet."""
@@ -49,7 +51,7 @@ def assemble(
             for exit_, calibrator in zip(multi_exit.exits, decided.calibrators, strict=True)
         ),
         gate=chosen.gate,
-        costs=(cost_entry(decided.cost),),
+        costs=tuple(map(cost_entry, (decided.cost, *seconds))),
         risk=decided.risk,
         goal={"max_drop": options.max_drop, "delta": options.delta},
         operating_points=tuple(operating_entry(point) for point in decided.points),

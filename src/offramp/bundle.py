@@ -21,7 +21,7 @@ from offramp.calibrate.calibrator import Calibrator
 from offramp.calibrate.identity import Identity
 from offramp.calibrate.temperature import Temperature
 from offramp.decide.pareto import front
-from offramp.entries import example_inputs, operating_point, reduction
+from offramp.entries import cost_profile, example_inputs, operating_point, reduction
 from offramp.errors import BundleError, ForeignBackboneError, InputError, UnknownNameError
 from offramp.gates import gate
 from offramp.heads.head import HeadType
@@ -80,9 +80,12 @@ class Bundle:
     @property
     def cost(self) -> CostProfile:
         """The cost profile in MACs."""
-        entry = next(cost for cost in self.manifest.costs if cost.unit == "macs")
-        upto, head, gate_ = (np.array(values) for values in (entry.upto, entry.head, entry.gate))
-        return CostProfile(entry.unit, upto, head, gate_, device=entry.device, batch_size=entry.batch_size)
+        return next(profile for profile in self.costs if profile.unit == "macs")
+
+    @property
+    def costs(self) -> tuple[CostProfile, ...]:
+        """All cost profiles: in MACs, and in seconds at the batch sizes at which they were measured."""
+        return tuple(cost_profile(entry) for entry in self.manifest.costs)
 
     @property
     def calibrators(self) -> tuple[Calibrator, ...]:
@@ -136,11 +139,10 @@ class Bundle:
         live = self if model is None else self.attach(model)
         if live.multi_exit is None:
             raise InputError("expected the backbone beside the bundle; pass model=, or call attach(model) first")
-        order = {point.name: index for index, point in enumerate(live.multi_exit.points)}
         return EarlyExitModel(
             Eager.of(live.multi_exit, self.task.logits_of),
             {name: self.point(name) for name in (*(point.name for point in self.points), *self.manifest.aliases)},
-            [order[exit_.point] for exit_ in live.multi_exit.exits],
+            live.multi_exit.point_of,
             gate(self.manifest.gate),
             self.calibrators,
             active=active,

@@ -2,6 +2,7 @@
 
 from dataclasses import asdict
 
+import numpy as np
 import torch
 
 from offramp.calibrate.calibrator import Calibrator
@@ -64,6 +65,12 @@ def cost_entry(cost: CostProfile) -> CostEntry:
         device=cost.device,
         batch_size=cost.batch_size,
     )
+
+
+def cost_profile(entry: CostEntry) -> CostProfile:
+    """The cost profile of an entry."""
+    upto, head, gate = (np.array(values) for values in (entry.upto, entry.head, entry.gate))
+    return CostProfile(entry.unit, upto, head, gate, device=entry.device, batch_size=entry.batch_size)
 
 
 def exit_entry(exit_: Exit, head_type: HeadType, calibrator: Calibrator) -> ExitEntry:

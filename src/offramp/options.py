@@ -21,6 +21,7 @@ class Options:
         seed: of the split, the heads and the augmentation.
         batch_size: samples per backbone pass.
         keep: operating points kept at most.
+        timed: batch sizes at which the seconds of every segment and head are measured; none: not measured.
     """
 
     max_drop: float = 0.01
@@ -31,6 +32,7 @@ class Options:
     seed: int = 0
     batch_size: int = 128
     keep: int = 16
+    timed: tuple[int, ...] = (1, 32)
 
     def __post_init__(self) -> None:
         Goal(self.max_drop)
@@ -38,6 +40,8 @@ class Options:
             raise InputError(f"expected delta as a probability in (0, 1), got {self.delta}; write 10 % as 0.1")
         if not 0 <= self.seed < 2**32:
             raise InputError(f"expected a seed in [0, 2**32), got {self.seed}")
+        if any(size < 1 for size in self.timed):
+            raise InputError(f"expected batch sizes of at least 1 to measure time at, got {self.timed}")
         if self.batch_size < 1:
             raise InputError(f"expected a batch size of at least 1, got {self.batch_size}")
 

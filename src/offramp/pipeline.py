@@ -22,6 +22,7 @@ from offramp.learning import attach, check_labels, record_features, train_heads
 from offramp.load.models import LoadedModel, load_model
 from offramp.load.sources import open_source
 from offramp.load.trial import tried
+from offramp.measuring import profiles
 from offramp.model.points import analyse
 from offramp.options import Options
 from offramp.progress import Progress, silent
@@ -85,7 +86,8 @@ def build(
     train_heads(multi_exit, caches, chosen, labels, parts, options, work, progress)
     recordings = {part: multi_exit.record(caches[part][0]) for part in PARTS[1:]}
     decided = decide(multi_exit, recordings, task, labels, parts, options)
-    bundle = assemble(loaded, multi_exit, source, extra, parts, options, decided, task)
+    seconds = profiles(multi_exit, decided, task, source, parts, options, progress)
+    bundle = assemble(loaded, multi_exit, source, extra, parts, options, decided, seconds, task)
     bundle.save(out)
     shutil.rmtree(work)
     return bundle

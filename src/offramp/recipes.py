@@ -48,7 +48,7 @@ _DEFAULT = Recipe(
     heads=("grid-mlp",),
     points=10,
     regime="distil",
-    augment=Augment(copies=8, mix=0.5),
+    augment=Augment(copies=16, mix=0.5),
     schedule=Schedule(),
     gate="max-prob",
     calibrator="temperature",

@@ -20,6 +20,7 @@ from offramp.assembly import assemble
 from offramp.deciding import decide
 from offramp.learning import attach, check_labels, record_features, train_heads
 from offramp.load import load_model, open_source
+from offramp.measuring import profiles
 from offramp.model.points import analyse
 from offramp.options import Options
 from offramp.split import Shares
@@ -57,7 +58,10 @@ recordings = {part: multi_exit.record(caches[part][0]) for part in ("choose", "c
 # Calibrate and search on `choose`, prove on `certify`, measure on `report`.
 decided = decide(multi_exit, recordings, task, labels, parts, options)
 
-bundle = assemble(loaded, multi_exit, source, extra, parts, options, decided, task)
+# Seconds per segment and head on this machine; they decide nothing.
+seconds = profiles(multi_exit, decided, task, source, parts, options)
+
+bundle = assemble(loaded, multi_exit, source, extra, parts, options, decided, seconds, task)
 bundle.save($out)
 ''')
 

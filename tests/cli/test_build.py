@@ -61,6 +61,20 @@ def test_json_is_all_there_is_on_standard_output(world: World, tmp_path: Path) -
     assert found["seconds"] > 0
 
 
+def test_time_is_estimated_at_the_batch_sizes_asked_for(
+    world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "80")
+    arguments = ["build", *world.net, "--data", world.data, "--out", tmp_path / "b", *QUICK, "--batch-sizes", "1,4"]
+    result = offramp(*arguments)
+    assert result.code == 0
+    assert result.progress[-1] == "measuring seconds: done (2)"
+    assert re.search(r"est. time +est. time", result.out)
+    assert re.search(r"at 1 +at 4", result.out)
+    assert re.search(r"full +100.0 % +100.0 % +100.0 %", result.out)
+    assert max(len(line) for line in result.out.splitlines() if "%" in line) <= 80
+
+
 def test_labels_change_the_risk(world: World, tmp_path: Path) -> None:
     out = tmp_path / "b"
     assert offramp("build", *world.net, "--data", world.data, "--out", out, *QUICK, "--labels").code == 0
@@ -361,19 +375,22 @@ def test_ctrl_c_loses_nothing(world: World, tmp_path: Path, monkeypatch: pytest.
     assert saved == 45 + 60 + 45 + done
 
 
+LONGER: dict[str, Any] = {"max_drop": 0.25, "timed": ()}
+
+
 @pytest.fixture(scope="module")
 def longer(world: World, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The bundle of an uninterrupted build whose training takes a second or two; its data lies beside it."""
     folder, x = tmp_path_factory.mktemp("longer"), world.arrays()[0]
     np.savez(folder / "longer.npz", x=np.concatenate([x, x + 0.01]))
-    build(load_model(world.net[0], world.net[2]), str(folder / "longer.npz"), out=folder / "whole", max_drop=0.25)
+    build(load_model(world.net[0], world.net[2]), str(folder / "longer.npz"), out=folder / "whole", **LONGER)
     return folder / "whole"
 
 
 @pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGKILL])
 def test_training_goes_on_at_its_epoch(world: World, longer: Path, tmp_path: Path, how: signal.Signals) -> None:
     out, data = tmp_path / "b", str(longer.parent / "longer.npz")
-    running = process("build", *world.net, "--data", data, "--out", out, "--max-drop", "0.25")
+    running = process("build", *world.net, "--data", data, "--out", out, "--max-drop", "0.25", "--batch-sizes", "")
     until(lambda: any((out / ".build").glob("heads-*.checkpoint")), running)
     running.send_signal(how)
     stopped = finished(running)
@@ -383,7 +400,7 @@ def test_training_goes_on_at_its_epoch(world: World, longer: Path, tmp_path: Pat
     epoch = torch.load(checkpoint, weights_only=True)["epoch"]
     heard: list[tuple[str, int]] = []
     loaded = load_model(world.net[0], world.net[2])
-    build(loaded, data, out=out, max_drop=0.25, progress=lambda stage, done, total: heard.append((stage, done)))
+    build(loaded, data, out=out, progress=lambda stage, done, total: heard.append((stage, done)), **LONGER)
     assert heard[:2] == [("capturing the model", 0), ("capturing the model", 1)]
     assert heard[2] == ("training heads", epoch + 1)
     assert snapshot(out) == snapshot(longer)
@@ -394,7 +411,7 @@ def test_other_wishes_do_not_go_on_from_the_same_heads(world: World, tmp_path: P
     x, y = world.arrays()
     np.savez(tmp_path / "data.npz", x=x, y=np.roll(y, 1))
     arguments = ["build", *world.net, "--data", tmp_path / "data.npz", "--recipe", "labels", "--labels"]
-    arguments += ["--max-drop", "0.9", "--batch-size", "300"]
+    arguments += ["--max-drop", "0.9", "--batch-size", "300", "--batch-sizes", ""]
     first = process(*arguments, "--out", tmp_path / "b")
     until(lambda: any((tmp_path / "b" / ".build").glob("heads-*.checkpoint")), first)
     first.kill()

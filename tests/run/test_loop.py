@@ -50,8 +50,7 @@ class TestStreak(GateSuite):
 
 
 def plan_of(live_: MultiExit, configuration: Configuration, gate_: Gate, calibrators: Sequence[Calibrator]) -> Plan:
-    order = {point.name: index for index, point in enumerate(live_.points)}
-    return Plan.of(configuration, [order[exit_.point] for exit_ in live_.exits], gate_, calibrators)
+    return Plan.of(configuration, live_.point_of, gate_, calibrators)
 
 
 def outcome(live_: MultiExit, plan: Plan, inputs: Inputs) -> Outcome:

@@ -24,10 +24,10 @@ def early_exit(name: str, **thresholds: list[float | None]) -> EarlyExitModel:
         on = tuple(value is not None for value in values)
         configuration = Configuration(on, tuple(0.0 if value is None else value for value in values))
         points[point] = OperatingPoint(point, configuration, 0.0, 1.0, (0.0,) * (len(values) + 1), "choose")
-    order = {point.name: index for index, point in enumerate(model.points)}
-    point_of = [order[exit_.point] for exit_ in model.exits]
     executor = Eager.of(model, logits_of)
-    return EarlyExitModel(executor, points, point_of, MaxProb(), [Identity()] * len(model.exits), next(iter(points)))
+    return EarlyExitModel(
+        executor, points, model.point_of, MaxProb(), [Identity()] * len(model.exits), next(iter(points))
+    )
 
 
 @pytest.mark.parametrize("name", sorted(NAMES))

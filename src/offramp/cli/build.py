@@ -21,6 +21,7 @@ from offramp.cli.options import (
     Std,
     Weights,
     preprocess_of,
+    sizes_of,
 )
 from offramp.cli.progress import bars
 from offramp.cli.tables import front_table
@@ -54,6 +55,9 @@ def build(
     recipe: Annotated[str | None, typer.Option(help=f"One of {', '.join(NAMES)}.")] = None,
     seed: Annotated[int, typer.Option(help="Seed of the split, the heads and the augmentation.")] = 0,
     batch_size: Annotated[int, typer.Option(min=1, help="Samples per backbone pass.")] = 128,
+    batch_sizes: Annotated[
+        str, typer.Option(help="Batch sizes at which segments and heads are timed; empty: no timing.")
+    ] = "1,32",
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace a bundle that is already there.")] = False,
     mean: Mean = None,
     std: Std = None,
@@ -81,6 +85,7 @@ def build(
         labels=labels,
         seed=seed,
         batch_size=batch_size,
+        timed=tuple(sizes_of("--batch-sizes", batch_sizes)),
     )
     options.chosen()
     preprocess = preprocess_of(mean, std, size, channels)

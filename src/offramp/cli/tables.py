@@ -6,6 +6,7 @@ from rich import box
 from rich.table import Table
 
 from offramp.bundle import Bundle
+from offramp.decide.estimate import estimated_cost
 from offramp.evaluation import Evaluation
 from offramp.report.units import percent
 from offramp.types import Bound
@@ -14,9 +15,17 @@ from offramp.types import Bound
 def front_table(bundle: Bundle) -> Table:
     """The operating points of a bundle with what the report part says of them, and their certificates."""
     samples, risk = bundle.manifest.split.counts["report"], bundle.manifest.risk
+    timed = [profile for profile in bundle.costs if profile.unit == "s"]
     table = _table(
         f"operating points on the {samples} samples of the report part",
-        ["point", "cost", "leaves\nearly", risk, f"certified\n{risk}"],
+        [
+            "point",
+            "cost",
+            *(f"est. time\nat {profile.batch_size}" for profile in timed),
+            "leaves\nearly",
+            risk,
+            f"certified\n{risk}",
+        ],
         f"all certificates hold together with probability {1 - bundle.manifest.goal['delta']:g}"
         + "".join(f"; {alias} means {name}" for alias, name in bundle.manifest.aliases.items()),
     )
@@ -24,6 +33,7 @@ def front_table(bundle: Bundle) -> Table:
         table.add_row(
             point.name,
             percent(report.cost),
+            *(percent(estimated_cost(report, profile)) for profile in timed),
             percent(1 - report.exit_share[-1]),
             percent(report.loss, 2),
             limit(point.bound),

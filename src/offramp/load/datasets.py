@@ -7,13 +7,13 @@ from typing import Any
 import numpy as np
 import torch
 from jaxtyping import Int
-from PIL import Image
 from torch.utils.data import IterableDataset
 
 from offramp.errors import DataError
 from offramp.inputs import Inputs, check_finite, select
 from offramp.load import fingerprint
 from offramp.load.labels import class_indices, none_in
+from offramp.load.pictures import is_picture
 from offramp.load.preprocess import Preprocess, required
 
 _LABELS = ("label", "labels")
@@ -61,7 +61,7 @@ class DatasetSource:
             return {key: _stacked([item[key] for item in items], self.name) for key in first}
         if isinstance(first, tuple):
             return tuple(_stacked(list(column), self.name) for column in zip(*items, strict=True))
-        if isinstance(first, Image.Image | str) or _is_bytes(first):
+        if isinstance(first, str) or is_picture(first) or _is_bytes(first):
             preprocess = required(self.preprocess, f"{type(first).__name__} items", self.name)
             return preprocess.batch([_channels_last(item) for item in items])
         return _stacked(items, self.name)

@@ -7,9 +7,9 @@ from typing import Any
 import numpy as np
 import torch
 from jaxtyping import Float, UInt8
-from PIL import Image
 
 from offramp.errors import DataError, InputError
+from offramp.load.pictures import INTERPOLATIONS, Picture, from_pixels, is_picture, resized
 
 _MODES = {1: "L", 3: "RGB"}
 
@@ -49,9 +49,8 @@ class ImagePreprocess:
     def __post_init__(self) -> None:
         if self.channels not in _MODES:
             raise InputError(f"expected channels 1 or 3, got {self.channels}")
-        if self.interpolation.upper() not in Image.Resampling.__members__:
-            known = ", ".join(name.lower() for name in Image.Resampling.__members__)
-            raise InputError(f"expected interpolation among {known}; got {self.interpolation!r}")
+        if self.interpolation.lower() not in INTERPOLATIONS:
+            raise InputError(f"expected interpolation among {', '.join(INTERPOLATIONS)}; got {self.interpolation!r}")
         if self.crop and self.size is None:
             raise InputError("expected a size to crop to, got none; give size=(height, width)")
         if self.resize is not None and self.size is not None and not self.crop:
@@ -64,12 +63,12 @@ class ImagePreprocess:
         if self.std is not None and min(self.std) <= 0:
             raise InputError(f"expected std above 0, got {self.std}")
 
-    def __call__(self, image: Image.Image | UInt8[np.ndarray, "..."]) -> Float[torch.Tensor, "channels height width"]:
+    def __call__(self, image: Picture | UInt8[np.ndarray, "..."]) -> Float[torch.Tensor, "channels height width"]:
         """One picture, a PIL image or uint8 `(H, W)` or `(H, W, C)`, as the model takes it."""
         picture = (_picture(image) if isinstance(image, np.ndarray) else image).convert(_MODES[self.channels])
         height, width = self._resized(picture.height, picture.width)
         if (width, height) != picture.size:
-            picture = picture.resize((width, height), Image.Resampling[self.interpolation.upper()])
+            picture = resized(picture, height, width, self.interpolation)
         if self.crop and self.size is not None:
             picture = _center_crop(picture, self.size)
         return self._from_pixels(np.array(picture).reshape(1, picture.height, picture.width, self.channels))[0]
@@ -90,7 +89,7 @@ class ImagePreprocess:
         if isinstance(items, np.ndarray) and self._keeps(items):
             grown = items.reshape(*items.shape[:3], -1)
             return self._from_pixels(np.broadcast_to(grown, (*grown.shape[:3], self.channels)))
-        alien = next((item for item in items if not isinstance(item, Image.Image | np.ndarray)), None)
+        alien = next((item for item in items if not (is_picture(item) or isinstance(item, np.ndarray))), None)
         if alien is not None:
             raise DataError(f"expected pictures, got {type(alien).__name__}; this model takes images")
         return _stacked([self(item) for item in items])
@@ -137,13 +136,13 @@ class ImagePreprocess:
         return self._resized(height, width) == (height, width) and (not self.crop or self.size == (height, width))
 
 
-def _picture(pixels: UInt8[np.ndarray, "..."]) -> Image.Image:
+def _picture(pixels: UInt8[np.ndarray, "..."]) -> Picture:
     if pixels.dtype != np.uint8 or pixels.ndim not in {2, 3} or (pixels.ndim == 3 and pixels.shape[2] not in {1, 3, 4}):
         raise DataError(f"expected a uint8 picture (H, W) or (H, W, C), got {pixels.dtype} {pixels.shape}")
-    return Image.fromarray(pixels[..., 0] if pixels.ndim == 3 and pixels.shape[2] == 1 else pixels)
+    return from_pixels(pixels[..., 0] if pixels.ndim == 3 and pixels.shape[2] == 1 else pixels)
 
 
-def _center_crop(picture: Image.Image, size: tuple[int, int]) -> Image.Image:
+def _center_crop(picture: Picture, size: tuple[int, int]) -> Picture:
     """As torchvision: an odd pixel of a crop is rounded half to even, one of padding goes right and below."""
     top, left = (_start(have, want) for have, want in zip((picture.height, picture.width), size, strict=True))
     return picture.crop((left, top, left + size[1], top + size[0]))

@@ -11,12 +11,12 @@ from pathlib import Path, PurePosixPath
 
 import numpy as np
 from jaxtyping import Int
-from PIL import Image
 
 from offramp.errors import DataError
 from offramp.inputs import Inputs
 from offramp.load import fingerprint
 from offramp.load.labels import from_csv, from_folders
+from offramp.load.pictures import Picture, pillow
 from offramp.load.preprocess import Preprocess, required
 
 SUFFIXES = (".bmp", ".gif", ".jpeg", ".jpg", ".pgm", ".png", ".ppm", ".tif", ".tiff", ".webp")
@@ -59,12 +59,12 @@ class ImageFiles:
         """Class indices, by the csv or the class folders."""
         return self.read_labels()
 
-    def _picture(self, index: int) -> Image.Image:
+    def _picture(self, index: int) -> Picture:
         file = self.files[index]
         try:
-            picture = Image.open(io.BytesIO(self.read(file)))
+            picture = pillow().open(io.BytesIO(self.read(file)))
             picture.load()
-        except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
+        except (OSError, SyntaxError, ValueError, pillow().DecompressionBombError) as error:
             raise DataError(
                 f"expected a picture, {file!r} in {self.name} is damaged: {error}; repair or remove it"
             ) from error

@@ -6,11 +6,11 @@ from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 import torch
-from PIL import Image
 
 from offramp.errors import BundleError, DataError, InputError
 from offramp.inputs import Inputs
 from offramp.load.image_preprocess import ImagePreprocess
+from offramp.load.pictures import from_pixels
 from offramp.load.tokens import TokenPreprocess
 
 
@@ -41,7 +41,7 @@ class CallablePreprocess:
 
     def batch(self, items: Any) -> Inputs:
         """The results of the function, stacked; uint8 arrays reach it as PIL images."""
-        pictures = [Image.fromarray(item) if isinstance(item, np.ndarray) else item for item in items]
+        pictures = [from_pixels(item) if isinstance(item, np.ndarray) else item for item in items]
         return torch.stack([self.function(item) for item in pictures])
 
     def to_manifest(self) -> dict[str, Any]:

@@ -4,9 +4,9 @@ from typing import Any
 
 import numpy as np
 import torch
-from PIL import Image
 
 from offramp.load.image_preprocess import ImagePreprocess
+from offramp.load.pictures import from_pixels, pillow, resized
 
 _LEVELS = 1.0
 """Largest mean difference, in grey levels of 255, at which two preprocessings are the same."""
@@ -32,7 +32,7 @@ def image_preprocess_of(processor: Any) -> ImagePreprocess | None:
         crop=crop is not None,
         mean=tuple(map(float, fields["image_mean"])) if normalise else None,
         std=tuple(map(float, fields["image_std"])) if normalise else None,
-        interpolation=Image.Resampling(fields.get("resample", Image.Resampling.BILINEAR)).name.lower(),
+        interpolation=pillow().Resampling(fields.get("resample", pillow().Resampling.BILINEAR)).name.lower(),
         scale=fields.get("rescale_factor", 1 / 255) if fields.get("do_rescale") else 1.0,
     )
     return ours if _agree(ours, processor) else None
@@ -62,7 +62,7 @@ def _pair(size: int | tuple[int, int] | None) -> tuple[int, int] | None:
 def _agree(ours: ImagePreprocess, processor: Any) -> bool:
     """Whether both give the same for a smooth picture of clouds, wider than high."""
     clouds = np.random.default_rng(0).integers(0, 256, (16, 20, 3), dtype=np.uint8)
-    picture = Image.fromarray(clouds).resize((400, 320), Image.Resampling.BICUBIC)
+    picture = resized(from_pixels(clouds), 320, 400, "bicubic")
     try:
         theirs = torch.as_tensor(np.asarray(processor(picture, return_tensors="np")["pixel_values"]))
     except (KeyError, TypeError, ValueError):

@@ -49,6 +49,12 @@ class MultiExit:
         """The exit points in use, by depth, each once."""
         return tuple(self.backbone.point(name) for name in dict.fromkeys(exit_.point for exit_ in self.exits))
 
+    @property
+    def point_of(self) -> tuple[int, ...]:
+        """For each exit, the position of its point among `points`."""
+        order = {point.name: index for index, point in enumerate(self.points)}
+        return tuple(order[exit_.point] for exit_ in self.exits)
+
     def head(self, index: int) -> Head:
         """The head of exit `index`."""
         head = self.heads[index]

@@ -63,6 +63,23 @@ class Plan:
         stops = tuple(tuple(e for e in enabled if point_of[e] == k) for k in range(segments))
         return cls(configuration, stops, gate, tuple(calibrators))
 
+    def judge(self, exit_: int, raw: torch.Tensor, remembered: GateState) -> "Judged":
+        """Who may leave at an exit with the raw logits `raw`."""
+        logits = self.calibrators[exit_](raw)
+        score, remembered = self.gate.step(logits, remembered)
+        # in double precision, since a threshold is not rounded to single
+        return Judged(logits, score, score.double() >= self.configuration.threshold[exit_], remembered)
+
+
+@dataclass(frozen=True, eq=False)
+class Judged:
+    """What an exit says about the batch that reached it: calibrated logits, score, who leaves, the gate's memory."""
+
+    logits: torch.Tensor
+    score: torch.Tensor
+    leaves: torch.Tensor
+    remembered: GateState
+
 
 class _Batch:
     """The answers given so far, and which items are still under way."""
@@ -119,15 +136,13 @@ def _stop(
     executor: Executor, plan: Plan, exit_: int, state: State, remembered: GateState, batch: _Batch
 ) -> tuple[State, GateState]:
     """Lets those go who may leave at an exit; returns what is left of the batch."""
-    logits = plan.calibrators[exit_](executor.head(exit_, state[0]))
-    score, remembered = plan.gate.step(logits, remembered)
-    leaves = score.double() >= plan.configuration.threshold[exit_]  # a threshold is not rounded to single precision
-    if not bool(leaves.any()):
-        return state, remembered
-    going, staying = leaves.nonzero().squeeze(1), (~leaves).nonzero().squeeze(1)
-    batch.resolve(batch.alive[going], logits[going], score[going], exit_)
+    said = plan.judge(exit_, executor.head(exit_, state[0]), remembered)
+    if not bool(said.leaves.any()):
+        return state, said.remembered
+    going, staying = said.leaves.nonzero().squeeze(1), (~said.leaves).nonzero().squeeze(1)
+    batch.resolve(batch.alive[going], said.logits[going], said.score[going], exit_)
     batch.alive = batch.alive[staying]
-    return tuple(t.index_select(0, staying) for t in state), tuple(t.index_select(0, staying) for t in remembered)
+    return tuple(t.index_select(0, staying) for t in state), tuple(t.index_select(0, staying) for t in said.remembered)
 
 
 def _last(batch: _Batch, plan: Plan, logits: torch.Tensor, remembered: GateState) -> Outcome:

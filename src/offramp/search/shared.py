@@ -121,7 +121,7 @@ class SharedThreshold:
     """
 
     max_exhaustive: int = 10
-    points: int = 120
+    points: int = 400
     price: float = 0.002
 
     def search(self, table: ExitTable, goal: Goal) -> list[Configuration]:

@@ -1,11 +1,11 @@
 """The state of a fit after an epoch, kept so that a killed process loses one epoch at most."""
 
 import io
-from collections.abc import Sequence
 from pathlib import Path
 
 import torch
 from torch import nn
+from torch.optim.swa_utils import AveragedModel
 
 from offramp.errors import InputError
 
@@ -13,7 +13,7 @@ Weights = dict[str, torch.Tensor]
 
 
 class Checkpoint:
-    """Counts epochs, remembers each head's best weights, and writes both to a file.
+    """Counts epochs, remembers the best of each head's averaged weights, and writes all to a file.
 
     Attributes:
         epoch: epochs done.
@@ -21,8 +21,10 @@ class Checkpoint:
         best: lowest held-out loss of each head.
     """
 
-    def __init__(self, heads: Sequence[nn.Module], optimizer: torch.optim.Optimizer, path: Path | None) -> None:
-        self.heads, self.optimizer, self.path = heads, optimizer, path
+    def __init__(
+        self, heads: nn.ModuleList, averaged: AveragedModel, optimizer: torch.optim.Optimizer, path: Path | None
+    ) -> None:
+        self.heads, self.averaged, self.optimizer, self.path = heads, averaged, optimizer, path
         self.epoch = 0
         self.stale = 0
         self.best = [float("inf")] * len(heads)
@@ -36,7 +38,7 @@ class Checkpoint:
         for index, improved in enumerate(better):
             if improved:
                 self.best[index] = losses[index]
-                self.best_weights[index] = _copy(self.heads[index])
+                self.best_weights[index] = _copy(self.averaged.module[index])  # type: ignore[index]
         self.epoch += 1
         self.stale = 0 if any(better) else self.stale + 1
         if self.path is not None:
@@ -54,7 +56,8 @@ class Checkpoint:
             "stale": self.stale,
             "best": self.best,
             "best_weights": self.best_weights,
-            "heads": [_copy(head) for head in self.heads],
+            "heads": self.heads.state_dict(),
+            "averaged": self.averaged.state_dict(),
             "optimizer": self.optimizer.state_dict(),
         }
         draft, buffer = path.with_suffix(".part"), io.BytesIO()
@@ -67,8 +70,8 @@ class Checkpoint:
             state = torch.load(path, weights_only=True)
             self.epoch, self.stale, self.best = state["epoch"], state["stale"], state["best"]
             self.best_weights = state["best_weights"]
-            for head, weights in zip(self.heads, state["heads"], strict=True):
-                head.load_state_dict(weights)
+            self.heads.load_state_dict(state["heads"])
+            self.averaged.load_state_dict(state["averaged"])
             self.optimizer.load_state_dict(state["optimizer"])
         except Exception as error:
             reason = (str(error).strip() or type(error).__name__).splitlines()[0]

@@ -8,11 +8,13 @@ from pathlib import Path
 import numpy as np
 import torch
 from jaxtyping import Float, Int
+from torch import nn
 
 from offramp.errors import DataError, InputError
 from offramp.heads.head import Head
 from offramp.model.cache import FeatureKey
 from offramp.progress import Progress, silent
+from offramp.train.average import averaged
 from offramp.train.checkpoint import Checkpoint
 from offramp.train.regime import Regime
 from offramp.train.rows import Rows
@@ -39,6 +41,7 @@ class Schedule:
         weight_decay: AdamW's.
         held: share of the samples on which early stopping looks, all their copies kept out of training.
         patience: epochs without a better head after which training stops.
+        average: decay of the running mean of the weights, which is what is kept; 0: the weights themselves.
     """
 
     epochs: int = 32
@@ -48,6 +51,7 @@ class Schedule:
     weight_decay: float = 1e-2
     held: float = 0.1
     patience: int = 10
+    average: float = 0.995
 
     def passes(self, rows: int) -> int:
         """How many passes are made over so many rows.
@@ -102,13 +106,13 @@ class Fit:
             raise DataError("expected labels for this regime, got none; add labels, or train with distil")
         training, held = self._divide(rows)
         standards = [standard(rows.features(key, _evenly(training, STANDARDISE_ROWS))) for key in self.keys]
-        parameters = [parameter for head in self.heads for parameter in head.parameters()]
-        optimizer = torch.optim.AdamW(parameters, lr=0.0, weight_decay=self.schedule.weight_decay)
-        state = Checkpoint(self.heads, optimizer, self.checkpoint)
+        heads = nn.ModuleList(self.heads)
+        optimizer = torch.optim.AdamW(heads.parameters(), lr=0.0, weight_decay=self.schedule.weight_decay, fused=True)
+        state = Checkpoint(heads, averaged(heads, self.schedule.average), optimizer, self.checkpoint)
         epochs = self.schedule.passes(len(training))
         while state.epoch < epochs and state.stale < self.schedule.patience:
-            self._epoch(rows, standards, training, labels, optimizer, state.epoch)
-            state.note(self._losses(rows, standards, held, labels))
+            self._epoch(rows, standards, training, labels, state)
+            state.note(self._losses(rows, standards, held, labels, state))
             progress("training heads", state.epoch, epochs)
         state.restore_best()
         for head, (mean, scale) in zip(self.heads, standards, strict=True):
@@ -127,22 +131,23 @@ class Fit:
         standards: Sequence[Standard],
         training: Int[np.ndarray, " training"],
         labels: Int[np.ndarray, " samples"] | None,
-        optimizer: torch.optim.Optimizer,
-        epoch: int,
+        state: Checkpoint,
     ) -> None:
+        epoch, optimizer = state.epoch, state.optimizer
         size = min(self.schedule.batch_size, len(training))
         order = np.random.default_rng((self.seed, epoch)).permutation(training)
         batches = [order[start : start + size] for start in range(0, len(order) - size + 1, size)]
         steps = len(batches) * self.schedule.passes(len(training))
         with torch.random.fork_rng(devices=[]):  # dropout draws from torch's global state; give it back untouched
             torch.manual_seed(self.seed * 100_003 + epoch)
-            for head in self.heads:
-                head.train()
+            state.heads.train()
             for step, batch in enumerate(batches, start=epoch * len(batches)):
                 optimizer.param_groups[0]["lr"] = self.schedule.rate(step, steps)
                 optimizer.zero_grad(set_to_none=True)
-                torch.stack(self._batch_losses(rows, standards, batch, labels)).sum().backward()  # type: ignore[no-untyped-call]
+                losses = self._batch_losses(self.heads, rows, standards, batch, labels)
+                torch.stack(losses).sum().backward()  # type: ignore[no-untyped-call]
                 optimizer.step()
+                state.averaged.update_parameters(state.heads)
 
     def _losses(
         self,
@@ -150,11 +155,13 @@ class Fit:
         standards: Sequence[Standard],
         held: Int[np.ndarray, " held"],
         labels: Int[np.ndarray, " samples"] | None,
+        state: Checkpoint,
     ) -> list[float]:
-        for head in self.heads:
-            head.eval()
+        """The held-out loss of each head's averaged weights."""
+        state.averaged.eval()
+        heads = [head for head in state.averaged.module.children() if isinstance(head, Head)]
         with torch.no_grad():
-            losses = [loss.item() for loss in self._batch_losses(rows, standards, held, labels)]
+            losses = [loss.item() for loss in self._batch_losses(heads, rows, standards, held, labels)]
         if not all(math.isfinite(loss) for loss in losses):
             raise InputError(
                 f"training diverged (losses {losses}); lower the learning rate {self.schedule.learning_rate}"
@@ -163,6 +170,7 @@ class Fit:
 
     def _batch_losses(
         self,
+        heads: Sequence[Head],
         rows: Rows,
         standards: Sequence[Standard],
         batch: Int[np.ndarray, " batch"],
@@ -172,7 +180,7 @@ class Fit:
         target = None if labels is None else torch.from_numpy(labels[rows.sample_of(batch)])
         return [
             self.regime.loss(head.predict((rows.features(key, batch) - mean) * scale), backbone, target)
-            for head, key, (mean, scale) in zip(self.heads, self.keys, standards, strict=True)
+            for head, key, (mean, scale) in zip(heads, self.keys, standards, strict=True)
         ]
 
 

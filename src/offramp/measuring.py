@@ -1,0 +1,35 @@
+"""Seconds per segment and head, on this machine and on the build's own inputs."""
+
+from offramp.deciding import Decided
+from offramp.gates import gate
+from offramp.model.multi_exit import MultiExit
+from offramp.options import Options
+from offramp.progress import Progress, silent
+from offramp.run.eager import Eager
+from offramp.run.loop import Plan
+from offramp.run.profile import seconds
+from offramp.sources import Source
+from offramp.split import Parts
+from offramp.tasks.task import Task
+from offramp.types import Configuration, CostProfile
+
+
+def profiles(
+    multi_exit: MultiExit,
+    decided: Decided,
+    task: Task,
+    source: Source,
+    parts: Parts,
+    options: Options,
+    progress: Progress = silent,
+) -> tuple[CostProfile, ...]:
+    """A cost profile in seconds for each batch size wanted, all exits on and nobody leaving."""
+    inner = len(multi_exit.exits)
+    nobody = Configuration((True,) * inner, (float("inf"),) * inner)
+    plan = Plan.of(nobody, multi_exit.point_of, gate(options.chosen().gate), decided.calibrators)
+    executor = Eager.of(multi_exit, task.logits_of)
+    found = []
+    for done, size in enumerate(options.timed):
+        found.append(seconds(executor, plan, source.inputs(parts["choose"][:size])))
+        progress("measuring seconds", done + 1, len(options.timed))
+    return tuple(found)

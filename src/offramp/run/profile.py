@@ -1,0 +1,70 @@
+"""What each segment and each head costs in seconds, measured on the spot."""
+
+import time
+from collections.abc import Callable
+from functools import partial
+from typing import TypeVar
+
+import numpy as np
+import torch
+from jaxtyping import Float
+
+from offramp.inputs import Inputs, batch_size, leaves
+from offramp.run.executor import Executor
+from offramp.run.loop import Plan
+from offramp.types import CostProfile
+
+T = TypeVar("T")
+Clock = Callable[[], float]
+
+WARM_UP, ROUNDS = 2, 7
+"""Rounds that are not counted, and rounds over which the medians are taken."""
+
+
+def seconds(
+    executor: Executor, plan: Plan, inputs: Inputs, rounds: int = ROUNDS, clock: Clock = time.perf_counter
+) -> CostProfile:
+    """Seconds per sample of leaving at each exit of `plan`, at the batch size of `inputs`.
+
+    Every round runs all segments, heads and gates on the whole batch, one after the other, as the run loop does while
+    nobody leaves; each piece counts with its median. What compacting a batch costs is not in it, nor that a segment is
+    dearer per sample once the batch has shrunk.
+
+    Args:
+        executor: runs the pieces.
+        plan: with every exit enabled; its thresholds do not matter.
+        inputs: a batch of real inputs.
+        rounds: how often.
+        clock: tells the time in seconds.
+    """
+    assert all(plan.configuration.enabled)
+    samples, exits = batch_size(inputs), len(plan.configuration.enabled) + 1
+    for _ in range(WARM_UP):
+        _round(executor, plan, inputs, clock)
+    taken = np.median([_round(executor, plan, inputs, clock) for _ in range(rounds)], axis=0) / samples
+    segments, head, gate = np.split(taken, [len(plan.stops) + 1, len(plan.stops) + 1 + exits])
+    upto = np.full(exits, segments.sum())
+    for segment, stops in enumerate(plan.stops):
+        upto[list(stops)] = segments[: segment + 1].sum()
+    return CostProfile("s", upto, head, gate, device=str(leaves(inputs)[0].device), batch_size=samples)
+
+
+def _round(executor: Executor, plan: Plan, inputs: Inputs, clock: Clock) -> Float[np.ndarray, " pieces"]:
+    """Seconds of every segment, then of the head of every exit, then of the gate of every exit."""
+    exits = len(plan.configuration.enabled) + 1
+    segments, head, gate = np.zeros(len(plan.stops) + 1), np.zeros(exits), np.zeros(exits)
+    with torch.no_grad():
+        state, remembered = executor.start(inputs), plan.gate.init(batch_size(inputs))
+        for segment, stops in enumerate((*plan.stops, ())):
+            state, segments[segment] = _timed(partial(executor.segment, segment, state), clock)
+            for exit_ in stops:
+                logits, head[exit_] = _timed(partial(executor.head, exit_, state[0]), clock)
+                said, gate[exit_] = _timed(partial(plan.judge, exit_, logits, remembered), clock)
+                remembered = said.remembered
+    return np.concatenate([segments, head, gate])
+
+
+def _timed(work: Callable[[], T], clock: Clock) -> tuple[T, float]:
+    start = clock()
+    result = work()
+    return result, clock() - start

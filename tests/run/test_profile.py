@@ -1,0 +1,72 @@
+from dataclasses import dataclass
+
+import numpy as np
+import pytest
+import torch
+
+from offramp.calibrate.identity import Identity
+from offramp.gates.gate import State as GateState
+from offramp.gates.max_prob import MaxProb
+from offramp.inputs import Inputs
+from offramp.model.segments import State
+from offramp.run.eager import Eager
+from offramp.run.loop import Plan
+from offramp.run.profile import seconds
+from offramp.types import Configuration
+from tests.toys import NAMES, live, logits_of
+
+
+class Time:
+    """Passes only when somebody works."""
+
+    now = 0.0
+
+
+@dataclass(frozen=True)
+class Slow:
+    """Runs what `eager` runs; each piece takes a time of its own, and the first pass ten times as long."""
+
+    eager: Eager
+    time: Time
+
+    def start(self, inputs: Inputs) -> State:
+        return self.eager.start(inputs)
+
+    def segment(self, index: int, state: State) -> State:
+        self.time.now += 10.0 * (index + 1) if self.time.now < 100 else float(index + 1)
+        return self.eager.segment(index, state)
+
+    def head(self, index: int, feature: torch.Tensor) -> torch.Tensor:
+        self.time.now += 0.25 * (index + 1)
+        return self.eager.head(index, feature)
+
+    def whole(self, inputs: Inputs) -> torch.Tensor:
+        raise AssertionError("a profile is of the pieces")
+
+
+@dataclass(frozen=True)
+class SlowGate:
+    time: Time
+
+    def init(self, samples: int) -> GateState:
+        return MaxProb().init(samples)
+
+    def step(self, output: torch.Tensor, state: GateState) -> tuple[torch.Tensor, GateState]:
+        self.time.now += 0.125
+        return MaxProb().step(output, state)
+
+
+@pytest.mark.parametrize("name", sorted(NAMES))
+def test_every_piece_counts_with_its_own_time_per_sample(name: str) -> None:
+    model, time = live(name), Time()
+    inner = len(model.exits)
+    plan = Plan.of(Configuration((True,) * inner, (0.0,) * inner), model.point_of, SlowGate(time), [Identity()] * inner)
+    found = seconds(
+        Slow(Eager.of(model, logits_of), time), plan, NAMES[name].inputs(4), rounds=5, clock=lambda: time.now
+    )
+    segment = np.arange(1, len(model.points) + 2)
+    upto = [segment[: point + 1].sum() for point in model.point_of]
+    np.testing.assert_allclose(found.upto * 4, [*upto, segment.sum()])
+    np.testing.assert_allclose(found.head * 4, [*(0.25 * (e + 1) for e in range(inner)), 0.0])
+    np.testing.assert_allclose(found.gate * 4, [0.125] * inner + [0.0])
+    assert (found.unit, found.device, found.batch_size) == ("s", "cpu", 4)
