@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 export OMP_NUM_THREADS ?= 2
 
-.PHONY: install demo test check slow bench docs clean
+.PHONY: install demo test check slow bench zoo docs clean
 
 install: $(STAMP)
 
@@ -32,6 +32,9 @@ test: check
 
 slow: install
 	$(BIN)/python -m pytest -m slow -q
+
+zoo: install
+	$(BIN)/python -m benchmarks.zoo benchmarks/zoo/config.json
 
 bench: install
 	$(BIN)/python -m benchmarks.cifar_front benchmarks/cifar_front/config.json

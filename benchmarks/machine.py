@@ -7,8 +7,8 @@ from pathlib import Path
 import torch
 
 
-def machine() -> dict[str, object]:
-    """Processor, threads and versions."""
+def machine(*packages: str) -> dict[str, object]:
+    """Processor, threads and versions, also of these packages."""
     info = Path("/proc/cpuinfo")
     names = [line.split(":")[1].strip() for line in info.read_text().splitlines() if line.startswith("model name")]
     return {
@@ -16,5 +16,5 @@ def machine() -> dict[str, object]:
         "cores": len(names) or None,
         "threads": torch.get_num_threads(),
         "python": platform.python_version(),
-        **{package: version(package) for package in ("offramp", "torch", "numpy")},
+        **{package: version(package) for package in ("offramp", "torch", "numpy", *packages)},
     }

@@ -19,7 +19,7 @@ from offramp.entries import (
 from offramp.errors import InputError
 from offramp.heads import NAMES
 from offramp.heads.head import HeadType
-from offramp.heads.reduction import Global, Grid
+from offramp.heads.reduction import Attend, Global, Grid, Reduction
 from offramp.inputs import leaves
 from offramp.manifest import ExitEntry, OperatingEntry, PointEntry
 from offramp.types import Bound, Configuration, CostProfile, Exit, ExitPoint, OperatingPoint
@@ -67,12 +67,14 @@ def test_reductions_that_a_manifest_cannot_name_are_refused() -> None:
     class Mine:
         name = "mine"
 
-        def __call__(self, feature: torch.Tensor) -> torch.Tensor:
+        def __call__(self, feature: torch.Tensor, mask: torch.Tensor | None = None) -> torch.Tensor:
             return feature.flatten(1)
 
     assert reduction(exit_entry(Exit("a", "b"), HeadType(Grid(3)), Identity()).reduction) == Grid(3)
-    assert reduction(exit_entry(Exit("a", "b"), HeadType(Global()), Identity()).reduction) == Global()
-    with pytest.raises(InputError, match=r"a manifest can name \(grid, global\)"):
+    some: tuple[Reduction, ...] = (Global(), Attend(5))
+    for one in some:
+        assert reduction(exit_entry(Exit("a", "b"), HeadType(one), Identity()).reduction) == one
+    with pytest.raises(InputError, match=r"a manifest can name \(grid, attend, global\)"):
         exit_entry(Exit("a", "b"), HeadType(Mine()), Identity())
 
 

@@ -201,6 +201,14 @@ def test_a_bundle_is_not_overwritten_unless_asked_for(tmp_path: Path) -> None:
     assert json.loads((tmp_path / "a" / MANIFEST).read_text())["split"]["seed"] == 3
 
 
+def test_a_refused_build_leaves_nothing_behind(tmp_path: Path) -> None:
+    (tmp_path / "there").mkdir()
+    for folder in (tmp_path / "there", tmp_path / "not" / "yet"):
+        with pytest.raises(DataError, match="NaN"):
+            make(folder, data=torch.full((SAMPLES, 3, 12, 12), torch.nan))
+    assert [path.name for path in tmp_path.rglob("*")] == ["there"]
+
+
 def test_an_overwriting_build_that_fails_leaves_the_old_bundle(tmp_path: Path) -> None:
     make(tmp_path / "a")
 
@@ -302,7 +310,7 @@ def test_copies_stay_within_the_budget() -> None:
 
 def test_heads_come_from_the_seed_and_sit_at_the_spread_points() -> None:
     before = torch.get_rng_state()
-    one, same, other = (attach(live("cnn").backbone, RECIPE, 5, seed) for seed in (0, 0, 1))
+    one, same, other = (attach(live("cnn").backbone, Options(recipe=RECIPE, seed=seed)) for seed in (0, 0, 1))
     torch.testing.assert_close(one.heads.state_dict(), same.heads.state_dict(), rtol=0, atol=0)
     assert not torch.equal(one.head(0).net[0].weight, other.head(0).net[0].weight)  # type: ignore[arg-type]
     assert len(one.points) == RECIPE.points

@@ -1,9 +1,6 @@
 """Toy backbones with heads, what Hypothesis draws for them, and how to see that a model was left alone."""
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from functools import cache
-from typing import Any
 
 import numpy as np
 import torch
@@ -14,14 +11,16 @@ from offramp.calibrate.calibrator import Calibrator
 from offramp.calibrate.temperature import Temperature
 from offramp.inputs import Inputs
 from offramp.load.arrays import open_array
+from offramp.model.backbone import Graph
 from offramp.model.multi_exit import MultiExit, Recording
 from offramp.sources import Source
 from offramp.tasks.classification import Classification
 from offramp.testing.models import CLICKS, CNN, MLP, TEXT, TOYS, VIT, Toy, attached
+from offramp.testing.untouched import state_of, untouched
 from offramp.types import Configuration
 from tests.tables import _random_untouched
 
-__all__ = ["CLICKS", "CNN", "MLP", "NAMES", "TEXT", "TOYS", "VIT", "Toy", "attached"]
+__all__ = ["CLICKS", "CNN", "MLP", "NAMES", "TEXT", "TOYS", "VIT", "Toy", "attached", "state_of", "untouched"]
 
 NAMES = {toy.name: toy for toy in TOYS}
 HEADS = ("grid-linear", "pooled-mlp")
@@ -32,6 +31,13 @@ logits_of = Classification().logits_of
 def live(name: str) -> MultiExit:
     """The toy of that name with two heads at every point; shared, so not to be changed."""
     return attached(NAMES[name].model(), NAMES[name].inputs(2), HEADS)
+
+
+def graph_of(name: str) -> Graph:
+    """The graph of the toy of that name."""
+    graph = live(name).backbone.graph
+    assert graph is not None
+    return graph
 
 
 def source(toy: Toy, samples: int, seed: int = 1) -> Source:
@@ -68,36 +74,6 @@ def whole(model: nn.Module, inputs: Inputs) -> torch.Tensor:
         if isinstance(inputs, dict):
             return logits_of(model(**inputs))
         return logits_of(model(*inputs) if isinstance(inputs, tuple) else model(inputs))
-
-
-def state_of(model: nn.Module) -> dict[str, Any]:
-    """All that a user could notice about a model: tensors, modes, gradient flags, hooks, and who its modules are."""
-    return {
-        "tensors": {name: tensor.detach().clone() for name, tensor in model.state_dict(keep_vars=True).items()},
-        "memory": {name: tensor.data_ptr() for name, tensor in model.state_dict(keep_vars=True).items()},
-        "gradients": {name: (p.requires_grad, p.grad is None) for name, p in model.named_parameters()},
-        "modes": {name: module.training for name, module in model.named_modules()},
-        "modules": {name: id(module) for name, module in model.named_modules()},
-        "hooks": {name: _hooks(module) for name, module in model.named_modules()},
-        "attributes": {name: sorted(vars(module)) for name, module in model.named_modules()},
-    }
-
-
-def _hooks(module: nn.Module) -> dict[str, list[int]]:
-    return {
-        name: list(value) for name, value in vars(module).items() if name.endswith(("_hooks", "_hooks_with_kwargs"))
-    }
-
-
-@contextmanager
-def untouched(model: nn.Module) -> Iterator[None]:
-    """Fails if anything about the model, or torch's random state, is not as before at the end of the block."""
-    before, random = state_of(model), torch.get_rng_state()
-    yield
-    after = state_of(model)
-    torch.testing.assert_close(after.pop("tensors"), before.pop("tensors"), rtol=0, atol=0)
-    assert after == before
-    torch.testing.assert_close(torch.get_rng_state(), random, rtol=0, atol=0)
 
 
 def indices(*values: int) -> np.ndarray:

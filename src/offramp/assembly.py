@@ -16,9 +16,9 @@ from offramp.entries import cost_entry, exit_entry, input_entries, operating_ent
 from offramp.heads import head_type
 from offramp.load.models import LoadedModel
 from offramp.manifest import DataEntry, Manifest, ModelEntry, SplitEntry
+from offramp.model.backbone import Backbone
 from offramp.model.fingerprint import model_fingerprint
 from offramp.model.multi_exit import MultiExit
-from offramp.model.points import Backbone
 from offramp.options import Options
 from offramp.sources import Source
 from offramp.split import PARTS, Parts
@@ -43,7 +43,7 @@ def assemble(
     manifest = Manifest(
         schema_version=1,
         model=_model_entry(loaded, backbone, task),
-        inputs=input_entries(backbone.captured.example),
+        inputs=input_entries(backbone.example),
         preprocess=None if loaded.preprocess is None else loaded.preprocess.to_manifest(),
         points=tuple(point_entry(point) for point in multi_exit.points),
         exits=tuple(

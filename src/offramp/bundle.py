@@ -29,7 +29,7 @@ from offramp.manifest import Manifest
 from offramp.model.fingerprint import model_fingerprint
 from offramp.model.multi_exit import MultiExit
 from offramp.model.points import analyse
-from offramp.run.eager import Eager
+from offramp.run.choice import executor
 from offramp.run.model import EarlyExitModel
 from offramp.split import PARTS
 from offramp.tasks.task import Task
@@ -140,7 +140,7 @@ class Bundle:
         if live.multi_exit is None:
             raise InputError("expected the backbone beside the bundle; pass model=, or call attach(model) first")
         return EarlyExitModel(
-            Eager.of(live.multi_exit, self.task.logits_of),
+            executor(live.multi_exit, self.task.logits_of),
             {name: self.point(name) for name in (*(point.name for point in self.points), *self.manifest.aliases)},
             live.multi_exit.point_of,
             gate(self.manifest.gate),

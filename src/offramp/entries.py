@@ -9,7 +9,7 @@ from offramp.calibrate.calibrator import Calibrator
 from offramp.calibrate.temperature import Temperature
 from offramp.errors import InputError
 from offramp.heads.head import HeadType
-from offramp.heads.reduction import Global, Grid, Reduction
+from offramp.heads.reduction import Attend, Global, Grid, Reduction
 from offramp.inputs import Inputs
 from offramp.manifest import (
     BoundEntry,
@@ -87,15 +87,18 @@ def exit_entry(exit_: Exit, head_type: HeadType, calibrator: Calibrator) -> Exit
 
 def reduction(entry: ReductionEntry) -> Reduction:
     """The reduction of an entry."""
-    return Grid(entry.size) if entry.kind == "grid" else Global()
+    kinds: dict[str, Reduction] = {"grid": Grid(entry.size), "attend": Attend(entry.size), "global": Global()}
+    return kinds[entry.kind]
 
 
 def _reduction_entry(red: Reduction) -> ReductionEntry:
     if isinstance(red, Grid):
         return ReductionEntry(kind="grid", size=red.size)
+    if isinstance(red, Attend):
+        return ReductionEntry(kind="attend", size=red.size)
     if isinstance(red, Global):
         return ReductionEntry(kind="global")
-    raise InputError(f"expected a reduction that a manifest can name (grid, global), got {red!r}")
+    raise InputError(f"expected a reduction that a manifest can name (grid, attend, global), got {red!r}")
 
 
 def input_entries(inputs: Inputs) -> tuple[InputEntry, ...]:

@@ -104,7 +104,7 @@ def evaluate(
     live = bundle.multi_exit
     if live is None:
         raise InputError("expected a bundle attached to its backbone; call attach(model) first")
-    check_like(source.inputs(np.arange(1)), live.backbone.captured.example, source.name)
+    check_like(source.inputs(np.arange(1)), live.backbone.example, source.name)
     part = part or ("report" if source.fingerprint() == bundle.manifest.data.fingerprint else "all")
     indices = _indices(bundle, source, part)
     known = _labels(source, labels)

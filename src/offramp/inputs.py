@@ -19,7 +19,8 @@ def leaves(inputs: Inputs) -> tuple[torch.Tensor, ...]:
     return tuple(inputs.values()) if isinstance(inputs, dict) else inputs
 
 
-def _rebuild(like: Inputs, tensors: Sequence[torch.Tensor]) -> Inputs:
+def rebuild(like: Inputs, tensors: Sequence[torch.Tensor]) -> Inputs:
+    """A batch of the structure of `like` from its tensors, in the order of `leaves`."""
     if isinstance(like, torch.Tensor):
         return tensors[0]
     return dict(zip(like, tensors, strict=True)) if isinstance(like, dict) else tuple(tensors)
@@ -39,17 +40,27 @@ def batch_size(inputs: Inputs) -> int:
 
 def select(inputs: Inputs, index: torch.Tensor) -> Inputs:
     """The samples at `index` (int64), in that order."""
-    return _rebuild(inputs, [tensor.index_select(0, index) for tensor in leaves(inputs)])
+    return rebuild(inputs, [tensor.index_select(0, index) for tensor in leaves(inputs)])
+
+
+MASK = "attention_mask"
+"""The named input that says which positions of a sequence are real and which are padding, as transformers calls it."""
+
+
+def mask_of(inputs: Inputs) -> torch.Tensor | None:
+    """Which positions of each sequence are no padding, `(B, T)`; None where the inputs do not say."""
+    mask = inputs.get(MASK) if isinstance(inputs, dict) else None
+    return mask if mask is not None and mask.ndim == 2 else None
 
 
 def concat(parts: Sequence[Inputs]) -> Inputs:
     """Batches of one structure joined along the batch axis."""
-    return _rebuild(parts[0], [torch.cat(column) for column in zip(*map(leaves, parts), strict=True)])
+    return rebuild(parts[0], [torch.cat(column) for column in zip(*map(leaves, parts), strict=True)])
 
 
 def to_device(inputs: Inputs, device: torch.device) -> Inputs:
     """The batch on `device`."""
-    return _rebuild(inputs, [tensor.to(device) for tensor in leaves(inputs)])
+    return rebuild(inputs, [tensor.to(device) for tensor in leaves(inputs)])
 
 
 def call(model: nn.Module, inputs: Inputs) -> Any:

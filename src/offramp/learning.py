@@ -14,10 +14,11 @@ from offramp.errors import DataError
 from offramp.heads import head_type
 from offramp.load.combine import subset
 from offramp.model.augment import Augment
+from offramp.model.backbone import Backbone
 from offramp.model.cache import FeatureCache, Pass
 from offramp.model.fingerprint import model_fingerprint
 from offramp.model.multi_exit import MultiExit
-from offramp.model.points import Backbone, spread
+from offramp.model.selection import select
 from offramp.options import Options
 from offramp.progress import Progress, silent
 from offramp.recipes import Recipe
@@ -49,13 +50,13 @@ def check_labels(labels: Labels | None, chosen: Recipe, classes: int, extra: Seq
         )
 
 
-def attach(backbone: Backbone, chosen: Recipe, classes: int, seed: int) -> MultiExit:
-    """The backbone with the recipe's untrained heads at evenly spread points."""
-    generator = torch.Generator().manual_seed(seed)
-    points = spread(backbone.points, chosen.points)
+def attach(backbone: Backbone, options: Options) -> MultiExit:
+    """The backbone with the recipe's untrained heads at the points wished for, or evenly spread."""
+    chosen, generator = options.chosen(), torch.Generator().manual_seed(options.seed)
+    points = select(backbone.points, options.points, chosen.points)
     exits = tuple(Exit(point.name, head) for point in points for head in chosen.heads)
     shapes = {point.name: point.feature_shape for point in points}
-    heads = [head_type(exit_.head).build(shapes[exit_.point], classes, generator) for exit_ in exits]
+    heads = [head_type(exit_.head).build(shapes[exit_.point], backbone.classes, generator) for exit_ in exits]
     return MultiExit(backbone, exits, nn.ModuleList(heads))
 
 
@@ -104,7 +105,7 @@ def record_features(
 
 def copies_within(augment: Augment, backbone: Backbone, samples: Sequence[int]) -> list[Augment]:
     """The augmentation of each source, with as many copies as `AUGMENT_MACS` allows; none but for images."""
-    example = backbone.captured.example
+    example = backbone.example
     images = isinstance(example, torch.Tensor) and example.ndim == 4
     left = AUGMENT_MACS if images else 0.0
     found = []

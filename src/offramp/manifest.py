@@ -54,12 +54,12 @@ class PointEntry(Entry):
 class ReductionEntry(Entry):
     """What a head looks at."""
 
-    kind: Literal["grid", "global"]
+    kind: Literal["grid", "attend", "global"]
     size: Count = 0
 
     @model_validator(mode="after")
     def _has_cells(self) -> "ReductionEntry":
-        if self.kind == "grid" and self.size == 0:
+        if self.kind != "global" and self.size == 0:
             raise ValueError("a grid has at least one cell")
         return self
 

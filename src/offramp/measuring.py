@@ -5,7 +5,7 @@ from offramp.gates import gate
 from offramp.model.multi_exit import MultiExit
 from offramp.options import Options
 from offramp.progress import Progress, silent
-from offramp.run.eager import Eager
+from offramp.run.choice import executor
 from offramp.run.loop import Plan
 from offramp.run.profile import seconds
 from offramp.sources import Source
@@ -27,9 +27,9 @@ def profiles(
     inner = len(multi_exit.exits)
     nobody = Configuration((True,) * inner, (float("inf"),) * inner)
     plan = Plan.of(nobody, multi_exit.point_of, gate(options.chosen().gate), decided.calibrators)
-    executor = Eager.of(multi_exit, task.logits_of)
+    runs = executor(multi_exit, task.logits_of)
     found = []
     for done, size in enumerate(options.timed):
-        found.append(seconds(executor, plan, source.inputs(parts["choose"][:size])))
+        found.append(seconds(runs, plan, source.inputs(parts["choose"][:size])))
         progress("measuring seconds", done + 1, len(options.timed))
     return tuple(found)

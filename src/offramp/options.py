@@ -17,6 +17,7 @@ class Options:
         delta: probability that any certificate of the bundle fails.
         shares: the parts train / choose / certify / report.
         recipe: a name in `recipes.NAMES`, or a recipe.
+        points: where to put heads, as `model.selection.select` reads it: names, indices, `every:K` or `share:...`.
         labels: whether labels may be read: heads learn from them and the risk is error instead of disagreement.
         seed: of the split, the heads and the augmentation.
         batch_size: samples per backbone pass.
@@ -28,6 +29,7 @@ class Options:
     delta: float = 0.1
     shares: Shares = field(default_factory=Shares)
     recipe: Recipe | str | None = None
+    points: str | None = None
     labels: bool = False
     seed: int = 0
     batch_size: int = 128

@@ -81,7 +81,7 @@ def build(
     backbone = analyse(loaded.model, example, task.logits_of)
     progress("capturing the model", 1, 1)
     check_labels(labels, chosen, backbone.classes, extra)
-    multi_exit = attach(backbone, chosen, backbone.classes, options.seed)
+    multi_exit = attach(backbone, options)
     caches = record_features(multi_exit, task, source, extra, parts, options, work, progress)
     train_heads(multi_exit, caches, chosen, labels, parts, options, work, progress)
     recordings = {part: multi_exit.record(caches[part][0]) for part in PARTS[1:]}
@@ -94,14 +94,18 @@ def build(
 
 
 def _work_folder(out: Path, overwrite: bool) -> Path:
+    """Where an unfinished build is kept, in a folder that was found to be writable."""
     if (out / MANIFEST).exists() and not overwrite:
         raise BundleError(f"expected an empty folder, got {out} with a bundle in it; choose another, or pass overwrite")
     work = out / WORK
+    made = [folder for folder in (work, *work.parents) if not folder.exists()]
     try:
         work.mkdir(parents=True, exist_ok=True)
         probe = work / "probe"
         probe.write_bytes(b"offramp")
         probe.unlink()
+        for folder in made:  # deepest first; a build that is refused later leaves nothing behind
+            folder.rmdir()
     except OSError as error:
         raise BundleError(
             f"cannot write to {out}: {error.strerror or error}; choose a folder that can be written"

@@ -49,7 +49,7 @@ _DEFAULT = Recipe(
     points=10,
     regime="distil",
     augment=Augment(copies=16, mix=0.5),
-    schedule=Schedule(),
+    schedule=Schedule(least_steps=1000),
     gate="max-prob",
     calibrator="temperature",
     searcher="shared",

@@ -44,7 +44,7 @@ backbone = analyse(loaded.model, source.inputs(np.arange(2)), task.logits_of)
 check_labels(labels, recipe, backbone.classes, extra)
 
 # Untrained heads at some of these places.
-multi_exit = attach(backbone, recipe, backbone.classes, options.seed)
+multi_exit = attach(backbone, options)
 
 # One pass of the backbone over every part; from here on the backbone rests.
 caches = record_features(multi_exit, task, source, extra, parts, options, work)

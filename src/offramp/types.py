@@ -25,7 +25,8 @@ class ExitPoint:
         index: position among the legal points of the model, from 0.
         feature_shape: shape of the feature without the batch axis.
         depth: share of the backbone's MACs spent before this point, in [0, 1].
-        side_values: names of the values that depend on the inputs alone (an attention mask) and travel with the batch.
+        side_values: names of what else travels with the batch: values that depend on the inputs alone (an attention
+            mask), and earlier hidden tensors that are needed later on (the skips of a U-Net).
     """
 
     name: str

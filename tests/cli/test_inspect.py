@@ -21,6 +21,34 @@ def test_json_lists_the_points(world: World, given: list[str]) -> None:
     assert all(set(point) == {"name", "index", "depth", "feature_shape", "side_values"} for point in found["points"])
 
 
+def test_json_proposes_points_with_reasons(world: World) -> None:
+    found = json.loads(offramp("inspect", *world.net, "--input", "1x3x8x8", "--json").out)
+    names = [point["name"] for point in found["points"]]
+    assert 1 <= len(found["proposed"]) <= 3
+    for one in found["proposed"]:
+        assert one["name"] in names
+        assert 0 < one["gain"] < 1
+        assert 0 < one["time"] < 1
+        assert one["agreement"] is None
+        assert one["reason"].endswith("to what an oracle saves")
+
+
+def test_data_is_probed(world: World) -> None:
+    found = json.loads(offramp("inspect", *world.net, "--data", world.data, "--json").out)
+    assert all(0 <= one["agreement"] <= 1 for one in found["proposed"])
+    assert "probe" in offramp("inspect", *world.net, "--data", world.data).out
+
+
+@pytest.mark.parametrize("point", ["b2.2", "1"])
+def test_a_point_is_explained_in_words(world: World, point: str) -> None:
+    result = offramp("inspect", *world.net, "--input", "1x3x8x8", "--explain", point)
+    assert result.code == 0
+    assert result.out.startswith("b2.2: ")
+    assert "256 numbers" in result.out
+    assert result.out.count("\n") <= 1
+    refused("inspect", *world.net, "--input", "1x3x8x8", "--explain", "b9", saying=["b1.2, b2.2, b3.2", "'b9'"])
+
+
 def test_the_depth_is_the_share_of_the_macs(world: World) -> None:
     macs = np.cumsum([64 * 27 * 8, 16 * 72 * 16, 16 * 144 * 24, 16 * 216 * 24 + 96])
     found = json.loads(offramp("inspect", *world.net, "--input", "1x3x8x8", "--json").out)

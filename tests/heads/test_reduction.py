@@ -3,7 +3,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from offramp.heads.reduction import Global, Grid, Reduction, channels_first
+from offramp.heads.reduction import Attend, Global, Grid, Reduction, channels_first
 
 
 def draw(*shape: int) -> torch.Tensor:
@@ -41,13 +41,13 @@ def test_tokens(batch: int, tokens: int, width: int) -> None:
     torch.testing.assert_close(Grid()(feature), torch.cat([feature[:, 0], torch.as_tensor(mean)], dim=1))
 
 
-@pytest.mark.parametrize("reduction", [Grid(3), Global()])
+@pytest.mark.parametrize("reduction", [Grid(3), Attend(3), Global()])
 def test_channels_last_maps_reduce_as_channels_first_ones(reduction: Reduction) -> None:
     maps = draw(2, 11, 6, 6)
     torch.testing.assert_close(reduction(maps.permute(0, 2, 3, 1)), reduction(maps))
 
 
-@pytest.mark.parametrize("reduction", [Grid(3), Global()])
+@pytest.mark.parametrize("reduction", [Grid(3), Attend(3), Global()])
 def test_a_vector_stays_itself_and_a_volume_is_averaged(reduction: Reduction) -> None:
     vector, volume = draw(2, 7), draw(2, 7, 2, 3, 4)
     torch.testing.assert_close(reduction(vector), vector)
@@ -67,4 +67,28 @@ def test_where_the_channels_are(shape: tuple[int, int, int], channels: int) -> N
 
 
 def test_names_tell_reductions_apart() -> None:
-    assert len({Grid(2).name, Grid(4).name, Global().name}) == 3
+    assert len({Grid(2).name, Grid(4).name, Attend(4).name, Global().name}) == 4
+
+
+@pytest.mark.parametrize("reduction", [Grid(), Attend(), Global()])
+def test_padding_does_not_count(reduction: Reduction) -> None:
+    """A padded sequence reduces as it would alone, whatever stands in the padding."""
+    feature, lengths = draw(3, 7, 5), (7, 4, 1)
+    mask = torch.tensor([[1] * length + [0] * (7 - length) for length in lengths])
+    found = reduction(feature.masked_fill(mask[:, :, None] == 0, 1e6), mask)
+    for sample, length in enumerate(lengths):
+        alone = reduction(feature[sample : sample + 1, :length])
+        torch.testing.assert_close(found[sample : sample + 1], alone, rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize("reduction", [Grid(), Attend(), Global()])
+def test_a_mask_of_other_tokens_is_not_used(reduction: Reduction) -> None:
+    """Models that merge tokens have fewer than the mask has, and maps have none."""
+    for shape in ((3, 6, 5), (3, 11, 4, 4)):
+        torch.testing.assert_close(reduction(draw(*shape), torch.zeros(3, 7)), reduction(draw(*shape)))
+
+
+def test_what_the_first_token_attends_to_is_scaled_dot_product_attention() -> None:
+    feature = draw(2, 6, 8)
+    expected = torch.nn.functional.scaled_dot_product_attention(feature[:, :1], feature, feature)[:, 0]
+    torch.testing.assert_close(Attend()(feature)[:, 16:], expected)

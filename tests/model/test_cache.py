@@ -12,7 +12,7 @@ from torch import nn
 
 from offramp.errors import DataError, InputError
 from offramp.heads.reduction import Global, Grid, Reduction
-from offramp.inputs import leaves, select
+from offramp.inputs import leaves, mask_of, select
 from offramp.model.augment import Augment
 from offramp.model.cache import FeatureCache, Pass
 from offramp.model.fingerprint import model_fingerprint
@@ -53,7 +53,7 @@ def test_rows_are_what_each_sample_does_alone(name: str, tmp_path: Path) -> None
         torch.testing.assert_close(torch.from_numpy(made.logits[index]), logits_of(output)[0], rtol=1e-4, atol=1e-5)
         for key, red in reductions.items():
             found = torch.from_numpy(made.features[key][index])
-            torch.testing.assert_close(found, red(seen[key[0]])[0], rtol=1e-4, atol=1e-5)
+            torch.testing.assert_close(found, red(seen[key[0]], mask_of(sample))[0], rtol=1e-4, atol=1e-5)
 
 
 @settings(deadline=None, max_examples=8)

@@ -7,10 +7,12 @@ from hypothesis import strategies as st
 
 from offramp.errors import CaptureError
 from offramp.model import in_place
+from offramp.model.backbone import Backbone
+from offramp.model.by_graph import by_graph
 from offramp.model.capture import capture
-from offramp.model.points import Backbone, analyse
+from offramp.model.points import analyse
 from tests.model.networks import MUTATING, Middle, awkward, counting, through_dropout
-from tests.toys import CNN, NAMES, live, logits_of, untouched, whole
+from tests.toys import CNN, NAMES, graph_of, logits_of, untouched, whole
 
 DRAWN = torch.randn(6, 4, generator=torch.Generator().manual_seed(0))
 
@@ -49,14 +51,14 @@ def test_in_place_activations_that_are_read_by_their_own_name_stay() -> None:
 
 @pytest.mark.parametrize("name", sorted(NAMES))
 def test_toys_write_to_none_of_their_buffers(name: str) -> None:
-    graph = live(name).backbone.captured.graph_module.graph
+    graph = graph_of(name).captured.graph_module.graph
     assert in_place.attributes(graph) == []
 
 
 def test_what_the_exporter_cannot_tell_is_found_by_running_it() -> None:
     model = awkward(through_dropout)
     with untouched(model), pytest.raises(CaptureError, match="answer as the model does, got other logits"):
-        analyse(model, DRAWN[:2].clone(), logits_of)
+        by_graph(model, DRAWN[:2].clone(), logits_of)
 
 
 def test_a_model_that_writes_to_its_buffers_is_refused_before_it_runs() -> None:

@@ -2,15 +2,15 @@ import pytest
 import torch
 from torch import nn
 
-from offramp.model.capture import capture
+from offramp.model.capture import capture, within
 from offramp.model.liveness import Kind, cuts, kinds
-from tests.toys import NAMES, live, logits_of
+from tests.toys import NAMES, graph_of, logits_of
 
 
 @pytest.mark.parametrize("name", sorted(NAMES))
 def test_what_is_computed_after_a_cut_needs_nothing_else_from_before(name: str) -> None:
     """The definition, node by node: no data flows past a cut but through the cut itself and its side values."""
-    captured = live(name).backbone.captured
+    captured = graph_of(name).captured
     nodes = list(captured.graph_module.graph.nodes)
     kind, position = kinds(captured), {node: index for index, node in enumerate(nodes)}
     needed = {captured.logits}
@@ -28,30 +28,34 @@ def test_what_is_computed_after_a_cut_needs_nothing_else_from_before(name: str) 
                     assert source in allowed
 
 
-def test_no_cut_inside_a_residual_block() -> None:
-    captured = live("cnn").backbone.captured
+def test_a_cut_inside_a_residual_block_carries_the_shortcut() -> None:
+    captured = graph_of("cnn").captured
     inside = {"conv1", "bn1", "conv2", "bn2", "shortcut"}
+    carried: dict[bool, set[int]] = {True: set(), False: set()}
     for cut in cuts(captured):
         paths = [path for path, _ in cut.node.meta["nn_module_stack"].values()]
-        assert not any(path.rsplit(".", 1)[-1] in inside for path in paths)
+        carried[any(path.rsplit(".", 1)[-1] in inside for path in paths)].add(cut.carried)
+    assert carried[True] == {1}
+    assert 0 in carried[False]
 
 
-def test_no_cut_while_the_cross_layers_need_the_first_features() -> None:
-    captured = live("clicks").backbone.captured
-    paths = [[path for path, _ in cut.node.meta["nn_module_stack"].values()][-1] for cut in cuts(captured)]
-    assert not any(path.startswith("cross.0") for path in paths)
-    assert any(path.startswith("deep") for path in paths)
+def test_the_first_features_are_carried_while_the_cross_layers_need_them() -> None:
+    captured = graph_of("clicks").captured
+    carried = {within([*cut.node.meta["nn_module_stack"].values()][-1][0]): cut.carried for cut in cuts(captured)}
+    assert all(number > 0 for path, number in carried.items() if path.startswith("cross.0"))
+    assert all(number == 0 for path, number in carried.items() if path.startswith("deep"))
+    assert {path.partition(".")[0] for path in carried} >= {"cross", "deep"}
 
 
 def test_kinds_of_a_mask_a_class_token_and_a_position() -> None:
-    text, vit = (live(name).backbone.captured for name in ("text", "vit"))
-    of_text = {node.name: kind for node, kind in kinds(text).items()}
+    text, vit = (graph_of(name).captured for name in ("text", "vit"))
+    of_text = {text.name_of(node): kind for node, kind in kinds(text).items()}
     assert of_text["attention_mask"] is of_text["mul"] is Kind.SIDE
     assert of_text["arange"] is Kind.CONSTANT
     assert of_text["embedding"] is Kind.HIDDEN
     of_vit = kinds(vit)
     assert {of_vit[node] for node in of_vit if node.name.startswith("expand")} <= {Kind.WEIGHT, Kind.SHAPE}
-    assert all(cut.side == () for cut in cuts(vit))
+    assert all(cut.side == () for cut in cuts(vit) if cut.carried == 0)
     assert {side.name for cut in cuts(text) for side in cut.side} >= {"mul"}
 
 

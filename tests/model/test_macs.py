@@ -12,7 +12,7 @@ from offramp.heads import head_type
 from offramp.model.capture import capture
 from offramp.model.macs import macs_upto, module_macs
 from offramp.testing.models import EncoderLayer
-from tests.toys import CNN, NAMES, live, logits_of, untouched
+from tests.toys import CNN, NAMES, graph_of, live, logits_of, untouched
 
 sizes = st.integers(1, 6)
 
@@ -66,7 +66,7 @@ BY_HAND: dict[str, Callable[[], int]] = {
 
 @pytest.mark.parametrize("name", sorted(NAMES))
 def test_a_captured_toy_costs_what_its_layers_cost(name: str) -> None:
-    captured = live(name).backbone.captured
+    captured = graph_of(name).captured
     with untouched(live(name).backbone.model):
         upto = macs_upto(captured)
     assert upto[captured.logits.name] == BY_HAND[name]()

@@ -14,6 +14,7 @@ from offramp.gates import NAMES as GATES
 from offramp.heads import head_type
 from offramp.heads.head import Head
 from offramp.heads.reduction import Global, Grid
+from offramp.inputs import mask_of
 from offramp.model.cache import Pass
 from offramp.model.modes import frozen
 from offramp.model.multi_exit import MultiExit, Recording
@@ -43,7 +44,9 @@ def test_tapping_a_batch_is_every_head_on_every_feature(name: str) -> None:
     with torch.no_grad():
         found = model.outputs(inputs, logits_of)
         seen, output = runtime.features(model.backbone.model, [exit_.point for exit_ in model.exits], inputs)
-        expected = [head(seen[exit_.point]) for head, exit_ in zip(model.heads, model.exits, strict=True)]
+        mask = mask_of(inputs)
+        expected = [head(seen[exit_.point], mask) for head, exit_ in zip(model.heads, model.exits, strict=True)]
+    assert (mask is not None) == (name == "text")
     torch.testing.assert_close(found, torch.stack([*expected, logits_of(output)]), rtol=0, atol=0)
 
 
@@ -51,7 +54,7 @@ def test_tapping_a_batch_is_every_head_on_every_feature(name: str) -> None:
 class Broken:
     name: str = "broken"
 
-    def __call__(self, feature: torch.Tensor) -> torch.Tensor:
+    def __call__(self, feature: torch.Tensor, mask: torch.Tensor | None = None) -> torch.Tensor:
         raise ArithmeticError("in a head")
 
 

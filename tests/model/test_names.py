@@ -33,9 +33,8 @@ class Shared(nn.Module):
         return logits
 
 
-def test_modules_that_are_called_twice_have_no_name() -> None:
-    """A hook on them would see two tensors."""
-    assert names_of(Shared().eval(), torch.randn(2, 4)) == ["one", "two", "last"]
+def test_every_call_of_a_module_has_a_name_of_its_own() -> None:
+    assert names_of(Shared().eval(), torch.randn(2, 4)) == ["one", "activation", "two", "activation@1", "last"]
 
 
 class Wrapped(nn.Module):

@@ -1,21 +1,19 @@
 import pytest
 import torch
-from hypothesis import given
-from hypothesis import strategies as st
 from torch import nn
 
 from offramp.errors import CaptureError, UnknownNameError
 from offramp.inputs import select
-from offramp.model.points import DEEPEST, analyse, find_exit_points, spread
-from offramp.types import ExitPoint
-from tests.toys import NAMES, Toy, live, logits_of, state_of, untouched
+from offramp.model.backbone import DEEPEST
+from offramp.model.points import analyse, find_exit_points
+from tests.toys import NAMES, Toy, attached, live, logits_of, state_of, untouched
 
 EXPECTED = {
     "mlp": ["2", "5", "8"],
     "cnn": ["bn", "layer1.0", "layer1.1", "layer2.0"],
     "vit": ["patches", "blocks.0", "blocks.1", "blocks.2"],
     "text": ["layers.0", "layers.1", "layers.2"],
-    "clicks": ["deep.1", "deep.3", "deep.5"],
+    "clicks": ["cross.0", "cross.1", "deep.1", "deep.3", "deep.5"],
 }
 
 
@@ -27,7 +25,8 @@ def test_points_of_the_toys(name: str) -> None:
     depths = [point.depth for point in points]
     assert depths == sorted(set(depths))
     assert 0 < depths[0] <= depths[-1] <= DEEPEST
-    assert all(bool(point.side_values) == (name == "text") for point in points)
+    carrying = {"text": EXPECTED["text"], "clicks": ["cross.0", "cross.1"]}.get(name, [])
+    assert [point.name for point in points if point.side_values] == carrying
 
 
 @pytest.mark.parametrize("name", sorted(NAMES))
@@ -89,27 +88,77 @@ def test_a_hook_of_the_users_that_raises_leaves_everything_as_it_was() -> None:
 
 
 class Woven(nn.Module):
-    """Every layer reads the first features again: no single tensor is ever enough."""
+    """The last layer reads what all others have made: so many tensors are never carried along."""
 
-    def __init__(self) -> None:
+    def __init__(self, layers: int) -> None:
         super().__init__()
-        self.scale = nn.Parameter(torch.full((4,), 2.0))
-        self.first = nn.Linear(4, 4)
-        self.layers = nn.ModuleList(nn.Linear(4, 4) for _ in range(3))
-        self.last = nn.Linear(8, 3)
+        self.layers = nn.ModuleList(nn.Linear(4, 4) for _ in range(layers))
+        self.last = nn.Linear(4 * layers, 3)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        y = x * self.scale
-        start = self.first(y)
-        for layer in self.layers:
-            y = torch.relu(layer(y)) * start
-        logits: torch.Tensor = self.last(torch.cat([y, start], dim=1))
+        made = [layer(x) for layer in self.layers]
+        logits: torch.Tensor = self.last(torch.cat(made, dim=1))
         return logits
 
 
-def test_a_model_that_can_be_left_nowhere_is_refused() -> None:
-    with pytest.raises(CaptureError, match="all that Woven still needs, found none"):
-        find_exit_points(Woven().eval(), torch.randn(2, 4))
+def test_a_model_that_can_be_left_nowhere_is_refused_with_both_reasons() -> None:
+    with pytest.raises(
+        CaptureError, match=r"cannot capture Deaf: .*Nor by hooks: no module of Deaf .*as a list of modules"
+    ):
+        find_exit_points(Deaf().eval(), torch.randn(2, 4))
+
+
+class Deaf(nn.Module):
+    """Decides by the values of its inputs, and reads them all again at the end."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.one, self.two = nn.Linear(4, 4), nn.Linear(4, 3)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        features = torch.relu(self.one(x))
+        if float(x.sum()) > 1e6:
+            features = features * 2
+        logits: torch.Tensor = self.two(features) + x.sum()
+        return logits
+
+
+def test_a_few_tensors_are_carried_where_one_is_not_enough() -> None:
+    points = find_exit_points(Woven(4).eval(), torch.randn(2, 4))
+    assert [(point.name, len(point.side_values)) for point in points] == [
+        ("layers.0", 1),
+        ("layers.1", 2),
+        ("layers.2", 3),
+        ("layers.3", 3),
+    ]
+
+
+class Twice(nn.Module):
+    """One block that is called three times."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.first, self.last = nn.Linear(4, 8), nn.Linear(8, 3)
+        self.block = nn.Sequential(nn.Linear(8, 8), nn.Tanh())
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        x = self.first(x)
+        for _ in range(3):
+            x = self.block(x)
+        logits: torch.Tensor = self.last(x)
+        return logits
+
+
+def test_every_call_of_a_shared_block_is_a_point_of_its_own() -> None:
+    model, inputs = Twice().eval(), torch.randn(5, 4)
+    live = attached(model, inputs)
+    assert [point.name for point in live.points] == ["first", "block.1", "block.1@1", "block.1@2"]
+    with untouched(model), torch.no_grad():
+        outputs = live.outputs(inputs, logits_of)
+        feature = model.block(model.block(model.first(inputs)))
+        torch.testing.assert_close(outputs[2], live.heads[2](feature), rtol=0, atol=0)
+        again = live.outputs(inputs, logits_of)
+    torch.testing.assert_close(again, outputs, rtol=0, atol=0)
 
 
 class Replaced(nn.Module):
@@ -143,18 +192,3 @@ def test_points_where_a_hook_sees_another_tensor_are_not_offered() -> None:
 def test_an_unknown_point_lists_the_known_ones() -> None:
     with pytest.raises(UnknownNameError, match=r"layer1.0, layer1.1, layer2.0; got 'layer9'"):
         live("cnn").backbone.point("layer9")
-
-
-@given(st.lists(st.floats(0.01, 0.98), min_size=1, max_size=30, unique=True), st.integers(1, 12))
-def test_spread_points_are_some_of_the_points_in_order(depths: list[float], most: int) -> None:
-    points = [ExitPoint(str(i), i, (8,), depth) for i, depth in enumerate(sorted(depths))]
-    chosen = spread(points, most)
-    assert 1 <= len(chosen) <= most
-    assert list(chosen) == [point for point in points if point in chosen]
-    if len(points) <= most:
-        assert list(chosen) == points
-
-
-def test_of_equally_near_points_the_smaller_feature_is_taken() -> None:
-    points = [ExitPoint("big", 0, (64,), 0.4), ExitPoint("small", 1, (8,), 0.6)]
-    assert [point.name for point in spread(points, 1)] == ["small"]

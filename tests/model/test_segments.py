@@ -8,7 +8,9 @@ from torch import nn
 
 from offramp.errors import InputError, UnknownNameError
 from offramp.inputs import leaves, select
-from offramp.model.points import Backbone, analyse
+from offramp.model.backbone import Backbone
+from offramp.model.capture import within
+from offramp.model.points import analyse
 from offramp.model.segments import Chain, State
 from tests.model.networks import SHAPING, Middle, awkward
 from tests.toys import NAMES, TEXT, live, logits_of, whole
@@ -99,7 +101,7 @@ def test_batch_sizes_and_constants_are_made_anew_in_each_segment(middle: Middle,
 
 def test_segments_hold_no_weight_they_do_not_use() -> None:
     chain = everywhere(live("cnn").backbone)
-    held = [{name.split(".")[0] for name, _ in segment.named_parameters()} for segment in chain.segments]
+    held = [{within(name).split(".")[0] for name, _ in segment.named_parameters()} for segment in chain.segments]
     assert held == [{"conv", "bn"}, {"layer1"}, {"layer1"}, {"layer2"}, {"layer2", "fc"}]
 
 

@@ -61,6 +61,19 @@ def test_the_hidden_state_is_the_first_tensor_of_an_output() -> None:
         first_tensor("words")
 
 
+def test_the_calls_of_a_module_are_told_apart_in_every_forward() -> None:
+    model = torch.nn.Sequential(torch.nn.Linear(2, 2), torch.nn.Identity())
+    model.append(model[1])  # the same module twice
+    model[0].register_forward_hook(lambda _module, _args, output: output * 2)
+    with tapped(model, ["1@1", "1"], keep=lambda name, f: (name, f.clone())) as seen:
+        for value in (1.0, 3.0):
+            output = model(torch.full((1, 2), value))
+            assert {name: kept[0] for name, kept in seen.items()} == {"1": "1", "1@1": "1@1"}
+            torch.testing.assert_close(seen["1@1"][1], output)
+    with pytest.raises(UnknownNameError, match="'9@1'"), tapped(model, ["9@1"], keep=lambda _, f: f):
+        pass
+
+
 def test_the_users_own_hooks_still_run() -> None:
     model, calls = MLP.model(), []
     model.get_submodule("0").register_forward_hook(lambda *_: calls.append(1))

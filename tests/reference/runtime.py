@@ -41,11 +41,12 @@ def leave(
     seen, output = features(live.backbone.model, [exit_.point for exit_ in live.exits], sample)
     final = output["logits"] if isinstance(output, dict) else output
     state, nearest = gate.init(1), float("inf")
+    mask = sample.get("attention_mask") if isinstance(sample, dict) else None
     for index, exit_ in enumerate(live.exits):
         if not configuration.enabled[index]:
             continue
         with torch.no_grad():
-            logits = calibrators[index](live.heads[index](seen[exit_.point]))
+            logits = calibrators[index](live.heads[index](seen[exit_.point], mask))
         score, state = gate.step(logits, state)
         nearest = min(nearest, abs(score.item() - configuration.threshold[index]))
         if score.item() >= configuration.threshold[index]:

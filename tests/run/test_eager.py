@@ -26,10 +26,8 @@ def test_segments_run_on_the_users_own_parameters() -> None:
     inputs = CNN.inputs(3)
     with torch.no_grad():
         next(iter(model.parameters())).mul_(2.0)
-        state = executor.start(inputs)
-        for index in range(len(segments)):
-            state = executor.segment(index, state)
-    torch.testing.assert_close(state[0], whole(model, inputs))
+        found = executor.drive(inputs, lambda _point, _feature: None)
+    torch.testing.assert_close(found, whole(model, inputs))
 
 
 @pytest.mark.parametrize("name", sorted(NAMES))

@@ -18,6 +18,8 @@ from offramp.gates.gate import Gate, State
 from offramp.gates.max_prob import MaxProb
 from offramp.inputs import Inputs, select
 from offramp.model.multi_exit import MultiExit
+from offramp.model.segments import Chain
+from offramp.model.segments import State as SegmentState
 from offramp.run.eager import Eager
 from offramp.run.loop import Outcome, Plan, run
 from offramp.tasks.classification import Classification
@@ -144,12 +146,12 @@ def test_answers_come_before_the_rest_is_computed() -> None:
     """The first items are answered while the backbone has not gone on: that is what an early exit is for."""
     model, seen = live("mlp"), []
 
-    class Watching(Eager):
-        def segment(self, index: int, state: tuple[torch.Tensor, ...]) -> tuple[torch.Tensor, ...]:
+    class Watching(Chain):
+        def segment(self, index: int, state: SegmentState) -> SegmentState:
             seen.append(f"segment {index} on {len(state[0])}")
             return super().segment(index, state)
 
-    executor = Watching(model, Eager.of(model, logits_of).chain, logits_of)
+    executor = Eager(model, Watching(Eager.of(model, logits_of).chain.segments), logits_of)
     inputs = NAMES["mlp"].inputs(6)
     with torch.no_grad():
         score = model.outputs(inputs, logits_of)[0].softmax(1).amax(1)
@@ -167,12 +169,12 @@ def test_a_batch_that_has_left_altogether_costs_nothing_more() -> None:
     inner = len(model.exits)
     plan = plan_of(model, Configuration((True,) * inner, (0.0,) * inner), MaxProb(), [Identity()] * inner)
 
-    class Short(Eager):
-        def segment(self, index: int, state: tuple[torch.Tensor, ...]) -> tuple[torch.Tensor, ...]:
+    class Short(Chain):
+        def segment(self, index: int, state: SegmentState) -> SegmentState:
             assert index == 0
             return super().segment(index, state)
 
-    found = run(Short(model, Eager.of(model, logits_of).chain, logits_of), plan, inputs)
+    found = run(Eager(model, Short(Eager.of(model, logits_of).chain.segments), logits_of), plan, inputs)
     assert found.exit_index.tolist() == [0] * 4
 
 

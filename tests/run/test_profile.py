@@ -7,11 +7,13 @@ import torch
 from offramp.calibrate.identity import Identity
 from offramp.gates.gate import State as GateState
 from offramp.gates.max_prob import MaxProb
-from offramp.inputs import Inputs
+from offramp.inputs import Inputs, leaves
+from offramp.model.leaving import Stop
 from offramp.model.segments import State
 from offramp.run.eager import Eager
 from offramp.run.loop import Plan
 from offramp.run.profile import seconds
+from offramp.run.segmented import through
 from offramp.types import Configuration
 from tests.toys import NAMES, live, logits_of
 
@@ -29,16 +31,16 @@ class Slow:
     eager: Eager
     time: Time
 
-    def start(self, inputs: Inputs) -> State:
-        return self.eager.start(inputs)
+    def drive(self, inputs: Inputs, stop: Stop) -> torch.Tensor | None:
+        return through(self.segment, len(self.eager.chain.segments), leaves(inputs), stop)
 
     def segment(self, index: int, state: State) -> State:
         self.time.now += 10.0 * (index + 1) if self.time.now < 100 else float(index + 1)
-        return self.eager.segment(index, state)
+        return self.eager.chain.segment(index, state)
 
-    def head(self, index: int, feature: torch.Tensor) -> torch.Tensor:
+    def head(self, index: int, feature: torch.Tensor, mask: torch.Tensor | None = None) -> torch.Tensor:
         self.time.now += 0.25 * (index + 1)
-        return self.eager.head(index, feature)
+        return self.eager.head(index, feature, mask)
 
     def whole(self, inputs: Inputs) -> torch.Tensor:
         raise AssertionError("a profile is of the pieces")

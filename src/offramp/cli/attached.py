@@ -33,7 +33,7 @@ def attached(
     source = open_source(data, preprocess, labels=labels)
     live = bundle.attach(loaded.model)
     assert live.multi_exit is not None
-    check_like(source.inputs(np.arange(1)), live.multi_exit.backbone.captured.example, source.name)
+    check_like(source.inputs(np.arange(1)), live.multi_exit.backbone.example, source.name)
     return live, source
 
 

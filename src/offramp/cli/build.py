@@ -17,6 +17,7 @@ from offramp.cli.options import (
     Labels,
     Mean,
     ModelSpec,
+    Points,
     Size,
     Std,
     Weights,
@@ -53,6 +54,7 @@ def build(
         typer.Option(metavar="DATA", help="More unlabelled inputs to train heads with; repeatable."),
     ] = None,
     recipe: Annotated[str | None, typer.Option(help=f"One of {', '.join(NAMES)}.")] = None,
+    points: Points = None,
     seed: Annotated[int, typer.Option(help="Seed of the split, the heads and the augmentation.")] = 0,
     batch_size: Annotated[int, typer.Option(min=1, help="Samples per backbone pass.")] = 128,
     batch_sizes: Annotated[
@@ -82,6 +84,7 @@ def build(
         delta=delta,
         shares=Shares.parse(split),
         recipe=recipe,
+        points=points,
         labels=labels,
         seed=seed,
         batch_size=batch_size,

@@ -26,10 +26,13 @@ from offramp.inputs import Inputs
 from offramp.load.models import LoadedModel, load_model
 from offramp.load.sources import open_source
 from offramp.load.trial import tried
-from offramp.model.points import Backbone, analyse
+from offramp.model.backbone import Backbone
+from offramp.model.points import analyse
+from offramp.model.selection import select
+from offramp.proposal import Survey, survey
 from offramp.report.paths import figure_path
 from offramp.report.units import macs
-from offramp.tasks.classification import Classification
+from offramp.tasks.answer import answer_of
 
 
 def inspect(
@@ -46,25 +49,37 @@ def inspect(
     std: Std = None,
     size: Size = None,
     channels: Channels = None,
+    explain: Annotated[
+        str | None, typer.Option(metavar="POINT", help="Say in words what is known of this point, and leave.")
+    ] = None,
+    samples: Annotated[int, typer.Option(min=2, help="Samples of DATA that the probe looks at.")] = 256,
     figure: FigurePath = None,
     as_json: Json = False,
 ) -> None:
-    """Show where MODEL can be left, and what has been spent there.
+    """Show where MODEL can be left, what has been spent there, and which places are proposed.
+
+    With --data a linear probe says how much of the backbone's answer each place knows already.
 
     Examples:
       offramp inspect timm:resnet50
+      offramp inspect timm:resnet50 --data photos/ --explain layer3.2
       offramp inspect nets.py:resnet56 --input 1x3x32x32 --figure points.png
       offramp inspect transformers:./sentiment --data sentences.tsv --json
     """
     if figure is not None:
         figure_path(figure)
     loaded = load_model(model, weights, preprocess=preprocess_of(mean, std, size, channels))
-    inputs = tried(loaded.model, example(loaded, input_, data), data or "--input")
-    backbone = analyse(loaded.model, inputs, Classification().logits_of)
+    inputs = tried(loaded.model, example(loaded, input_, data, samples), data or "--input")
+    backbone = analyse(loaded.model, inputs, answer_of)
+    found = survey(backbone, answer_of, inputs)
+    if explain is not None:
+        (asked,) = select(backbone.points, explain, 1)
+        typer.echo(f"{asked.name}: {found.reason(asked.index)}")
+        return
     if as_json:
-        typer.echo(json.dumps({"model": model, "points": _points(backbone)}))
+        typer.echo(json.dumps({"model": model, "points": _points(backbone), "proposed": _proposed(found)}))
     else:
-        _show(model, backbone)
+        _show(model, backbone, found)
     if figure is not None:
         from offramp.report.points import points_figure
 
@@ -72,13 +87,14 @@ def inspect(
         typer.echo(f"figure: {figure}", err=True)
 
 
-def example(loaded: LoadedModel, shape: str | None, data: str | None) -> Inputs:
+def example(loaded: LoadedModel, shape: str | None, data: str | None, samples: int) -> Inputs:
     """Example inputs: real ones, made-up ones of a given shape, or of the shape the model's preprocessing says."""
     if data is not None and shape is not None:
         raise InputError("expected either --input or --data, got both")
     if data is not None:
         source = open_source(data, loaded.preprocess)
-        return source.inputs(np.arange(min(2, len(source))))
+        evenly = np.linspace(0, len(source) - 1, min(samples, len(source))).astype(np.int64)
+        return source.inputs(evenly)
     if shape is not None:
         return torch.randn(dimensions("--input", shape, 2, 6), generator=torch.Generator().manual_seed(0))
     size = getattr(loaded.preprocess, "size", None)
@@ -101,21 +117,43 @@ def _points(backbone: Backbone) -> list[dict[str, object]]:
     ]
 
 
-def _show(model: str, backbone: Backbone) -> None:
+def _proposed(found: Survey) -> list[dict[str, object]]:
+    return [
+        {
+            "name": found.points[index].name,
+            "gain": gain,
+            "time": float(found.time[index]),
+            "agreement": None if found.agreement is None else float(found.agreement[index]),
+            "reason": found.reason(index),
+        }
+        for index, gain in found.ranked
+    ]
+
+
+def _show(model: str, backbone: Backbone, found: Survey) -> None:
     sides = any(point.side_values for point in backbone.points)
-    table = Table(title=f"{model}: {len(backbone.points)} exit points, {macs(backbone.macs)}")
+    rank = {index: str(place) for place, (index, _) in enumerate(found.ranked, start=1)}
+    caption = "time: measured share before it; pick: the proposed points, the most useful first"
+    table = Table(title=f"{model}: {len(backbone.points)} exit points, {macs(backbone.macs)}", caption=caption)
     table.add_column("#", justify="right")
     table.add_column("point", overflow="fold")
-    table.add_column("cost before it", no_wrap=True)
+    table.add_column("MACs before it", no_wrap=True)
+    table.add_column("time", justify="right", no_wrap=True)
+    if found.agreement is not None:
+        table.add_column("probe", justify="right", no_wrap=True)
+    table.add_column("pick", justify="right", no_wrap=True)
     table.add_column("feature", no_wrap=True)
     if sides:
         table.add_column("side values", overflow="fold")
     for point in backbone.points:
-        bar = "█" * round(point.depth * 20)
+        bar = "█" * round(point.depth * 8)
         row = [
             str(point.index),
             point.name,
             f"{100 * point.depth:5.1f} % {bar}",
+            f"{100 * found.time[point.index]:.0f} %",
+            *([] if found.agreement is None else [f"{100 * found.agreement[point.index]:.0f} %"]),
+            rank.get(point.index, ""),
             "x".join(map(str, point.feature_shape)),
         ]
         table.add_row(*row, *([", ".join(point.side_values)] if sides else []))

@@ -37,6 +37,10 @@ Channels = Annotated[int | None, typer.Option(metavar="1|3", help="1 for grey im
 FigurePath = Annotated[
     Path | None, typer.Option(metavar="FILE", help=f"Write a figure to this file ({', '.join(SUFFIXES)}).")
 ]
+Points = Annotated[
+    str | None,
+    typer.Option(metavar="POINTS", help="Exit points: names or indices, every:K, or share:0.25,0.5,0.75 of the cost."),
+]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON for machines instead of a table.")]
 
 

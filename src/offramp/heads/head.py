@@ -6,7 +6,7 @@ import torch
 from jaxtyping import Float
 from torch import nn
 
-from offramp.heads.reduction import Reduction
+from offramp.heads.reduction import Mask, Reduction
 
 
 class Head(nn.Module):
@@ -17,18 +17,22 @@ class Head(nn.Module):
         self.reduction = reduction
         self.net = net
 
-    def reduce(self, feature: Float[torch.Tensor, "batch ..."]) -> Float[torch.Tensor, "batch reduced"]:
+    def reduce(
+        self, feature: Float[torch.Tensor, "batch ..."], mask: Mask = None
+    ) -> Float[torch.Tensor, "batch reduced"]:
         """What this head needs of a feature."""
-        return self.reduction(feature)
+        return self.reduction(feature, mask)
 
     def predict(self, reduced: Float[torch.Tensor, "batch reduced"]) -> Float[torch.Tensor, "batch classes"]:
         """Logits from a reduced feature."""
         logits: torch.Tensor = self.net(reduced)
         return logits
 
-    def forward(self, feature: Float[torch.Tensor, "batch ..."]) -> Float[torch.Tensor, "batch classes"]:
-        """Logits from a feature."""
-        return self.predict(self.reduce(feature))
+    def forward(
+        self, feature: Float[torch.Tensor, "batch ..."], mask: Mask = None
+    ) -> Float[torch.Tensor, "batch classes"]:
+        """Logits from a feature, and which of its tokens are no padding."""
+        return self.predict(self.reduce(feature, mask))
 
     def absorb(self, mean: Float[torch.Tensor, " reduced"], scale: Float[torch.Tensor, " reduced"]) -> None:
         """Makes a head that was trained on `(x - mean) * scale` one that takes x, at no cost when it runs."""

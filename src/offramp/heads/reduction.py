@@ -4,11 +4,14 @@ A feature may be a map `(B, C, H, W)` or `(B, H, W, C)`, tokens `(B, T, D)` or a
 """
 
 from dataclasses import dataclass
-from typing import Protocol, runtime_checkable
+from typing import Protocol, TypeGuard, runtime_checkable
 
 import torch
 from jaxtyping import Float
 from torch.nn import functional as F
+
+Mask = torch.Tensor | None
+"""Per sample and token `(B, T)` 0 where there is padding; None: no padding is known of."""
 
 
 @runtime_checkable
@@ -20,14 +23,18 @@ class Reduction(Protocol):
         """Names the reduction in caches and manifests."""
         ...
 
-    def __call__(self, feature: Float[torch.Tensor, "batch ..."]) -> Float[torch.Tensor, "batch reduced"]:
-        """The vector of each sample."""
+    def __call__(
+        self, feature: Float[torch.Tensor, "batch ..."], mask: Mask = None
+    ) -> Float[torch.Tensor, "batch reduced"]:
+        """The vector of each sample; where `mask` is 0 a token is padding and does not count."""
         ...
 
 
 @dataclass(frozen=True)
 class Grid:
     """A map averaged over a `size` x `size` grid; tokens as the first (class) token and the mean; a vector as it is.
+
+    Padding is left out of the mean.
 
     Where things are matters to a shallow head: on ResNet-56 a 4x4 grid agrees with the backbone on 77 % of the images
     after a third of the blocks, a global average on 50 %.
@@ -40,10 +47,12 @@ class Grid:
         """`grid4` for a 4x4 grid."""
         return f"grid{self.size}"
 
-    def __call__(self, feature: Float[torch.Tensor, "batch ..."]) -> Float[torch.Tensor, "batch reduced"]:
+    def __call__(
+        self, feature: Float[torch.Tensor, "batch ..."], mask: Mask = None
+    ) -> Float[torch.Tensor, "batch reduced"]:
         """The grid, flattened."""
         if feature.ndim == 3:
-            return torch.cat([feature[:, 0], feature.mean(dim=1)], dim=1)
+            return torch.cat([feature[:, 0], mean_of(feature, mask)], dim=1)
         if feature.ndim != 4:
             return feature.flatten(2).mean(dim=2) if feature.ndim > 4 else feature
         maps = channels_first(feature)
@@ -53,19 +62,62 @@ class Grid:
 
 @dataclass(frozen=True)
 class Global:
-    """The average of a feature over everything but batch and channels."""
+    """The average of a feature over everything but batch, channels and padding."""
 
     @property
     def name(self) -> str:
         """`global`."""
         return "global"
 
-    def __call__(self, feature: Float[torch.Tensor, "batch ..."]) -> Float[torch.Tensor, "batch reduced"]:
+    def __call__(
+        self, feature: Float[torch.Tensor, "batch ..."], mask: Mask = None
+    ) -> Float[torch.Tensor, "batch reduced"]:
         """The average."""
         if feature.ndim == 3:
-            return feature.mean(dim=1)
+            return mean_of(feature, mask)
         maps = channels_first(feature) if feature.ndim == 4 else feature
         return maps.flatten(2).mean(dim=2) if maps.ndim > 2 else maps
+
+
+@dataclass(frozen=True)
+class Attend:
+    """Tokens as the first token, the mean, and what the first attends to; other features as `Grid` has them.
+
+    The attention has no parameters, so that its result can be cached: each token weighs softmax(t · t₀ / √D) (scaled
+    dot products, Vaswani et al. 2017), with the first token as the query and padding left out.
+    """
+
+    size: int = 4
+
+    @property
+    def name(self) -> str:
+        """`attend4` for maps on a 4x4 grid."""
+        return f"attend{self.size}"
+
+    def __call__(
+        self, feature: Float[torch.Tensor, "batch ..."], mask: Mask = None
+    ) -> Float[torch.Tensor, "batch reduced"]:
+        """First token, mean and attention side by side."""
+        rest = Grid(self.size)(feature, mask)
+        if feature.ndim != 3:
+            return rest
+        match = torch.einsum("btd,bd->bt", feature, feature[:, 0]) / feature.shape[2] ** 0.5
+        if fits(mask, feature):
+            match = match.masked_fill(mask == 0, float("-inf"))
+        return torch.cat([rest, torch.einsum("bt,btd->bd", match.softmax(dim=1), feature)], dim=1)
+
+
+def mean_of(tokens: Float[torch.Tensor, "batch tokens width"], mask: Mask) -> Float[torch.Tensor, "batch width"]:
+    """The mean token, without padding where the mask belongs to these tokens."""
+    if mask is None or not fits(mask, tokens):
+        return tokens.mean(dim=1)
+    weight = mask.to(tokens.dtype)
+    return torch.einsum("bt,btd->bd", weight, tokens) / weight.sum(dim=1, keepdim=True).clamp_min(1.0)
+
+
+def fits(mask: Mask, tokens: Float[torch.Tensor, "batch tokens width"]) -> TypeGuard[torch.Tensor]:
+    """Whether the mask is one of these tokens; models that merge tokens have fewer of them later on."""
+    return mask is not None and mask.shape == tokens.shape[:2]
 
 
 def channels_first(

@@ -19,8 +19,8 @@ from jaxtyping import Bool
 from torch import nn
 
 from offramp.errors import DataError, InputError
-from offramp.heads.reduction import Reduction
-from offramp.inputs import Inputs, batch_size, call, check_finite
+from offramp.heads.reduction import Mask, Reduction
+from offramp.inputs import Inputs, batch_size, call, check_finite, mask_of
 from offramp.model.augment import Augment
 from offramp.model.capture import LogitsOf
 from offramp.model.modes import frozen
@@ -108,9 +108,15 @@ class Pass:
         lend = np.ones(len(source), bool) if lend is None else lend
         identity = {**self._identity(source, split), **_augmentation(augment, lend, seed)}
         store = _Store(folder, identity, rows, self.dtype)
-        with frozen(self.model), tapped(self.model, self._points(), self._reduce) as reduced:
+        masks: list[Mask] = [None]
+
+        def keep(point: str, feature: torch.Tensor) -> dict[FeatureKey, torch.Tensor]:
+            return self._reduce(point, feature, masks[0])
+
+        with frozen(self.model), tapped(self.model, self._points(), keep) as reduced:
             while store.done < rows:
                 start, inputs = self._batch(source, store.done, augment, lend, seed)
+                masks[0] = mask_of(inputs)
                 logits = self.logits_of(call(self.model, inputs))
                 if not torch.isfinite(logits).all():
                     raise DataError(f"expected finite outputs, got NaN from the backbone near sample {start}")
@@ -137,9 +143,9 @@ class Pass:
     def _points(self) -> list[str]:
         return list(dict.fromkeys(point for point, _ in self.wanted))
 
-    def _reduce(self, point: str, feature: torch.Tensor) -> dict[FeatureKey, torch.Tensor]:
+    def _reduce(self, point: str, feature: torch.Tensor, mask: Mask) -> dict[FeatureKey, torch.Tensor]:
         # cloned, since the reduction of a vector is the vector itself, on which the model may go on in place
-        return {(name, red.name): red(feature).clone() for name, red in self.wanted if name == point}
+        return {(name, red.name): red(feature, mask).clone() for name, red in self.wanted if name == point}
 
     def _identity(self, source: Source, split: str) -> dict[str, Any]:
         return {

@@ -10,12 +10,40 @@ from torch import fx, nn
 from torch.utils import _pytree as pytree
 
 from offramp.errors import CaptureError
-from offramp.inputs import Inputs, batch_size, call, select
+from offramp.inputs import Inputs, batch_size, call, leaves, rebuild, select
 from offramp.model import in_place
 from offramp.model.modes import frozen
 
 LogitsOf = Callable[[Any], torch.Tensor]
 """Finds the logits in whatever a model returns; a `Task` provides it."""
+
+INSIDE = "backbone"
+"""Under this name the model is a module of what is exported; `within` takes it off again."""
+
+
+class _Answering(nn.Module):
+    """The model, taking its inputs by position and returning nothing but its logits.
+
+    Outputs may be of any type (a dataclass with a cache of keys and values), and modules may have any name, also one
+    that a graph module uses itself (`meta`).
+    """
+
+    def __init__(self, model: nn.Module, logits_of: LogitsOf, example: Inputs) -> None:
+        super().__init__()
+        self.training = False
+        self.backbone, self.logits_of, self.example = model, logits_of, example
+
+    def forward(self, *args: torch.Tensor) -> torch.Tensor:
+        return self.logits_of(call(self.backbone, rebuild(self.example, args)))
+
+
+def within(path: str) -> str:
+    """The path of a module or parameter inside the user's model.
+
+    >>> within("backbone.layer1.0"), within("backbone")
+    ('layer1.0', '')
+    """
+    return path.removeprefix(INSIDE).removeprefix(".")
 
 
 @dataclass(frozen=True, eq=False)
@@ -39,6 +67,11 @@ class Capture:
         """The graph's inputs."""
         return self.graph_module.graph.find_nodes(op="placeholder")
 
+    def name_of(self, node: fx.Node) -> str:
+        """What a value is called: a named input by its name, anything else as in the graph."""
+        names = dict(zip(self.placeholders, self.example, strict=True)) if isinstance(self.example, dict) else {}
+        return names.get(node, node.name)
+
 
 def capture(model: nn.Module, inputs: Inputs, logits_of: LogitsOf) -> Capture:
     """The graph of `model` in eval mode, valid for every batch size.
@@ -54,16 +87,14 @@ def capture(model: nn.Module, inputs: Inputs, logits_of: LogitsOf) -> Capture:
     example = select(inputs, torch.arange(2) % batch_size(inputs))
     with frozen(model):
         try:
-            module = _export(model, example)
+            module = _export(_Answering(model, logits_of, example), example)
             _refuse_changing_buffers(model, module)
-            output = call(model, copy(example))
-            index = _position(output, logits_of(output))
         except CaptureError:
             raise
         except Exception as error:
             reason = (str(error).strip() or "no reason given").splitlines()[0]
             raise CaptureError(f"cannot capture {type(model).__name__}: {type(error).__name__}: {reason}") from error
-    logits = pytree.tree_leaves(module.graph.output_node().args)[index]
+    logits = pytree.tree_leaves(module.graph.output_node().args)[0]
     batch = module.graph.find_nodes(op="placeholder")[0].meta["val"].shape[0]
     followed = isinstance(logits, fx.Node) and isinstance(logits.meta["val"].shape[0], torch.SymInt)
     if not followed or not isinstance(batch, torch.SymInt):
@@ -89,12 +120,9 @@ def _export(model: nn.Module, example: Inputs) -> fx.GraphModule:
 
 
 def _program(model: nn.Module, example: Inputs) -> torch.export.ExportedProgram:
-    dynamic = {0: torch.export.Dim.DYNAMIC}
-    if isinstance(example, dict):
-        shapes: Any = dict.fromkeys(example, dynamic)
-        return torch.export.export(model, (), example, dynamic_shapes=shapes, strict=False)
-    args = example if isinstance(example, tuple) else (example,)
-    return torch.export.export(model, args, dynamic_shapes=(dynamic,) * len(args), strict=False)
+    args = leaves(example)
+    shapes = {"args": ({0: torch.export.Dim.DYNAMIC},) * len(args)}
+    return torch.export.export(model, args, dynamic_shapes=shapes, strict=False)
 
 
 def _refuse_changing_buffers(model: nn.Module, module: fx.GraphModule) -> None:
@@ -102,12 +130,5 @@ def _refuse_changing_buffers(model: nn.Module, module: fx.GraphModule) -> None:
     if changed:
         raise CaptureError(
             f"expected a model that leaves its buffers alone in eval mode, got {type(model).__name__}, which writes to "
-            f"{', '.join(changed)}; its answers would depend on earlier batches"
+            f"{', '.join(map(within, changed))}; its answers would depend on earlier batches"
         )
-
-
-def _position(output: Any, logits: torch.Tensor) -> int:
-    for index, leaf in enumerate(pytree.tree_leaves(output)):
-        if leaf is logits:
-            return index
-    raise CaptureError("expected the logits to be one of the model's outputs; give a task that finds them")

@@ -4,7 +4,8 @@ A node is of one of these kinds. *Constant* or *weight*: made from literals, buf
 sizes; recomputed wherever it is needed, so that no old batch size is baked in. *Side*: made from the inputs without any
 weight (an attention mask); may be carried across a cut and shrunk with the batch. *Hidden*: everything else.
 
-A node is a legal cut when it is the only live hidden tensor and every live side value has the batch as first axis.
+A node is a legal cut when every live value beside it has the batch as first axis. Best is a cut where it is the only
+live hidden tensor; where there is none, a few others (the skips of a U-Net) may be carried along like side values.
 """
 
 import operator
@@ -20,6 +21,9 @@ from offramp.model.capture import Capture
 MAX_SIDE_VALUES = 4
 """More than this and carrying the inputs along is no longer a side matter: the branches have not met yet."""
 
+MAX_CARRIED = 4
+"""More hidden tensors than this are not carried across a cut."""
+
 
 class Kind(Enum):
     """What a node's value is made from."""
@@ -33,10 +37,17 @@ class Kind(Enum):
 
 @dataclass(frozen=True)
 class Cut:
-    """A legal cut: the hidden tensor `node`, and the side values alive with it."""
+    """A legal cut.
+
+    Attributes:
+        node: the deepest hidden tensor, which a head reads.
+        side: what else is alive there and travels along: side values, and `carried` other hidden tensors.
+        carried: how many of `side` are hidden.
+    """
 
     node: fx.Node
     side: tuple[fx.Node, ...]
+    carried: int = 0
 
 
 def kinds(captured: Capture) -> dict[fx.Node, Kind]:
@@ -79,11 +90,13 @@ def cuts(captured: Capture) -> list[Cut]:
         alive = {other for other in alive if last[other] > now}
         if last[node] > now:
             alive.add(node)
-        side = tuple(sorted((other for other in alive if kind[other] is Kind.SIDE), key=position.__getitem__))
-        hidden = [other for other in alive if kind[other] is Kind.HIDDEN]
-        alone = hidden == [node] and len(side) <= MAX_SIDE_VALUES and node is not captured.logits
-        if alone and all(_batch_first(value, captured.batch) for value in (node, *side)):
-            found.append(Cut(node, side))
+        if node not in alive or kind[node] is not Kind.HIDDEN or node is captured.logits:
+            continue
+        side = tuple(sorted(alive - {node}, key=position.__getitem__))
+        carried = sum(kind[other] is Kind.HIDDEN for other in side)
+        few = carried <= MAX_CARRIED and len(side) - carried <= MAX_SIDE_VALUES
+        if few and all(_batch_first(value, captured.batch) for value in (node, *side)):
+            found.append(Cut(node, side, carried))
     return found
 
 

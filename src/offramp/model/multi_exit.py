@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 import torch
@@ -12,12 +13,12 @@ from offramp.calibrate.calibrator import Calibrator
 from offramp.errors import InputError
 from offramp.gates.gate import Gate
 from offramp.heads.head import Head
-from offramp.heads.reduction import Reduction
-from offramp.inputs import Inputs, call
+from offramp.heads.reduction import Mask, Reduction
+from offramp.inputs import Inputs, call, mask_of
+from offramp.model.backbone import Backbone
 from offramp.model.cache import FeatureCache, FeatureKey
 from offramp.model.capture import LogitsOf
 from offramp.model.macs import module_macs
-from offramp.model.points import Backbone
 from offramp.model.taps import tapped
 from offramp.types import CostProfile, Exit, ExitPoint
 
@@ -72,13 +73,15 @@ class MultiExit:
 
     def outputs(self, inputs: Inputs, logits_of: LogitsOf) -> Float[torch.Tensor, "exits batch classes"]:
         """All exits' logits on a batch, the backbone's last, by tapping the original model."""
-        with tapped(self.backbone.model, [point.name for point in self.points], keep=self._heads_at) as found:
+        keep = partial(self._heads_at, mask_of(inputs))
+        with tapped(self.backbone.model, [point.name for point in self.points], keep=keep) as found:
             final = logits_of(call(self.backbone.model, inputs))
         by_exit = {index: logits for at_point in found.values() for index, logits in at_point.items()}
         return torch.stack([*(by_exit[index] for index in range(len(self.exits))), final])
 
-    def _heads_at(self, name: str, feature: torch.Tensor) -> dict[int, torch.Tensor]:
-        return {index: self.head(index)(feature) for index, exit_ in enumerate(self.exits) if exit_.point == name}
+    def _heads_at(self, mask: Mask, name: str, feature: torch.Tensor) -> dict[int, torch.Tensor]:
+        here = (index for index, exit_ in enumerate(self.exits) if exit_.point == name)
+        return {index: self.head(index)(feature, mask) for index in here}
 
     def record(self, cache: FeatureCache) -> "Recording":
         """What every exit says about a cached split."""

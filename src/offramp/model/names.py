@@ -4,7 +4,8 @@ from collections.abc import Iterable
 
 from torch import fx, nn
 
-from offramp.model.capture import Capture
+from offramp.model.capture import Capture, within
+from offramp.model.taps import called
 
 
 def ends(captured: Capture, model: nn.Module) -> dict[fx.Node, str]:
@@ -12,7 +13,7 @@ def ends(captured: Capture, model: nn.Module) -> dict[fx.Node, str]:
 
     Among the modules that end at a node the outermost gives the name, except that a plain `nn.Sequential` yields to
     its last child, so that the blocks of a stage are called `layer1.0 … layer1.8` and not `layer1.0 … layer1`.
-    Modules that are called more than once have no name here.
+    The second call of a module is named `path@1`, the third `path@2`. A call that other calls interrupt has no name.
     """
     modules = dict(model.named_modules())
     nodes = [node for node in captured.graph_module.graph.nodes if node.op == "call_function"]
@@ -21,8 +22,8 @@ def ends(captured: Capture, model: nn.Module) -> dict[fx.Node, str]:
     finished: set[str] = set()
     repeated: set[str] = set()
     for node, stack, following in zip(nodes, stacks, [*stacks[1:], ()], strict=True):
-        over = [path for path in stack if path not in following and path in modules]
-        repeated.update(path for path in over if path in finished)
+        over = [name for name in stack if name not in following and called(name)[0] in modules]
+        repeated.update(name for name in over if name in finished)
         finished.update(over)
         if over:
             named[node] = _outermost(over, modules)
@@ -30,13 +31,19 @@ def ends(captured: Capture, model: nn.Module) -> dict[fx.Node, str]:
 
 
 def _stack(node: fx.Node) -> tuple[str, ...]:
-    """Paths of the modules whose call the node belongs to, outermost first, the model itself left out."""
-    entries: Iterable[tuple[str, object]] = (node.meta.get("nn_module_stack") or {}).values()
-    return tuple(path for path, _ in entries if path)
+    """The calls the node belongs to, outermost first, that of the model itself left out."""
+    entries: Iterable[tuple[str, tuple[str, object]]] = (node.meta.get("nn_module_stack") or {}).items()
+    return tuple(_call(key, within(path)) for key, (path, _) in entries if within(path))
 
 
-def _outermost(paths: list[str], modules: dict[str, nn.Module]) -> str:
-    for path in paths:
-        if type(modules[path]) is not nn.Sequential:
-            return path
-    return paths[-1]
+def _call(key: str, path: str) -> str:
+    """The exporter marks the second call of a module with `@1` at the end of its key, the third with `@2`, ..."""
+    _, mark, count = key.rpartition("@")
+    return f"{path}@{count}" if mark and count.isdigit() else path
+
+
+def _outermost(names: list[str], modules: dict[str, nn.Module]) -> str:
+    for name in names:
+        if type(modules[called(name)[0]]) is not nn.Sequential:
+            return name
+    return names[-1]

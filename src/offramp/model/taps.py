@@ -1,5 +1,6 @@
 """Forward hooks on the user's own modules that last exactly one `with` block."""
 
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any, TypeVar
@@ -21,34 +22,69 @@ def first_tensor(output: Any) -> torch.Tensor:
     raise CaptureError(f"expected a module that returns a tensor, got {type(output).__name__}; choose another point")
 
 
+def called(name: str) -> tuple[str, int]:
+    """The module path and the number of the call, from 0, that an exit point is named after.
+
+    >>> called("encoder.layer.3"), called("encoder.shared@2")
+    (('encoder.layer.3', 0), ('encoder.shared', 2))
+    """
+    path, mark, count = name.rpartition("@")
+    return (path, int(count)) if mark and count.isdigit() else (name, 0)
+
+
+@contextmanager
+def hooked(model: nn.Module, names: Sequence[str], at: Callable[[str, Any], Any]) -> Iterator[None]:
+    """Within the block `at` is called with a name and the output of that module's call, in every forward of `model`.
+
+    What `at` returns takes the place of the output; None leaves it. All hooks are gone when the block ends, whatever
+    happened inside.
+
+    Raises:
+        UnknownNameError: if a name is no module of the model.
+    """
+    modules = dict(model.named_modules())
+    wanted: dict[str, dict[int, str]] = {}
+    for name in names:
+        path, call = called(name)
+        if path not in modules:
+            raise UnknownNameError(f"expected a module of the model as exit point, got {name!r}; see offramp inspect")
+        wanted.setdefault(path, {})[call] = name
+    calls: Counter[str] = Counter()
+
+    def hook_for(path: str) -> Callable[[nn.Module, Any, Any], Any]:
+        def hook(_module: nn.Module, _args: Any, output: Any) -> Any:
+            name = wanted[path].get(calls[path])
+            calls[path] += 1
+            return None if name is None else at(name, output)
+
+        return hook
+
+    handles = [modules[path].register_forward_hook(hook_for(path)) for path in wanted]
+    handles.append(model.register_forward_pre_hook(lambda _module, _args: calls.clear()))
+    try:
+        yield
+    finally:
+        for handle in handles:
+            handle.remove()
+
+
 @contextmanager
 def tapped(model: nn.Module, names: Sequence[str], keep: Callable[[str, torch.Tensor], T]) -> Iterator[dict[str, T]]:
     """A dict that holds, after each forward of `model`, what `keep` made of the output of each module in `names`.
 
     Args:
         model: any module; its hooks are as before when the block ends, whatever happened inside.
-        names: dotted module paths.
+        names: dotted module paths; `path@1` for the second call of a module in one forward.
         keep: called with a name and the feature there. It runs inside the hook, before any later in-place operation
             of the model can change the feature.
 
     Raises:
         UnknownNameError: if a name is no module of the model.
     """
-    modules = dict(model.named_modules())
-    for name in names:
-        if name not in modules:
-            raise UnknownNameError(f"expected a module of the model as exit point, got {name!r}; see offramp inspect")
     kept: dict[str, T] = {}
 
-    def hook_for(name: str) -> Callable[[nn.Module, Any, Any], None]:
-        def hook(_module: nn.Module, _args: Any, output: Any) -> None:
-            kept[name] = keep(name, first_tensor(output))
+    def at(name: str, output: Any) -> None:
+        kept[name] = keep(name, first_tensor(output))
 
-        return hook
-
-    handles = [modules[name].register_forward_hook(hook_for(name)) for name in names]
-    try:
+    with hooked(model, names, at):
         yield kept
-    finally:
-        for handle in handles:
-            handle.remove()

@@ -6,9 +6,11 @@ import torch
 
 from offramp.inputs import Inputs, call, leaves
 from offramp.model.capture import LogitsOf
+from offramp.model.leaving import Stop
 from offramp.model.modes import frozen
 from offramp.model.multi_exit import MultiExit
-from offramp.model.segments import Chain, State
+from offramp.model.segments import Chain
+from offramp.run.segmented import through
 
 
 @dataclass(frozen=True, eq=False)
@@ -31,17 +33,13 @@ class Eager:
         multi_exit.heads.eval()
         return cls(multi_exit, multi_exit.backbone.chain([point.name for point in multi_exit.points]), logits_of)
 
-    def start(self, inputs: Inputs) -> State:
-        """The flat inputs."""
-        return leaves(inputs)
+    def drive(self, inputs: Inputs, stop: Stop) -> torch.Tensor | None:
+        """The logits of those who are left at the end."""
+        return through(self.chain.segment, len(self.chain.segments), leaves(inputs), stop)
 
-    def segment(self, index: int, state: State) -> State:
-        """The state after segment `index`."""
-        return self.chain.segment(index, state)
-
-    def head(self, index: int, feature: torch.Tensor) -> torch.Tensor:
+    def head(self, index: int, feature: torch.Tensor, mask: torch.Tensor | None = None) -> torch.Tensor:
         """The raw logits of exit `index`."""
-        logits: torch.Tensor = self.multi_exit.heads[index](feature)
+        logits: torch.Tensor = self.multi_exit.head(index)(feature, mask)
         return logits
 
     def whole(self, inputs: Inputs) -> torch.Tensor:

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import torch
 from jaxtyping import Float, Int
@@ -9,8 +10,7 @@ from jaxtyping import Float, Int
 from offramp.calibrate.calibrator import Calibrator
 from offramp.gates.gate import Gate
 from offramp.gates.gate import State as GateState
-from offramp.inputs import Inputs, batch_size
-from offramp.model.segments import State
+from offramp.inputs import Inputs, batch_size, leaves, mask_of
 from offramp.run.executor import Executor
 from offramp.types import Configuration
 
@@ -82,13 +82,16 @@ class Judged:
 
 
 class _Batch:
-    """The answers given so far, and which items are still under way."""
+    """The answers given so far, which items are still under way, what the gate remembers of them, and their padding."""
 
-    def __init__(self, samples: int, device: torch.device, on_resolved: OnResolved | None) -> None:
+    def __init__(self, inputs: Inputs, plan: Plan, on_resolved: OnResolved | None) -> None:
+        samples, device = batch_size(inputs), leaves(inputs)[0].device
         self.alive = torch.arange(samples, device=device)
         self.exit_index = torch.empty(samples, dtype=torch.int64, device=device)
         self.score = torch.empty(samples, device=device)
         self.output: torch.Tensor | None = None
+        self.remembered = plan.gate.init(samples)
+        self.mask = mask_of(inputs)
         self.on_resolved = on_resolved
 
     def resolve(self, who: torch.Tensor, logits: torch.Tensor, score: torch.Tensor, exit_index: int) -> None:
@@ -101,6 +104,15 @@ class _Batch:
         if self.on_resolved is not None:
             for position, answer, value in zip(who.tolist(), logits, score.tolist(), strict=True):
                 self.on_resolved(position, answer, exit_index, value)
+
+    def leave(self, said: Judged, exit_index: int) -> torch.Tensor:
+        """Lets those go who may leave; returns the rows of those who stay."""
+        going, staying = said.leaves.nonzero().squeeze(1), (~said.leaves).nonzero().squeeze(1)
+        self.resolve(self.alive[going], said.logits[going], said.score[going], exit_index)
+        self.alive = self.alive[staying]
+        self.remembered = tuple(tensor.index_select(0, staying) for tensor in said.remembered)
+        self.mask = None if self.mask is None else self.mask.index_select(0, staying)
+        return staying
 
     def outcome(self) -> Outcome:
         assert self.output is not None
@@ -116,36 +128,29 @@ def run(executor: Executor, plan: Plan, inputs: Inputs, on_resolved: OnResolved 
     Raises:
         DataError: if the inputs disagree about the batch size.
     """
-    samples = batch_size(inputs)
     with torch.no_grad():
-        state = executor.start(inputs)
-        batch = _Batch(samples, state[0].device, on_resolved)
-        remembered = plan.gate.init(samples)
+        batch = _Batch(inputs, plan, on_resolved)
         if not any(plan.configuration.enabled):
-            return _last(batch, plan, executor.whole(inputs), remembered)
-        for segment, stops in enumerate(plan.stops):
-            state = executor.segment(segment, state)
-            for exit_ in stops:
-                state, remembered = _stop(executor, plan, exit_, state, remembered, batch)
-                if len(batch.alive) == 0:
-                    return batch.outcome()
-        return _last(batch, plan, executor.segment(len(plan.stops), state)[0], remembered)
+            logits: torch.Tensor | None = executor.whole(inputs)
+        else:
+            logits = executor.drive(inputs, partial(_stop, executor, plan, batch))
+        if logits is not None:
+            score, _ = plan.gate.step(logits, batch.remembered)
+            batch.resolve(batch.alive, logits, score, len(plan.configuration.enabled))
+        return batch.outcome()
 
 
-def _stop(
-    executor: Executor, plan: Plan, exit_: int, state: State, remembered: GateState, batch: _Batch
-) -> tuple[State, GateState]:
-    """Lets those go who may leave at an exit; returns what is left of the batch."""
-    said = plan.judge(exit_, executor.head(exit_, state[0]), remembered)
-    if not bool(said.leaves.any()):
-        return state, said.remembered
-    going, staying = said.leaves.nonzero().squeeze(1), (~said.leaves).nonzero().squeeze(1)
-    batch.resolve(batch.alive[going], said.logits[going], said.score[going], exit_)
-    batch.alive = batch.alive[staying]
-    return tuple(t.index_select(0, staying) for t in state), tuple(t.index_select(0, staying) for t in said.remembered)
-
-
-def _last(batch: _Batch, plan: Plan, logits: torch.Tensor, remembered: GateState) -> Outcome:
-    score, _ = plan.gate.step(logits, remembered)
-    batch.resolve(batch.alive, logits, score, len(plan.configuration.enabled))
-    return batch.outcome()
+def _stop(executor: Executor, plan: Plan, batch: _Batch, segment: int, feature: torch.Tensor) -> torch.Tensor | None:
+    """Asks the exits behind a segment one after the other; returns the rows that stay, None for all."""
+    rows: torch.Tensor | None = None
+    for exit_ in plan.stops[segment]:
+        said = plan.judge(exit_, executor.head(exit_, feature, batch.mask), batch.remembered)
+        batch.remembered = said.remembered
+        if not bool(said.leaves.any()):
+            continue
+        staying = batch.leave(said, exit_)
+        rows = staying if rows is None else rows[staying]
+        if len(staying) == 0:
+            break
+        feature = feature.index_select(0, staying)
+    return rows

@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from jaxtyping import Float
 
-from offramp.inputs import Inputs, batch_size, leaves
+from offramp.inputs import Inputs, batch_size, leaves, mask_of
 from offramp.run.executor import Executor
 from offramp.run.loop import Plan
 from offramp.types import CostProfile
@@ -49,18 +49,50 @@ def seconds(
     return CostProfile("s", upto, head, gate, device=str(leaves(inputs)[0].device), batch_size=samples)
 
 
+def segment_seconds(
+    executor: Executor, stops: int, inputs: Inputs, rounds: int = ROUNDS, clock: Clock = time.perf_counter
+) -> Float[np.ndarray, " segments"]:
+    """Median seconds of every segment on a whole batch, `stops` + 1 of them; no head is run."""
+    for _ in range(WARM_UP):
+        _pass(executor, stops, inputs, clock)
+    medians: np.ndarray = np.median([_pass(executor, stops, inputs, clock) for _ in range(rounds)], axis=0)
+    return medians
+
+
+def _pass(executor: Executor, stops: int, inputs: Inputs, clock: Clock) -> Float[np.ndarray, " segments"]:
+    segments = np.zeros(stops + 1)
+    since = clock()
+
+    def stop(segment: int, _feature: torch.Tensor) -> None:
+        nonlocal since
+        segments[segment] = clock() - since
+        since = clock()
+
+    with torch.no_grad():
+        executor.drive(inputs, stop)
+    segments[-1] = clock() - since
+    return segments
+
+
 def _round(executor: Executor, plan: Plan, inputs: Inputs, clock: Clock) -> Float[np.ndarray, " pieces"]:
     """Seconds of every segment, then of the head of every exit, then of the gate of every exit."""
     exits = len(plan.configuration.enabled) + 1
     segments, head, gate = np.zeros(len(plan.stops) + 1), np.zeros(exits), np.zeros(exits)
+    remembered, mask = plan.gate.init(batch_size(inputs)), mask_of(inputs)
+    since = clock()
+
+    def stop(segment: int, feature: torch.Tensor) -> None:
+        nonlocal since, remembered
+        segments[segment] = clock() - since
+        for exit_ in plan.stops[segment]:
+            logits, head[exit_] = _timed(partial(executor.head, exit_, feature, mask), clock)
+            said, gate[exit_] = _timed(partial(plan.judge, exit_, logits, remembered), clock)
+            remembered = said.remembered
+        since = clock()
+
     with torch.no_grad():
-        state, remembered = executor.start(inputs), plan.gate.init(batch_size(inputs))
-        for segment, stops in enumerate((*plan.stops, ())):
-            state, segments[segment] = _timed(partial(executor.segment, segment, state), clock)
-            for exit_ in stops:
-                logits, head[exit_] = _timed(partial(executor.head, exit_, state[0]), clock)
-                said, gate[exit_] = _timed(partial(plan.judge, exit_, logits, remembered), clock)
-                remembered = said.remembered
+        executor.drive(inputs, stop)
+    segments[-1] = clock() - since
     return np.concatenate([segments, head, gate])
 
 

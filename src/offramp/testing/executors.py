@@ -9,7 +9,7 @@ from functools import cache
 
 import torch
 
-from offramp.inputs import Inputs, leaves, select
+from offramp.inputs import Inputs, leaves, mask_of
 from offramp.model.modes import frozen
 from offramp.model.multi_exit import MultiExit
 from offramp.run.executor import Executor
@@ -40,14 +40,18 @@ class ExecutorSuite:
             return live.outputs(inputs, Classification().logits_of)
 
     def outputs(self, executor: Executor, live: MultiExit, inputs: Inputs) -> torch.Tensor:
-        """The same from the executor's pieces."""
-        found = []
+        """The same from the executor, which nobody leaves."""
+        found: list[torch.Tensor] = []
+
+        def stop(point: int, feature: torch.Tensor) -> None:
+            found.extend(
+                executor.head(exit_, feature, mask_of(inputs)) for exit_, at in enumerate(live.point_of) if at == point
+            )
+
         with torch.no_grad():
-            state = executor.start(inputs)
-            for segment, point in enumerate(live.points):
-                state = executor.segment(segment, state)
-                found += [executor.head(i, state[0]) for i, exit_ in enumerate(live.exits) if exit_.point == point.name]
-            return torch.stack([*found, executor.segment(len(live.points), state)[0]])
+            last = executor.drive(inputs, stop)
+        assert last is not None
+        return torch.stack([*found, last])
 
     def test_pieces_say_what_the_model_says(self, make: Make) -> None:
         """Segments and heads give the logits that hooks see, for every exit and batch size."""
@@ -66,16 +70,51 @@ class ExecutorSuite:
                 torch.testing.assert_close(found, expected, rtol=self.tolerance, atol=self.tolerance)
 
     def test_a_shrunk_batch_goes_on_as_if_the_others_had_never_been(self, make: Make) -> None:
-        """Segment k on a subset is the subset of segment k on the whole, side values included."""
+        """Wherever the batch shrinks, what comes after is that of the remaining samples, side values included."""
         staying = torch.tensor([4, 1, 2])
         for live, inputs in self.cases():
+            executor, truth = make(live), self.truth(live, inputs)
+            for where in range(len(live.points)):
+
+                def stop(point: int, _feature: torch.Tensor, where: int = where) -> torch.Tensor | None:
+                    return staying if point == where else None
+
+                with torch.no_grad():
+                    found = executor.drive(inputs, stop)
+                assert found is not None
+                torch.testing.assert_close(found, truth[-1][staying], rtol=self.tolerance, atol=self.tolerance)
+
+    def test_a_batch_that_shrinks_again_and_again_keeps_its_order(self, make: Make) -> None:
+        """At every point the last sample leaves; features and logits are those of the others."""
+        for live, inputs in self.cases(6):
             executor = make(live)
+            sizes: list[int] = []
+
+            def stop(_point: int, feature: torch.Tensor, sizes: list[int] = sizes) -> torch.Tensor:
+                sizes.append(len(feature))
+                return torch.arange(len(feature) - 1)
+
             with torch.no_grad():
-                whole, part = executor.start(inputs), executor.start(select(inputs, staying))
-                for segment in range(len(live.points) + 1):
-                    whole, part = executor.segment(segment, whole), executor.segment(segment, part)
-                    expected = tuple(value.index_select(0, staying) for value in whole)
-                    torch.testing.assert_close(part, expected, rtol=self.tolerance, atol=self.tolerance)
+                found = executor.drive(inputs, stop)
+            expected = self.truth(live, inputs)[-1]
+            left = max(6 - len(live.points), 0)
+            assert sizes == [6 - index for index in range(min(len(live.points), 6))]
+            assert (found is None) == (left == 0)
+            if found is not None:
+                torch.testing.assert_close(found, expected[:left], rtol=self.tolerance, atol=self.tolerance)
+
+    def test_nothing_is_computed_for_nobody(self, make: Make) -> None:
+        """Where all have left at the first point no later one is reached."""
+        for live, inputs in self.cases():
+            reached: list[int] = []
+
+            def stop(point: int, _feature: torch.Tensor, reached: list[int] = reached) -> torch.Tensor:
+                reached.append(point)
+                return torch.zeros(0, dtype=torch.int64)
+
+            with torch.no_grad():
+                assert make(live).drive(inputs, stop) is None
+            assert reached == [0]
 
     def test_inputs_are_left_alone(self, make: Make) -> None:
         """The caller's tensors hold what they held."""

@@ -13,6 +13,7 @@ from torch.nn import functional as F
 
 from offramp.heads import head_type
 from offramp.inputs import Inputs
+from offramp.model.backbone import Backbone
 from offramp.model.multi_exit import MultiExit
 from offramp.model.points import analyse
 from offramp.tasks.classification import Classification
@@ -223,9 +224,13 @@ def attached(
     model: nn.Module, inputs: Inputs, heads: Sequence[str] = ("pooled-linear",), *, seed: int = 0
 ) -> MultiExit:
     """A model with heads at all its points, initialised at random."""
+    return headed(analyse(model, inputs, Classification().logits_of), heads, seed=seed)
+
+
+def headed(backbone: Backbone, heads: Sequence[str] = ("pooled-linear",), *, seed: int = 0) -> MultiExit:
+    """A backbone with heads at all its points, initialised at random."""
     generator = torch.Generator().manual_seed(seed)
-    backbone = analyse(model, inputs, Classification().logits_of)
     exits = tuple(Exit(point.name, head) for point in backbone.points for head in heads)
     shapes = {point.name: point.feature_shape for point in backbone.points}
-    built = [head_type(exit_.head).build(shapes[exit_.point], CLASSES, generator) for exit_ in exits]
+    built = [head_type(exit_.head).build(shapes[exit_.point], backbone.classes, generator) for exit_ in exits]
     return MultiExit(backbone, exits, nn.ModuleList(built).eval())

@@ -35,6 +35,7 @@ class Schedule:
 
     Attributes:
         epochs: passes over the rows, augmented copies included.
+        least_steps: with few rows more passes are made, so that there are about so many steps.
         most_steps: with many rows fewer passes are made, so that there are about so many steps.
         batch_size: rows per step.
         learning_rate: AdamW's, at its highest.
@@ -44,8 +45,9 @@ class Schedule:
         average: decay of the running mean of the weights, which is what is kept; 0: the weights themselves.
     """
 
-    epochs: int = 32
-    most_steps: int = 3000
+    epochs: int = 20
+    least_steps: int = 0
+    most_steps: int = 6000
     batch_size: int = 256
     learning_rate: float = 1e-3
     weight_decay: float = 1e-2
@@ -56,10 +58,12 @@ class Schedule:
     def passes(self, rows: int) -> int:
         """How many passes are made over so many rows.
 
-        >>> Schedule(epochs=20, most_steps=3000, batch_size=256).passes(72_500)
-        10
+        >>> schedule = Schedule(epochs=20, least_steps=1000, most_steps=3000, batch_size=256)
+        >>> [schedule.passes(rows) for rows in (2_500, 20_000, 72_500)]
+        [112, 20, 10]
         """
-        return max(1, min(self.epochs, self.most_steps // max(1, rows // self.batch_size)))
+        steps = max(1, rows // self.batch_size)
+        return max(1, min(max(self.epochs, math.ceil(self.least_steps / steps)), self.most_steps // steps))
 
     def rate(self, step: int, steps: int) -> float:
         """The learning rate at a step."""

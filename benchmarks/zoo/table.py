@@ -1,0 +1,46 @@
+"""The result of the zoo as a page of the docs."""
+
+from collections.abc import Sequence
+
+from benchmarks.zoo.check import Row
+
+HEAD = """# Which models can be left
+
+Made by `python -m benchmarks.zoo benchmarks/zoo/config.json` (`make zoo`): random weights, each model as its library
+builds it. *points*: places where it can be left; *carries*: some of them carry other values along (a mask, the skips
+of a U-Net). *exact*: cut in four, the model gives the same bits as whole at batch 8, 3, 2 and 1 (a dash: equal within
+1e-4, since the model runs fused kernels that a cut unfolds). *shrunk*: largest relative error when the batch shrinks
+from 8 to 3, 2 and 1 on the way. Weights, buffers, hooks and modes were compared before and after.
+
+"""
+
+
+def table(rows: Sequence[Row]) -> str:
+    """Markdown: a summary, a row for each model, and the refusals with their reasons."""
+    good = [row for row in rows if row.route != "refused" and row.shrunk <= 1e-4 and row.untouched]
+    routes = {route: sum(row.route == route for row in rows) for route in ("export", "hooks", "refused")}
+    lines = [
+        f"**{len(good)} of {len(rows)}** models can be left ({100 * len(good) / len(rows):.1f} %): "
+        f"{routes['export']} by their graph, {routes['hooks']} by hooks; {routes['refused']} are refused.\n",
+        "| model | route | points | carries | exact | shrunk | untouched | seconds |",
+        "|---|---|---|---|---|---|---|---|",
+        *(_line(row) for row in rows),
+    ]
+    refused = [f"* `{row.name}`: {row.reason}" for row in rows if row.reason]
+    return HEAD + "\n".join(lines) + "\n" + ("\n## Refused\n\n" + "\n".join(refused) + "\n" if refused else "")
+
+
+def _line(row: Row) -> str:
+    if row.route == "refused":
+        return f"| {row.name} | refused | | | | | yes | {row.seconds:.0f} |"
+    cells = (
+        row.name,
+        row.route,
+        str(row.points),
+        "yes" if row.carried else "",
+        "yes" if row.exact else "-",
+        f"{row.shrunk:.0e}",
+        "yes" if row.untouched else "**no**",
+        f"{row.seconds:.0f}",
+    )
+    return f"| {' | '.join(cells)} |"

@@ -1,0 +1,1 @@
+"""Looking at models and their exits: NumPy only, never torch."""

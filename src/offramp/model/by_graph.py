@@ -1,0 +1,117 @@
+"""Exit points of a model that can be captured: legal cuts of its graph, each verified against a hook."""
+
+from itertools import pairwise
+
+import torch
+from torch import fx, nn
+
+from offramp.errors import CaptureError
+from offramp.inputs import Inputs, call, leaves
+from offramp.model.backbone import DEEPEST, Backbone, Graph, same
+from offramp.model.capture import Capture, LogitsOf, capture, copy
+from offramp.model.liveness import Cut, cuts
+from offramp.model.macs import macs_upto
+from offramp.model.modes import frozen
+from offramp.model.names import ends
+from offramp.model.segments import split
+from offramp.model.taps import tapped
+from offramp.types import ExitPoint
+
+GAP = 1 / 3
+"""Where more than this share of the cost lies between places at which one tensor is enough, places that need several
+hidden tensors are offered too."""
+
+
+def by_graph(model: nn.Module, example_inputs: Inputs, logits_of: LogitsOf) -> Backbone:
+    """The model, captured, with every exit point at which hooks and segments see the same tensor.
+
+    Raises:
+        CaptureError: if the model cannot be exported, or its graph can be cut nowhere.
+    """
+    captured = capture(model, example_inputs, logits_of)
+    upto = macs_upto(captured)
+    total = upto[captured.logits.name]
+    name_of = ends(captured, model)
+    legal = [cut for cut in cuts(captured) if cut.node in name_of]
+    legal = [cut for cut in legal if 0 < upto[cut.node.name] <= DEEPEST * total]
+    legal = _verified(model, captured, _last_of_each_cost(legal, upto), name_of)
+    legal = _lightest(legal, {cut.node: upto[cut.node.name] / total for cut in legal})
+    if not legal:
+        raise CaptureError(
+            f"expected a place where few tensors are all that {type(model).__name__} still needs, found none"
+        )
+    _refuse_other_answers(model, captured, legal, logits_of)
+    points = tuple(
+        ExitPoint(
+            name=name_of[cut.node],
+            index=index,
+            feature_shape=tuple(int(size) for size in cut.node.meta["val"].shape[1:]),
+            depth=upto[cut.node.name] / total,
+            side_values=tuple(captured.name_of(side) for side in cut.side),
+        )
+        for index, cut in enumerate(legal)
+    )
+    classes = int(captured.logits.meta["val"].shape[1])
+    return Backbone(model, captured.example, points, classes, total, Graph(captured, tuple(legal)))
+
+
+def _last_of_each_cost(legal: list[Cut], upto: dict[str, float]) -> list[Cut]:
+    """A layer and its trailing norm, activation or pooling cost the same MACs: only the last of them is offered.
+
+    Of cuts of one cost those that carry the fewest hidden tensors go first.
+    """
+    fewest: dict[float, int] = {}
+    for cut in legal:
+        cost = upto[cut.node.name]
+        fewest[cost] = min(fewest.get(cost, cut.carried), cut.carried)
+    last = {upto[cut.node.name]: cut for cut in legal if cut.carried == fewest[upto[cut.node.name]]}
+    return list(last.values())
+
+
+def _lightest(legal: list[Cut], depth: dict[fx.Node, float]) -> list[Cut]:
+    """The cuts that carry nothing hidden, and those that do where the former leave a gap."""
+    plain = [depth[cut.node] for cut in legal if cut.carried == 0]
+    gaps = [(low, high) for low, high in pairwise([0.0, *plain, 1.0]) if high - low > GAP]
+    return [cut for cut in legal if cut.carried == 0 or any(low < depth[cut.node] < high for low, high in gaps)]
+
+
+def _verified(model: nn.Module, captured: Capture, legal: list[Cut], name_of: dict[fx.Node, str]) -> list[Cut]:
+    """The cuts whose tensor in the graph equals what a hook sees on the module of that name."""
+    keep = _Keep(captured.graph_module, {cut.node for cut in legal})
+    with (
+        frozen(model),
+        tapped(model, [name_of[cut.node] for cut in legal], keep=lambda _, f: f.clone()) as seen,
+    ):
+        call(model, copy(captured.example))
+        keep.run(*leaves(copy(captured.example)), enable_io_processing=False)
+        return [cut for cut in legal if same(seen.get(name_of[cut.node]), keep.kept.get(cut.node))]
+
+
+def _refuse_other_answers(model: nn.Module, captured: Capture, legal: list[Cut], logits_of: LogitsOf) -> None:
+    """Runs the model cut everywhere: what the exporter or the cutting lost would show here."""
+    with frozen(model):
+        expected = logits_of(call(model, copy(captured.example)))
+        state = leaves(copy(captured.example))
+        for segment in split(captured, legal).segments:
+            state = segment(*state)
+    if not same(expected, state[0]):
+        raise CaptureError(
+            f"expected the captured {type(model).__name__} to answer as the model does, got other logits; write the "
+            "in-place operations in its forward out of place, and keep randomness and the inputs' values out of its "
+            "control flow"
+        )
+
+
+class _Keep(fx.Interpreter):
+    """Runs a graph and keeps copies of the values of some nodes."""
+
+    def __init__(self, module: fx.GraphModule, wanted: set[fx.Node]) -> None:
+        super().__init__(module)
+        self.wanted = wanted
+        self.kept: dict[fx.Node, torch.Tensor] = {}
+
+    def run_node(self, n: fx.Node) -> object:
+        value = super().run_node(n)
+        if n in self.wanted:
+            self.kept[n] = value.clone()
+        return value

@@ -1,0 +1,140 @@
+"""Exit points of a model that cannot be captured, found by trying: dropping samples must change nothing else."""
+
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import nn
+from torch.nn.attention import SDPBackend, sdpa_kernel
+from torch.utils.flop_counter import FlopCounterMode
+
+from offramp.errors import CaptureError
+from offramp.inputs import Inputs, batch_size, call, select
+from offramp.model.backbone import DEEPEST, Backbone, same
+from offramp.model.capture import LogitsOf, copy
+from offramp.model.leaving import leaving
+from offramp.model.modes import frozen
+from offramp.model.taps import called, first_tensor
+from offramp.types import ExitPoint
+
+MOST_TRIED = 48
+"""Each candidate costs a forward; of more than this many those evenly spread over the cost are tried."""
+
+BATCH, STAYING = 3, (2, 1)
+"""Samples in a trial, and those that stay. At least two stay: a single one would be broadcast where it must not be."""
+
+
+@dataclass(frozen=True)
+class _Seen:
+    """A call of a module: what had been spent when it ended, and the shape of its feature."""
+
+    name: str
+    macs: float
+    shape: tuple[int, ...]
+
+
+def by_hooks(model: nn.Module, example_inputs: Inputs, logits_of: LogitsOf) -> Backbone:
+    """The model with every exit point at which a hook can drop samples from the batch.
+
+    A point is legal when the answers with the hook equal those of the model on the remaining samples. Points inside a
+    residual branch, or behind which the model reads a mask or a batch size of the whole batch, fail that.
+
+    Raises:
+        CaptureError: if the model does not run, counts no MACs, or has no such point.
+    """
+    example = select(example_inputs, torch.arange(BATCH) % batch_size(example_inputs))
+    staying = torch.tensor(STAYING)
+    with frozen(model), _buffers_restored(model):
+        try:
+            seen, total, answer = _watched(model, example, logits_of)
+            expected = logits_of(call(model, select(example, staying)))
+        except CaptureError:
+            raise
+        except Exception as error:
+            raise CaptureError(f"{type(model).__name__} does not run: {type(error).__name__}: {error}") from error
+        found = [one for one in _candidates(seen, total) if _legal(model, example, logits_of, one, staying, expected)]
+    if not found:
+        raise CaptureError(f"no module of {type(model).__name__} can drop samples from the batch")
+    points = (
+        ExitPoint(name=one.name, index=index, feature_shape=one.shape, depth=one.macs / total)
+        for index, one in enumerate(found)
+    )
+    return Backbone(model, select(example, torch.arange(2)), tuple(points), int(answer.shape[1]), total, None)
+
+
+@contextmanager
+def _buffers_restored(model: nn.Module) -> Iterator[None]:
+    """Refuses a model that writes to its buffers in eval mode, since its answers depend on earlier batches."""
+    before = {name: buffer.clone() for name, buffer in model.named_buffers()}
+    try:
+        yield
+    finally:
+        changed = [name for name, buffer in model.named_buffers() if not torch.equal(buffer, before[name])]
+        with torch.no_grad():
+            for name in changed:
+                model.get_buffer(name).copy_(before[name])
+    if changed:
+        raise CaptureError(f"{type(model).__name__} writes to its buffers {', '.join(changed)} in eval mode")
+
+
+def _watched(model: nn.Module, example: Inputs, logits_of: LogitsOf) -> tuple[list[_Seen], float, torch.Tensor]:
+    """The modules in the order in which they end, MACs of the whole model per sample, and its answer."""
+    seen: list[_Seen] = []
+    calls: Counter[str] = Counter()
+    # The counter knows fused attention on CPU as 0; the plain implementation is made of what it can count.
+    with sdpa_kernel(SDPBackend.MATH), FlopCounterMode(display=False) as counter:
+
+        def hook_for(name: str) -> Any:
+            def hook(_module: nn.Module, _args: Any, output: Any) -> None:
+                call = f"{name}@{calls[name]}" if calls[name] else name
+                calls[name] += 1
+                try:
+                    feature = first_tensor(output)
+                except CaptureError:
+                    return
+                if feature.is_floating_point() and feature.ndim > 1 and feature.shape[0] == BATCH:
+                    seen.append(_Seen(call, counter.get_total_flops() / 2 / BATCH, tuple(feature.shape[1:])))
+
+            return hook
+
+        handles = [module.register_forward_hook(hook_for(name)) for name, module in model.named_modules() if name]
+        try:
+            answer = logits_of(call(model, copy(example)))
+        finally:
+            for handle in handles:
+                handle.remove()
+    return [one for one in seen if not _plain(model, one.name)], counter.get_total_flops() / 2 / BATCH, answer
+
+
+def _plain(model: nn.Module, name: str) -> bool:
+    """A plain sequence yields to its last child, as in a captured model."""
+    return type(model.get_submodule(called(name)[0])) is nn.Sequential
+
+
+def _candidates(seen: list[_Seen], total: float) -> list[_Seen]:
+    """Of modules that end at one cost the last, at most `MOST_TRIED`, spread evenly."""
+    last = {one.macs: one for one in seen if 0 < one.macs <= DEEPEST * total}
+    ordered = sorted(last.values(), key=lambda one: one.macs)
+    if len(ordered) <= MOST_TRIED:
+        return ordered
+    wanted = [(index + 1) / (MOST_TRIED + 1) * total for index in range(MOST_TRIED)]
+    near = {min(ordered, key=lambda one: abs(one.macs - w)) for w in wanted}
+    return sorted(near, key=lambda one: one.macs)
+
+
+def _legal(
+    model: nn.Module,
+    example: Inputs,
+    logits_of: LogitsOf,
+    one: _Seen,
+    staying: torch.Tensor,
+    expected: torch.Tensor,
+) -> bool:
+    try:
+        with leaving(model, [one.name], lambda _index, _feature: staying):
+            return same(expected, logits_of(call(model, copy(example))))
+    except Exception:  # whatever the model's own code makes of a batch that shrank on the way
+        return False

@@ -1,0 +1,110 @@
+"""A short list of places to leave a model at, ranked, each with its reasons."""
+
+from dataclasses import dataclass
+from math import prod
+
+import numpy as np
+import torch
+from jaxtyping import Bool, Float
+from torch import nn
+
+from offramp.analyze.placement import greedy
+from offramp.analyze.probe import agrees
+from offramp.heads.reduction import Grid, Mask
+from offramp.inputs import Inputs, batch_size, call, mask_of, select
+from offramp.model.backbone import Backbone
+from offramp.model.capture import LogitsOf
+from offramp.model.modes import frozen
+from offramp.model.multi_exit import MultiExit
+from offramp.model.taps import tapped
+from offramp.run.choice import executor
+from offramp.run.profile import segment_seconds
+from offramp.types import Exit, ExitPoint
+
+PRICE = 0.005
+"""What having an exit costs, as a share of the backbone: its head, a comparison, a gather."""
+
+FEW = 64
+"""With fewer samples than this no probe is fitted."""
+
+TIMED, PROBED = 8, 64
+"""Samples in a batch when time is measured, and when features are taken."""
+
+
+@dataclass(frozen=True, eq=False)
+class Survey:
+    """What is known about every legal point of a model, in the order of depth.
+
+    Attributes:
+        points: the legal points.
+        time: measured share of the backbone's time spent before each.
+        agreement: share of the samples on which a ridge probe names the backbone's class; None without a probe.
+        ranked: positions of the proposed points, the most useful first, and what each adds to the saving of an oracle.
+    """
+
+    points: tuple[ExitPoint, ...]
+    time: Float[np.ndarray, " points"]
+    agreement: Float[np.ndarray, " points"] | None
+    ranked: tuple[tuple[int, float], ...]
+
+    def reason(self, index: int) -> str:
+        """In words, why a point is proposed or not."""
+        point, gain = self.points[index], dict(self.ranked).get(index)
+        said = [f"{100 * point.depth:.0f} % of the MACs and {100 * self.time[index]:.0f} % of the time are spent there"]
+        if self.agreement is not None:
+            said.append(f"a linear probe names the backbone's class for {100 * self.agreement[index]:.0f} %")
+        said.append(f"the feature has {prod(point.feature_shape)} numbers")
+        if point.side_values:
+            said.append(f"{len(point.side_values)} other values travel along")
+        verdict = "not proposed: it adds too little to the points that are"
+        if gain is not None:
+            verdict = f"proposed: adds {100 * gain:.1f} % to what an oracle saves"
+        return f"{'; '.join(said)}; {verdict}"
+
+
+def survey(backbone: Backbone, logits_of: LogitsOf, inputs: Inputs, most: int = 6) -> Survey:
+    """Every legal point measured, and the short list.
+
+    The list is greedy: each point adds most to what an oracle would save in time, if it left where the probe is right.
+    Without enough samples for a probe it is assumed that a share of the samples as large as the depth of a point can
+    leave there, which spreads the points over the time.
+
+    Args:
+        backbone: the analysed model.
+        logits_of: picks the logits out of its output.
+        inputs: samples; a few hundred real ones for the probe, or a few of any kind.
+        most: length of the short list.
+    """
+    points = backbone.points
+    time = _time(backbone, logits_of, select(inputs, torch.arange(min(TIMED, batch_size(inputs)))))
+    hits = None if batch_size(inputs) < FEW else _hits(backbone, logits_of, inputs)
+    assumed = (np.arange(200)[None, :] + 0.5) / 200 < time[:, None]
+    ranked = greedy(assumed if hits is None else hits, time, np.full(len(points), PRICE), most)
+    return Survey(points, time, None if hits is None else hits.mean(axis=1), tuple(ranked))
+
+
+def _time(backbone: Backbone, logits_of: LogitsOf, inputs: Inputs) -> Float[np.ndarray, " points"]:
+    exits = tuple(Exit(point.name, "none") for point in backbone.points)
+    everywhere = MultiExit(backbone, exits, nn.ModuleList(nn.Identity() for _ in exits))
+    with frozen(backbone.model):
+        taken = segment_seconds(executor(everywhere, logits_of), len(exits), inputs)
+    share: np.ndarray = np.cumsum(taken)[:-1] / taken.sum()
+    return share
+
+
+def _hits(backbone: Backbone, logits_of: LogitsOf, inputs: Inputs) -> Bool[np.ndarray, "points samples"]:
+    """Where a probe on the feature of each point names the class that the backbone names."""
+    names, grid = [point.name for point in backbone.points], Grid(4)
+    features: dict[str, list[torch.Tensor]] = {name: [] for name in names}
+    answers = []
+    masks: list[Mask] = [None]
+    with frozen(backbone.model), tapped(backbone.model, names, lambda _, f: grid(f, masks[0]).clone()) as seen:
+        for start in range(0, batch_size(inputs), PROBED):
+            rows = torch.arange(start, min(start + PROBED, batch_size(inputs)))
+            batch = select(inputs, rows)
+            masks[0] = mask_of(batch)
+            answers.append(logits_of(call(backbone.model, batch)).flatten(1))
+            for name in names:
+                features[name].append(seen[name].flatten(1))
+    answer = torch.cat(answers).float().numpy()
+    return np.stack([agrees(torch.cat(features[name]).float().numpy(), answer) for name in names])

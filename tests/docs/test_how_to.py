@@ -1,0 +1,29 @@
+"""The code of the how-to pages is run, each page from top to bottom."""
+
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+from benchmarks.torchvision_shim import install
+
+PAGES = sorted((Path(__file__).parents[2] / "docs" / "how-to").glob("*.md"))
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.stem))
+def test_the_python_of_a_page_runs(
+    page: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    install()  # timm and transformers import torchvision as well
+    monkeypatch.chdir(tmp_path)
+    found: dict[str, Any] = {}
+    blocks = re.findall(r"```python\n(.*?)```", page.read_text(), re.DOTALL)
+    assert blocks
+    for block in blocks:
+        exec(compile(block, page.name, "exec"), found)
+    said = capsys.readouterr().out
+    if page.stem == "any-model":
+        assert "'cross.0'" in said
+        assert "['one', 'two']" in said
+        assert "layer1.0" in said
+        assert "bert.encoder.layer.1 ('" in said

@@ -1,0 +1,70 @@
+import threading
+from collections.abc import Iterator
+
+import pytest
+import torch
+
+from offramp.inputs import Inputs
+from offramp.model.by_hooks import by_hooks
+from offramp.model.multi_exit import MultiExit
+from offramp.run.executor import Executor
+from offramp.run.hooked import Hooked
+from offramp.testing.executors import ExecutorSuite, Make
+from offramp.testing.models import headed
+from tests.toys import CLICKS, CNN, MLP, logits_of, untouched, whole
+
+BY_HOOKS = {
+    toy.name: headed(by_hooks(toy.model(), toy.inputs(3), logits_of), ("grid-linear", "pooled-mlp"))
+    for toy in (MLP, CNN, CLICKS)
+}
+"""Toys without side values, which hooks cannot shrink."""
+
+
+class TestHooked(ExecutorSuite):
+    @pytest.fixture
+    def make(self) -> Make:
+        def hooked(live: MultiExit) -> Executor:
+            return Hooked.of(live, logits_of)
+
+        return hooked
+
+    def cases(self, batch: int = 6) -> Iterator[tuple[MultiExit, Inputs]]:
+        for toy in (MLP, CNN, CLICKS):
+            yield BY_HOOKS[toy.name], toy.inputs(batch)
+
+
+def test_the_model_is_as_it_was_whether_or_not_anybody_is_left() -> None:
+    live, inputs = BY_HOOKS["cnn"], CNN.inputs(4)
+    model, executor = live.backbone.model, Hooked.of(live, logits_of)
+    nobody = torch.zeros(0, dtype=torch.int64)
+    with untouched(model), torch.no_grad():
+        assert executor.drive(inputs, lambda *_: nobody) is None
+        executor.drive(inputs, lambda *_: None)
+    model.train()
+    with untouched(model), torch.no_grad():
+        executor.drive(inputs, lambda *_: None)
+    model.eval()
+
+
+def test_threads_take_turns_on_the_one_model() -> None:
+    live = BY_HOOKS["mlp"]
+    executor, failures = Hooked.of(live, logits_of), []
+    batches = [MLP.inputs(5, seed) for seed in range(8)]
+    expected = [whole(live.backbone.model, inputs)[:3] for inputs in batches]
+
+    def work(index: int) -> None:
+        try:
+            for _ in range(10):
+                with torch.no_grad():
+                    found = executor.drive(batches[index], lambda _point, feature: torch.arange(min(3, len(feature))))
+                assert found is not None
+                torch.testing.assert_close(found, expected[index])
+        except BaseException as error:
+            failures.append(error)
+
+    threads = [threading.Thread(target=work, args=(index,)) for index in range(len(batches))]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert failures == []
