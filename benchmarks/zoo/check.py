@@ -33,7 +33,7 @@ class Row:
 
     Attributes:
         name: of the model.
-        route: `export`, `hooks`, or `refused`.
+        route: `export`, `hooks`, `refused`, or `failed` where nobody expected it.
         points: legal exit points.
         carried: whether some of them carry other tensors along.
         exact: whether the cut model gives the same bits as the whole one at every batch size.
@@ -68,6 +68,8 @@ def check(name: str) -> Row:
         found = Row(name, "refused", reason=str(error))
     except AssertionError as error:
         found = Row(name, route, untouched=False, reason=str(error).splitlines()[0])
+    except Exception as error:
+        found = Row(name, "failed", reason=f"{type(error).__name__}: {error}")
     return replace(found, seconds=round(time.perf_counter() - start, 1))
 
 

@@ -17,7 +17,7 @@ from 8 to 3, 2 and 1 on the way. Weights, buffers, hooks and modes were compared
 
 def table(rows: Sequence[Row]) -> str:
     """Markdown: a summary, a row for each model, and the refusals with their reasons."""
-    good = [row for row in rows if row.route != "refused" and row.shrunk <= 1e-4 and row.untouched]
+    good = [row for row in rows if row.route in ("export", "hooks") and row.shrunk <= 1e-4 and row.untouched]
     routes = {route: sum(row.route == route for row in rows) for route in ("export", "hooks", "refused")}
     lines = [
         f"**{len(good)} of {len(rows)}** models can be left ({100 * len(good) / len(rows):.1f} %): "
@@ -31,8 +31,8 @@ def table(rows: Sequence[Row]) -> str:
 
 
 def _line(row: Row) -> str:
-    if row.route == "refused":
-        return f"| {row.name} | refused | | | | | yes | {row.seconds:.0f} |"
+    if row.route in ("refused", "failed"):
+        return f"| {row.name} | {row.route} | | | | | yes | {row.seconds:.0f} |"
     cells = (
         row.name,
         row.route,
