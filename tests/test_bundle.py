@@ -13,6 +13,7 @@ from torch import nn
 
 from offramp.bundle import HEADS, MANIFEST, SPLITS, Bundle
 from offramp.errors import BundleError, ForeignBackboneError, InputError, UnknownNameError
+from offramp.testing.models import ResidualCNN
 from tests.builds import bundle, images, make
 from tests.toys import CNN, MLP, untouched, whole
 
@@ -271,3 +272,31 @@ def test_saving_over_a_bundle_replaces_all_of_it(tmp_path: Path) -> None:
     found = Bundle.load(tmp_path / "bundle").manifest
     assert found.model_dump_json() == bundle().manifest.model_dump_json()
     assert sorted(path.name for path in (tmp_path / "bundle").iterdir()) == sorted([MANIFEST, HEADS, SPLITS])
+
+
+class Peeking(ResidualCNN):
+    """Looks at the values of its inputs, so that it cannot be exported, and refuses made-up ones."""
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        if float(x.abs().max()) == 0:
+            raise ValueError("no picture")
+        return super().forward(x)
+
+
+def peeking() -> torch.nn.Module:
+    model = Peeking().eval()
+    model.load_state_dict(CNN.model().state_dict())
+    return model
+
+
+def test_a_model_that_is_left_by_hooks_has_a_bundle_like_any_other(tmp_path: Path) -> None:
+    built = make(tmp_path / "a", model=peeking(), timed=(4,))
+    assert built.manifest.model.route == "hooks"
+    assert [cost.unit for cost in built.costs] == ["macs", "s"]
+    loaded = Bundle.load(tmp_path / "a")
+    inputs = images(30, seed=3)
+    for point in built.points:
+        mine, read = built.use(point.name)(inputs), loaded.use(point.name, peeking())(inputs)
+        torch.testing.assert_close(read.output, mine.output, rtol=0, atol=0)
+        torch.testing.assert_close(read.exit_index, mine.exit_index)
+    assert set(built.use(built.points[-1].name)(inputs).exit_index.tolist()) != {len(built.manifest.exits)}

@@ -79,6 +79,7 @@ def _model_entry(loaded: LoadedModel, backbone: Backbone, task: Task) -> ModelEn
         task=task.name,
         classes=backbone.classes,
         macs=backbone.macs,
+        route="hooks" if backbone.graph is None else "graph",
     )
 
 

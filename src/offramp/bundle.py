@@ -21,14 +21,15 @@ from offramp.calibrate.calibrator import Calibrator
 from offramp.calibrate.identity import Identity
 from offramp.calibrate.temperature import Temperature
 from offramp.decide.pareto import front
-from offramp.entries import cost_profile, example_inputs, operating_point, reduction
+from offramp.entries import cost_profile, example_inputs, exit_point, operating_point, reduction
 from offramp.errors import BundleError, ForeignBackboneError, InputError, UnknownNameError
 from offramp.gates import gate
 from offramp.heads.head import HeadType
 from offramp.manifest import Manifest
+from offramp.model.backbone import Backbone
+from offramp.model.by_graph import by_graph
 from offramp.model.fingerprint import model_fingerprint
 from offramp.model.multi_exit import MultiExit
-from offramp.model.points import analyse
 from offramp.run.choice import executor
 from offramp.run.model import EarlyExitModel
 from offramp.split import PARTS
@@ -119,7 +120,12 @@ class Bundle:
                 f"expected the {entry.type} with fingerprint {entry.fingerprint[:12]}, got {type(model).__name__} with "
                 f"{found[:12]}; load the weights the bundle was built for, or build a new bundle"
             )
-        backbone = analyse(model, example_inputs(self.manifest.inputs), self.task.logits_of)
+        example = example_inputs(self.manifest.inputs)
+        if entry.route == "graph":
+            backbone = by_graph(model, example, self.task.logits_of)
+        else:  # tried on real inputs; the fingerprint says that this is the same model
+            points = tuple(exit_point(point) for point in self.manifest.points)
+            backbone = Backbone(model, example, points, entry.classes, entry.macs, None)
         exits = tuple(Exit(exit_.point, exit_.head) for exit_ in self.manifest.exits)
         return replace(
             self,

@@ -55,6 +55,11 @@ def point_entry(point: ExitPoint) -> PointEntry:
     return PointEntry(**asdict(point))
 
 
+def exit_point(entry: PointEntry) -> ExitPoint:
+    """The exit point of an entry."""
+    return ExitPoint(**entry.model_dump())
+
+
 def cost_entry(cost: CostProfile) -> CostEntry:
     """A cost profile as the manifest keeps it."""
     return CostEntry(

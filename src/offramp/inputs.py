@@ -58,11 +58,6 @@ def concat(parts: Sequence[Inputs]) -> Inputs:
     return rebuild(parts[0], [torch.cat(column) for column in zip(*map(leaves, parts), strict=True)])
 
 
-def to_device(inputs: Inputs, device: torch.device) -> Inputs:
-    """The batch on `device`."""
-    return rebuild(inputs, [tensor.to(device) for tensor in leaves(inputs)])
-
-
 def call(model: nn.Module, inputs: Inputs) -> Any:
     """`model` on a batch: a dict becomes keyword arguments, a tuple positional ones."""
     if isinstance(inputs, dict):

@@ -31,6 +31,7 @@ class ModelEntry(Entry):
     task: str
     classes: Annotated[int, Field(ge=1)]
     macs: float
+    route: Literal["graph", "hooks"] = "graph"
 
 
 class InputEntry(Entry):

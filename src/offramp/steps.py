@@ -39,7 +39,7 @@ labels = $labels
 # Four disjoint parts: to train heads, to choose thresholds, to certify them, and to report.
 parts = options.shares.divide(len(source), options.seed)
 
-# The model as a graph, and the places where it can be left.
+# The model, and the places where it can be left.
 backbone = analyse(loaded.model, source.inputs(np.arange(2)), task.logits_of)
 check_labels(labels, recipe, backbone.classes, extra)
 

@@ -103,7 +103,7 @@ class Woven(nn.Module):
 
 def test_a_model_that_can_be_left_nowhere_is_refused_with_both_reasons() -> None:
     with pytest.raises(
-        CaptureError, match=r"cannot capture Deaf: .*Nor by hooks: no module of Deaf .*as a list of modules"
+        CaptureError, match=r"cannot capture Deaf: .*Nor by hooks: no module of Deaf .*as an nn.Sequential of modules"
     ):
         find_exit_points(Deaf().eval(), torch.randn(2, 4))
 

@@ -47,6 +47,12 @@ def test_wishes_that_cannot_be_read_are_refused(wish: str) -> None:
         select(LINE, wish, 3)
 
 
+@pytest.mark.parametrize("wish", ["share:nan", "share:5", "share:0.5,-1", "share:1"])
+def test_shares_outside_the_model_are_refused(wish: str) -> None:
+    with pytest.raises(InputError, match="expected shares of the cost between 0 and 1"):
+        select(LINE, wish, 3)
+
+
 @pytest.mark.parametrize("wish", ["b9", "9", "b1,nowhere", "", "-1"])
 def test_unknown_points_list_the_known_ones(wish: str) -> None:
     with pytest.raises(UnknownNameError, match="expected an exit point among b0, b1"):

@@ -4,6 +4,7 @@ from collections.abc import Iterator
 import pytest
 import torch
 
+from offramp.errors import InputError
 from offramp.inputs import Inputs
 from offramp.model.by_hooks import by_hooks
 from offramp.model.multi_exit import MultiExit
@@ -46,9 +47,40 @@ def test_the_model_is_as_it_was_whether_or_not_anybody_is_left() -> None:
     model.eval()
 
 
+def test_other_forwards_of_the_model_are_not_shrunk() -> None:
+    live, inputs = BY_HOOKS["mlp"], MLP.inputs(5)
+    expected, seen = whole(live.backbone.model, inputs), []
+
+    def stop(_point: int, feature: torch.Tensor) -> torch.Tensor:
+        other = threading.Thread(target=lambda: seen.append(whole(live.backbone.model, inputs)))
+        other.start()
+        other.join()
+        return torch.arange(1)
+
+    with torch.no_grad():
+        Hooked.of(live, logits_of).drive(inputs, stop)
+    for found in seen:
+        torch.testing.assert_close(found, expected)
+    assert len(seen) == len(live.points)
+
+
+def test_a_call_from_within_a_stop_is_refused() -> None:
+    live, inputs = BY_HOOKS["mlp"], MLP.inputs(2)
+    executor = Hooked.of(live, logits_of)
+
+    def stop(_point: int, _feature: torch.Tensor) -> None:
+        Hooked.of(live, logits_of).whole(inputs)
+
+    with pytest.raises(InputError, match="while it answers a batch, got one from on_resolved"):
+        executor.drive(inputs, stop)
+    with torch.no_grad():
+        assert executor.drive(inputs, lambda *_: None) is not None
+
+
 def test_threads_take_turns_on_the_one_model() -> None:
+    """Each with an executor of its own, as `Bundle.use` makes them."""
     live = BY_HOOKS["mlp"]
-    executor, failures = Hooked.of(live, logits_of), []
+    failures: list[BaseException] = []
     batches = [MLP.inputs(5, seed) for seed in range(8)]
     expected = [whole(live.backbone.model, inputs)[:3] for inputs in batches]
 
@@ -56,7 +88,9 @@ def test_threads_take_turns_on_the_one_model() -> None:
         try:
             for _ in range(10):
                 with torch.no_grad():
-                    found = executor.drive(batches[index], lambda _point, feature: torch.arange(min(3, len(feature))))
+                    found = Hooked.of(live, logits_of).drive(
+                        batches[index], lambda _point, feature: torch.arange(min(3, len(feature)))
+                    )
                 assert found is not None
                 torch.testing.assert_close(found, expected[index])
         except BaseException as error:

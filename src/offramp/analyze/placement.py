@@ -10,7 +10,7 @@ def greedy(
     price: Float[np.ndarray, " points"],
     most: int,
 ) -> list[tuple[int, float]]:
-    """(point, gain) by falling gain: what each point adds to what the ones before it save.
+    """(point, gain) in the order of choice: what each point adds to what the ones before it save.
 
     The saving of a set is that of an oracle: each sample leaves at the first point of the set where the probe names the
     backbone's class, which saves what comes behind; every point of the set that a sample passes costs its price. The

@@ -24,7 +24,8 @@ def agrees(
     """
     x = _standardised(features.astype(np.float64))
     named = answers.argmax(axis=1)
-    targets = np.eye(answers.shape[1])[named]
+    known, named = np.unique(named, return_inverse=True)  # classes that are never named have no column
+    targets = np.eye(len(known))[named]
     centred = targets - targets.mean(axis=0)
     gram = x @ x.T
     found = [_left_out(gram, centred, strength) + targets.mean(axis=0) for strength in STRENGTHS]

@@ -22,7 +22,8 @@ from offramp.cli.options import (
     preprocess_of,
 )
 from offramp.errors import InputError
-from offramp.inputs import Inputs
+from offramp.inputs import Inputs, batch_size
+from offramp.inputs import select as select_samples
 from offramp.load.models import LoadedModel, load_model
 from offramp.load.sources import open_source
 from offramp.load.trial import tried
@@ -33,6 +34,7 @@ from offramp.proposal import Survey, survey
 from offramp.report.paths import figure_path
 from offramp.report.units import macs
 from offramp.tasks.answer import answer_of
+from offramp.types import ExitPoint
 
 
 def inspect(
@@ -69,11 +71,12 @@ def inspect(
     if figure is not None:
         figure_path(figure)
     loaded = load_model(model, weights, preprocess=preprocess_of(mean, std, size, channels))
-    inputs = tried(loaded.model, example(loaded, input_, data, samples), data or "--input")
-    backbone = analyse(loaded.model, inputs, answer_of)
+    inputs = example(loaded, input_, data, samples)
+    few = select_samples(inputs, torch.arange(min(2, batch_size(inputs))))
+    backbone = analyse(loaded.model, tried(loaded.model, few, data or "--input"), answer_of)
+    asked = None if explain is None else _one(backbone, explain)
     found = survey(backbone, answer_of, inputs)
-    if explain is not None:
-        (asked,) = select(backbone.points, explain, 1)
+    if asked is not None:
         typer.echo(f"{asked.name}: {found.reason(asked.index)}")
         return
     if as_json:
@@ -85,6 +88,13 @@ def inspect(
 
         points_figure(backbone.points, backbone.macs, model, figure)
         typer.echo(f"figure: {figure}", err=True)
+
+
+def _one(backbone: Backbone, wish: str) -> ExitPoint:
+    found = select(backbone.points, wish, 1)
+    if len(found) != 1:
+        raise InputError(f"expected one point to explain, got {len(found)} for {wish!r}; name one of them")
+    return found[0]
 
 
 def example(loaded: LoadedModel, shape: str | None, data: str | None, samples: int) -> Inputs:

@@ -6,10 +6,10 @@ from offramp.types import CostProfile, OperatingPoint
 
 
 def estimated_cost(point: OperatingPoint, cost: CostProfile) -> float:
-    """Mean cost of `point` as a share of the plain backbone's, from its exit shares and any cost profile.
+    """Mean cost of `point` as a share of the whole backbone's, from its exit shares and any cost profile.
 
-    For a profile in seconds this is an estimate and no measurement: compacting a batch, and that fewer samples cost
-    more each, are not in it. A point that never leaves early is the backbone itself.
+    For a profile in seconds this is an estimate and no measurement: compacting a batch, that fewer samples cost more
+    each, and what cutting costs the backbone itself, are not in it. A point that never leaves early is the backbone.
 
     Example:
         >>> from offramp.types import Configuration

@@ -103,7 +103,7 @@ class Attend:
             return rest
         match = torch.einsum("btd,bd->bt", feature, feature[:, 0]) / feature.shape[2] ** 0.5
         if fits(mask, feature):
-            match = match.masked_fill(mask == 0, float("-inf"))
+            match = match.masked_fill(mask == 0, torch.finfo(match.dtype).min)
         return torch.cat([rest, torch.einsum("bt,btd->bd", match.softmax(dim=1), feature)], dim=1)
 
 

@@ -29,6 +29,16 @@ def by_graph(model: nn.Module, example_inputs: Inputs, logits_of: LogitsOf) -> B
         CaptureError: if the model cannot be exported, or its graph can be cut nowhere.
     """
     captured = capture(model, example_inputs, logits_of)
+    try:
+        return _left(model, captured, logits_of)
+    except CaptureError:
+        raise
+    except Exception as error:  # operations that the exporter takes and a meta tensor or a cut does not
+        reason = (str(error).strip() or "no reason given").splitlines()[0]
+        raise CaptureError(f"cannot cut {type(model).__name__}: {type(error).__name__}: {reason}") from error
+
+
+def _left(model: nn.Module, captured: Capture, logits_of: LogitsOf) -> Backbone:
     upto = macs_upto(captured)
     total = upto[captured.logits.name]
     name_of = ends(captured, model)

@@ -12,7 +12,7 @@ from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils.flop_counter import FlopCounterMode
 
 from offramp.errors import CaptureError
-from offramp.inputs import Inputs, batch_size, call, select
+from offramp.inputs import Inputs, batch_size, call, leaves, rebuild, select
 from offramp.model.backbone import DEEPEST, Backbone, same
 from offramp.model.capture import LogitsOf, copy
 from offramp.model.leaving import leaving
@@ -23,8 +23,11 @@ from offramp.types import ExitPoint
 MOST_TRIED = 48
 """Each candidate costs a forward; of more than this many those evenly spread over the cost are tried."""
 
-BATCH, STAYING = 3, (2, 1)
-"""Samples in a trial, and those that stay. At least two stay: a single one would be broadcast where it must not be."""
+ROWS, STAYING = (0, 1, 0, 1), (3, 2)
+"""Which of two samples the rows of a trial are, and the rows that stay. They are the first two in another order, so
+that reading the first rows of something unshrunk shows; and two, since one would be broadcast where it must not be."""
+
+BATCH = len(ROWS)
 
 
 @dataclass(frozen=True)
@@ -45,7 +48,7 @@ def by_hooks(model: nn.Module, example_inputs: Inputs, logits_of: LogitsOf) -> B
     Raises:
         CaptureError: if the model does not run, counts no MACs, or has no such point.
     """
-    example = select(example_inputs, torch.arange(BATCH) % batch_size(example_inputs))
+    example = select(_two(example_inputs), torch.tensor(ROWS))
     staying = torch.tensor(STAYING)
     with frozen(model), _buffers_restored(model):
         try:
@@ -65,6 +68,14 @@ def by_hooks(model: nn.Module, example_inputs: Inputs, logits_of: LogitsOf) -> B
     return Backbone(model, select(example, torch.arange(2)), tuple(points), int(answer.shape[1]), total, None)
 
 
+def _two(inputs: Inputs) -> Inputs:
+    """Two samples that differ; of a single one a fainter copy is made where it is made of numbers."""
+    two = select(inputs, torch.arange(2) % batch_size(inputs))
+    if batch_size(inputs) > 1:
+        return two
+    return rebuild(two, [torch.stack([t[0], 0.9 * t[1]]) if t.is_floating_point() else t for t in leaves(two)])
+
+
 @contextmanager
 def _buffers_restored(model: nn.Module) -> Iterator[None]:
     """Refuses a model that writes to its buffers in eval mode, since its answers depend on earlier batches."""
@@ -72,10 +83,13 @@ def _buffers_restored(model: nn.Module) -> Iterator[None]:
     try:
         yield
     finally:
-        changed = [name for name, buffer in model.named_buffers() if not torch.equal(buffer, before[name])]
+        after = dict(model.named_buffers())
+        kept = [name for name in before if name in after and after[name].shape == before[name].shape]
+        changed = [name for name in kept if not torch.equal(after[name], before[name])]
         with torch.no_grad():
             for name in changed:
-                model.get_buffer(name).copy_(before[name])
+                after[name].copy_(before[name])
+        changed += sorted((before.keys() | after.keys()) - set(kept))
     if changed:
         raise CaptureError(f"{type(model).__name__} writes to its buffers {', '.join(changed)} in eval mode")
 

@@ -14,16 +14,17 @@ Stop = Callable[[int, torch.Tensor], torch.Tensor | None]
 """Called with the number of a stop and the feature there; returns the rows (int64) that stay, or None for all."""
 
 
-class NobodyLeft(Exception):  # noqa: N818
-    """Ends a forward in which every sample has been answered; never reaches the user."""
+class NobodyLeft(BaseException):
+    """Ends a forward in which every sample has been answered; never reaches the user, nor his `except Exception`."""
 
 
 @contextmanager
 def leaving(model: nn.Module, names: Sequence[str], stop: Stop) -> Iterator[None]:
     """Within the block each forward of `model` calls `stop` at the modules in `names` and goes on with who stays.
 
-    All tensors that such a module returns with the batch as first axis are shrunk. What the model keeps elsewhere (a
-    mask, a batch size it read before) is not: such a point is illegal, which `by_hooks` finds out by trying.
+    All tensors that such a module returns with the batch as first axis are shrunk; one that has as many rows for
+    another reason cannot be told from them. What the model keeps elsewhere (a mask, a batch size it read before) is
+    not: such a point is illegal, which `by_hooks` finds out by trying.
 
     Raises:
         NobodyLeft: out of the forward, where nobody stays.

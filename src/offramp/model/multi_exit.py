@@ -31,7 +31,7 @@ class MultiExit:
     """A backbone with one head per exit; nothing of the user's model is changed or copied.
 
     Attributes:
-        backbone: the captured model.
+        backbone: the analysed model.
         exits: the exits by depth, without the backbone's own output.
         heads: the head of each exit.
     """

@@ -30,8 +30,8 @@ def analyse(model: nn.Module, example_inputs: Inputs, logits_of: LogitsOf) -> Ba
             return by_hooks(model, example_inputs, logits_of)
         except CaptureError as error:
             raise CaptureError(
-                f"{refused}. Nor by hooks: {error}. Give the model as a list of modules, each taking what the one "
-                "before returns"
+                f"{refused}. Nor by hooks: {error}. Write the model as an nn.Sequential of modules, each taking what "
+                "the one before returns"
             ) from error
 
 

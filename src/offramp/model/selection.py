@@ -17,8 +17,8 @@ def select(points: Sequence[ExitPoint], wish: str | None, most: int) -> Points:
 
     Args:
         points: all legal points of a model, by depth.
-        wish: names or indices separated by commas; `every:K` for every K-th; `share:0.25,0.5` for those nearest to
-            these shares of the cost; None: at most `most`, spread evenly over the cost.
+        wish: names or indices separated by commas (names first, where they are numbers too); `every:K` for every K-th;
+            `share:0.25,0.5` for those nearest to these shares of the cost; None: at most `most`, spread evenly.
         most: how many where nothing is wished.
 
     Raises:
@@ -35,7 +35,7 @@ def select(points: Sequence[ExitPoint], wish: str | None, most: int) -> Points:
     if kind == "every":
         found = _every(points, _number(rest, int, wish))
     elif kind == "share":
-        found = _nearest(points, [_number(part, float, wish) for part in rest.split(",")])
+        found = _nearest(points, [_share(_number(part, float, wish)) for part in rest.split(",")])
     else:
         found = [_named(points, part.strip()) for part in wish.split(",")]
     return tuple(sorted(set(found), key=lambda point: point.index))
@@ -63,6 +63,12 @@ def _every(points: Sequence[ExitPoint], step: int) -> list[ExitPoint]:
     if not 1 <= step <= len(points):
         raise InputError(f"expected every:K with K in 1..{len(points)}, the number of points, got {step}")
     return list(points[step - 1 :: step])
+
+
+def _share(share: float) -> float:
+    if not 0.0 < share < 1.0:
+        raise InputError(f"expected shares of the cost between 0 and 1, got {share}; write a quarter as 0.25")
+    return share
 
 
 def _named(points: Sequence[ExitPoint], name: str) -> ExitPoint:

@@ -3,6 +3,7 @@
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from threading import get_ident
 from typing import Any, TypeVar
 
 import torch
@@ -36,8 +37,8 @@ def called(name: str) -> tuple[str, int]:
 def hooked(model: nn.Module, names: Sequence[str], at: Callable[[str, Any], Any]) -> Iterator[None]:
     """Within the block `at` is called with a name and the output of that module's call, in every forward of `model`.
 
-    What `at` returns takes the place of the output; None leaves it. All hooks are gone when the block ends, whatever
-    happened inside.
+    What `at` returns takes the place of the output; None leaves it. Forwards of other threads are not seen. All hooks
+    are gone when the block ends, whatever happened inside.
 
     Raises:
         UnknownNameError: if a name is no module of the model.
@@ -50,9 +51,16 @@ def hooked(model: nn.Module, names: Sequence[str], at: Callable[[str, Any], Any]
             raise UnknownNameError(f"expected a module of the model as exit point, got {name!r}; see offramp inspect")
         wanted.setdefault(path, {})[call] = name
     calls: Counter[str] = Counter()
+    mine = get_ident()
+
+    def begin(_module: nn.Module, _args: Any) -> None:
+        if get_ident() == mine:
+            calls.clear()
 
     def hook_for(path: str) -> Callable[[nn.Module, Any, Any], Any]:
         def hook(_module: nn.Module, _args: Any, output: Any) -> Any:
+            if get_ident() != mine:
+                return None
             name = wanted[path].get(calls[path])
             calls[path] += 1
             return None if name is None else at(name, output)
@@ -60,7 +68,7 @@ def hooked(model: nn.Module, names: Sequence[str], at: Callable[[str, Any], Any]
         return hook
 
     handles = [modules[path].register_forward_hook(hook_for(path)) for path in wanted]
-    handles.append(model.register_forward_pre_hook(lambda _module, _args: calls.clear()))
+    handles.append(model.register_forward_pre_hook(begin))
     try:
         yield
     finally:

@@ -1,15 +1,31 @@
 """Eager PyTorch with hooks: for a model that cannot be captured, the model's own forward runs and its batch shrinks."""
 
-from dataclasses import dataclass, field
-from threading import Lock
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from threading import Lock, RLock
+from weakref import WeakKeyDictionary
 
 import torch
+from torch import nn
 
+from offramp.errors import InputError
 from offramp.inputs import Inputs, call
 from offramp.model.capture import LogitsOf
 from offramp.model.leaving import NobodyLeft, Stop, leaving
 from offramp.model.modes import frozen
 from offramp.model.multi_exit import MultiExit
+
+_lock = Lock()
+_turns: WeakKeyDictionary[nn.Module, "_Turn"] = WeakKeyDictionary()
+"""Hooks sit on the user's model, which several executors may share: batches on one model take turns."""
+
+
+class _Turn:
+    """Who may run a model."""
+
+    def __init__(self) -> None:
+        self.lock, self.taken = RLock(), False
 
 
 @dataclass(frozen=True, eq=False)
@@ -19,12 +35,10 @@ class Hooked:
     Attributes:
         multi_exit: the backbone and its heads.
         logits_of: picks the logits out of the backbone's output.
-        one_at_a_time: hooks are on the model itself, so batches of several threads take turns.
     """
 
     multi_exit: MultiExit
     logits_of: LogitsOf
-    one_at_a_time: Lock = field(default_factory=Lock)
 
     @classmethod
     def of(cls, multi_exit: MultiExit, logits_of: LogitsOf) -> "Hooked":
@@ -33,9 +47,13 @@ class Hooked:
         return cls(multi_exit, logits_of)
 
     def drive(self, inputs: Inputs, stop: Stop) -> torch.Tensor | None:
-        """The logits of those who are left at the end."""
+        """The logits of those who are left at the end.
+
+        Raises:
+            InputError: if it is called from within `stop`, where the hooks of the batch under way would fire again.
+        """
         model, names = self.multi_exit.backbone.model, [point.name for point in self.multi_exit.points]
-        with self.one_at_a_time, frozen(model), leaving(model, names, stop):
+        with _turn(model), frozen(model), leaving(model, names, stop):
             try:
                 return self.logits_of(call(model, inputs))
             except NobodyLeft:
@@ -49,5 +67,22 @@ class Hooked:
     def whole(self, inputs: Inputs) -> torch.Tensor:
         """The user's model itself, in eval mode."""
         model = self.multi_exit.backbone.model
-        with self.one_at_a_time, frozen(model):
+        with _turn(model), frozen(model):
             return self.logits_of(call(model, inputs))
+
+
+@contextmanager
+def _turn(model: nn.Module) -> Iterator[None]:
+    with _lock:
+        turn = _turns.setdefault(model, _Turn())
+    with turn.lock:
+        if turn.taken:
+            raise InputError(
+                "expected no call of the model while it answers a batch, got one from on_resolved; note the answers "
+                "there, and call it afterwards"
+            )
+        turn.taken = True
+        try:
+            yield
+        finally:
+            turn.taken = False

@@ -12,7 +12,7 @@ NAMED = ("logits", "out")
 
 
 def answer_of(output: Any) -> torch.Tensor:
-    """The logits where they have a name, else the first tensor of floating point.
+    """The logits where they have a name, else the first tensor of floating point with an axis besides the batch.
 
     Raises:
         CaptureError: if there is none.
@@ -20,11 +20,11 @@ def answer_of(output: Any) -> torch.Tensor:
     >>> answer_of({"loss": None, "logits": torch.zeros(2, 3)}).shape, answer_of((torch.ones(2, 4, 8), None)).shape
     (torch.Size([2, 3]), torch.Size([2, 4, 8]))
     """
-    for name in NAMED:
-        found = output.get(name) if isinstance(output, dict) else getattr(output, name, None)
-        if isinstance(found, torch.Tensor):
-            return found
-    for leaf in pytree.tree_leaves(output):
-        if isinstance(leaf, torch.Tensor) and leaf.is_floating_point():
+    named = [output.get(name) if isinstance(output, dict) else getattr(output, name, None) for name in NAMED]
+    for leaf in (*named, *pytree.tree_leaves(output)):
+        if isinstance(leaf, torch.Tensor) and leaf.is_floating_point() and leaf.ndim > 1:
             return leaf
-    raise CaptureError(f"expected a tensor of floating point in the model's output, got {type(output).__name__}")
+    got = tuple(output.shape) if isinstance(output, torch.Tensor) else type(output).__name__
+    raise CaptureError(
+        f"expected a tensor of floating point (batch, ...) with at least two axes in the model's output, got {got}"
+    )
