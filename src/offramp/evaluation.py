@@ -1,6 +1,7 @@
 """What a bundle does on data: agreement, accuracy, cost, exit shares, and measured time against the plain model."""
 
 import tempfile
+import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -8,6 +9,7 @@ from typing import Any
 
 import numpy as np
 from jaxtyping import Int
+from torch import nn
 
 from offramp.bundle import Bundle
 from offramp.decide.replay import oracle_cost, replay
@@ -29,6 +31,9 @@ PLAIN = ""
 
 ROUNDS = 5
 """Rounds of a timing, each on other inputs."""
+
+SECONDS = 60.0
+"""About how long timing at one batch size may take; beyond it a round has fewer batches, at least one."""
 
 
 @dataclass(frozen=True)
@@ -197,13 +202,23 @@ def _times(
         contestants[point.name] = _at(fast, point.name)
     generator = np.random.default_rng(0)
     for done, size in enumerate(batch_sizes):
-        rounds = [_round(source, size, samples, generator) for _ in range(ROUNDS)]
+        with frozen(model):
+            affordable = SECONDS / (ROUNDS * len(contestants) * _once(model, _round(source, size, size, generator)[0]))
+        rounds = [_round(source, size, min(samples, int(affordable * size)), generator) for _ in range(ROUNDS)]
         with frozen(model):
             timing = interleaved(contestants, rounds)
         for point in chosen:
             found[point.name][str(size)] = timing.ratio(point.name, PLAIN)
         progress("measuring time", done + 1, len(batch_sizes))
     return found
+
+
+def _once(model: nn.Module, batch: Inputs) -> float:
+    """Seconds of the plain backbone on a batch, the second time."""
+    call(model, batch)
+    start = time.perf_counter()
+    call(model, batch)
+    return time.perf_counter() - start
 
 
 def _at(fast: EarlyExitModel, name: str) -> Callable[[Inputs], Any]:
