@@ -111,3 +111,14 @@ def test_foreign_shapes_are_listed(tmp_path: Path) -> None:
     torch.save(state, tmp_path / "w.pth")
     with pytest.raises(InputError, match=r"has 0.weight \(4, 2\) for \(3, 2\); build the model with the sizes"):
         load_weights(network(), tmp_path / "w.pth")
+
+
+def test_a_header_whose_length_looks_like_a_pickle_is_safetensors(tmp_path: Path) -> None:
+    """Its length ends in 0x80, the first byte of every pickle."""
+    state = {f"layer{index}": torch.full((2,), float(index)) for index in range(3)}
+    for padding in range(300):
+        save_file(state, tmp_path / "w.safetensors", metadata={"note": "x" * padding})
+        if (tmp_path / "w.safetensors").read_bytes()[0] == 0x80:
+            break
+    assert (tmp_path / "w.safetensors").read_bytes().startswith(b"\x80")
+    torch.testing.assert_close(load_state(tmp_path / "w.safetensors"), state)

@@ -33,13 +33,15 @@ def load_state(path: str | PathLike[str]) -> dict[str, torch.Tensor]:
         raise InputError(f"expected a weights file at {str(path)!r}, got no such file; check the path")
     with file.open("rb") as stream:
         head = stream.read(9)
+    if _is_safetensors(head):
+        return _read_safetensors(file)
     if _is_pickle(head):
         if file.suffix == ".safetensors":
             raise InputError(
                 f"expected safetensors in {str(file)!r}, got a torch pickle; rename it to .pt or convert it"
             )
         return _flat(_read_pickle(file), file)
-    if file.suffix == ".safetensors" or head[8:] == b"{":
+    if file.suffix == ".safetensors":
         return _read_safetensors(file)
     return _flat(_read_pickle(file), file)
 
@@ -75,6 +77,11 @@ def fill(model: nn.Module, state: Mapping[str, torch.Tensor], origin: str) -> No
             f"expected the weights of {type(model).__name__}; {origin!r} lacks {_some(result.missing_keys)} "
             f"and has unknown {_some(result.unexpected_keys)}; choose the model that these weights belong to"
         )
+
+
+def _is_safetensors(head: bytes) -> bool:
+    """Whether a JSON header follows its length in eight bytes, which may begin like a pickle."""
+    return head[8:] == b"{" and int.from_bytes(head[:8], "little") < 100_000_000  # the format's own limit
 
 
 def _is_pickle(head: bytes) -> bool:
