@@ -17,7 +17,7 @@ from offramp.model.backbone import DEEPEST, Backbone, same
 from offramp.model.capture import LogitsOf, copy
 from offramp.model.leaving import leaving
 from offramp.model.modes import frozen
-from offramp.model.taps import called, first_tensor
+from offramp.model.taps import call_name, called, first_tensor
 from offramp.types import ExitPoint
 
 MOST_TRIED = 48
@@ -103,7 +103,7 @@ def _watched(model: nn.Module, example: Inputs, logits_of: LogitsOf) -> tuple[li
 
         def hook_for(name: str) -> Any:
             def hook(_module: nn.Module, _args: Any, output: Any) -> None:
-                call = f"{name}@{calls[name]}" if calls[name] else name
+                call = call_name(name, calls[name])
                 calls[name] += 1
                 try:
                     feature = first_tensor(output)

@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from torch import fx, nn
 
 from offramp.model.capture import Capture, within
-from offramp.model.taps import called
+from offramp.model.taps import call_name, called
 
 
 def ends(captured: Capture, model: nn.Module) -> dict[fx.Node, str]:
@@ -38,8 +38,7 @@ def _stack(node: fx.Node) -> tuple[str, ...]:
 
 def _call(key: str, path: str) -> str:
     """The exporter marks the second call of a module with `@1` at the end of its key, the third with `@2`, ..."""
-    _, mark, count = key.rpartition("@")
-    return f"{path}@{count}" if mark and count.isdigit() else path
+    return call_name(path, called(key)[1])
 
 
 def _outermost(names: list[str], modules: dict[str, nn.Module]) -> str:

@@ -33,6 +33,15 @@ def called(name: str) -> tuple[str, int]:
     return (path, int(count)) if mark and count.isdigit() else (name, 0)
 
 
+def call_name(path: str, call: int) -> str:
+    """The name of a call, which `called` takes apart again.
+
+    >>> call_name("encoder.shared", 0), call_name("encoder.shared", 2)
+    ('encoder.shared', 'encoder.shared@2')
+    """
+    return f"{path}@{call}" if call else path
+
+
 @contextmanager
 def hooked(model: nn.Module, names: Sequence[str], at: Callable[[str, Any], Any]) -> Iterator[None]:
     """Within the block `at` is called with a name and the output of that module's call, in every forward of `model`.

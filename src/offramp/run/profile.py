@@ -59,13 +59,18 @@ def segment_seconds(
     return medians
 
 
-def _pass(executor: Executor, stops: int, inputs: Inputs, clock: Clock) -> Float[np.ndarray, " segments"]:
+def _pass(
+    executor: Executor, stops: int, inputs: Inputs, clock: Clock, at: Callable[[int, torch.Tensor], None] | None = None
+) -> Float[np.ndarray, " segments"]:
+    """Seconds of every segment of one pass; the time that `at` takes at the stops is not counted."""
     segments = np.zeros(stops + 1)
     since = clock()
 
-    def stop(segment: int, _feature: torch.Tensor) -> None:
+    def stop(segment: int, feature: torch.Tensor) -> None:
         nonlocal since
         segments[segment] = clock() - since
+        if at is not None:
+            at(segment, feature)
         since = clock()
 
     with torch.no_grad():
@@ -77,23 +82,17 @@ def _pass(executor: Executor, stops: int, inputs: Inputs, clock: Clock) -> Float
 def _round(executor: Executor, plan: Plan, inputs: Inputs, clock: Clock) -> Float[np.ndarray, " pieces"]:
     """Seconds of every segment, then of the head of every exit, then of the gate of every exit."""
     exits = len(plan.configuration.enabled) + 1
-    segments, head, gate = np.zeros(len(plan.stops) + 1), np.zeros(exits), np.zeros(exits)
+    head, gate = np.zeros(exits), np.zeros(exits)
     remembered, mask = plan.gate.init(batch_size(inputs)), mask_of(inputs)
-    since = clock()
 
-    def stop(segment: int, feature: torch.Tensor) -> None:
-        nonlocal since, remembered
-        segments[segment] = clock() - since
+    def at(segment: int, feature: torch.Tensor) -> None:
+        nonlocal remembered
         for exit_ in plan.stops[segment]:
             logits, head[exit_] = _timed(partial(executor.head, exit_, feature, mask), clock)
             said, gate[exit_] = _timed(partial(plan.judge, exit_, logits, remembered), clock)
             remembered = said.remembered
-        since = clock()
 
-    with torch.no_grad():
-        executor.drive(inputs, stop)
-    segments[-1] = clock() - since
-    return np.concatenate([segments, head, gate])
+    return np.concatenate([_pass(executor, len(plan.stops), inputs, clock, at), head, gate])
 
 
 def _timed(work: Callable[[], T], clock: Clock) -> tuple[T, float]:
