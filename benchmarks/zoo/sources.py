@@ -11,7 +11,7 @@ from torch import nn
 from benchmarks.torchvision_shim import install
 from benchmarks.zoo import networks
 from benchmarks.zoo.fastest_det import FastestDet
-from offramp.inputs import Inputs
+from offramp.inputs import Inputs, call
 
 Draw = Callable[[int], Inputs]
 """Draws a batch of the given size."""
@@ -43,7 +43,6 @@ OTHER_SIZES: dict[str, dict[str, Any]] = {
     "segformer": {"hidden_sizes": [16, 32, 64, 128]},
     "mobilevit": {},
     "cvt": {"embed_dim": [16, 32, 64], "num_heads": [1, 2, 4], "depth": [1, 2, 4]},
-    "levit": {},
 }
 """By model type, where the fields of `SMALL` have other names."""
 
@@ -52,13 +51,32 @@ RESOLUTION = {"dinov2": 112}
 
 
 def model(name: str) -> tuple[nn.Module, Draw]:
-    """The model `library:name`, in eval mode, and what draws its inputs."""
+    """The model `library:name`, awake and in eval mode, and what draws its inputs."""
     library, _, rest = name.partition(":")
     makers = {"timm": _timm, "torchvision": _torchvision, "transformers": _transformers, "own": _own}
     with torch.random.fork_rng():
         torch.manual_seed(0)
         made, draw = makers[library](rest)
+        _awaken(made, draw(4))
         return made.eval(), draw
+
+
+def _awaken(model: nn.Module, inputs: Inputs) -> None:
+    """Sees to it that the model tells its inputs apart.
+
+    Untrained, many answer every input alike, and a mistake would not show: last layers and gates start at zero, and
+    without statistics of the batch norms deep activations vanish.
+    """
+    norms = [module for module in model.modules() if isinstance(module, nn.modules.batchnorm._BatchNorm)]
+    with torch.no_grad():
+        for parameter in model.parameters():
+            if parameter.is_floating_point() and not parameter.any():
+                nn.init.normal_(parameter, std=0.02)
+        if norms:
+            model.eval()
+            for norm in norms:
+                norm.train().momentum = 1.0
+            call(model, inputs)
 
 
 def _pictures(batch: int, shape: tuple[int, ...]) -> torch.Tensor:
@@ -79,7 +97,7 @@ def _torchvision(name: str) -> tuple[nn.Module, Draw]:
     if name in {"googlenet", "inception_v3"}:
         extra, size = {"init_weights": False, "aux_logits": True}, (3, 299, 299) if name == "inception_v3" else size
     if name in models.list_models(module=models.video):
-        size = (3, 16, 224, 224) if name.startswith(("mvit", "swin3d")) else (3, 16, 64, 64)
+        size = (3, 16, 224, 224) if name in {"mvit_v1_b", "s3d"} else (3, 16, 64, 64)
     if name in models.list_models(module=models.segmentation):
         extra, size = {"weights_backbone": None}, (3, 128, 128)
     return models.get_model(name, weights=None, **extra), partial(_pictures, shape=size)

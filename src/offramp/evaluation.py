@@ -15,8 +15,9 @@ from offramp.bundle import Bundle
 from offramp.decide.replay import oracle_cost, replay
 from offramp.deciding import table
 from offramp.errors import DataError, InputError, NoLabelsError
-from offramp.inputs import Inputs, call, check_like
+from offramp.inputs import Inputs, call
 from offramp.load.combine import subset
+from offramp.load.trial import check_taken
 from offramp.model.cache import Pass
 from offramp.model.modes import frozen
 from offramp.model.multi_exit import MultiExit, Recording
@@ -109,7 +110,7 @@ def evaluate(
     live = bundle.multi_exit
     if live is None:
         raise InputError("expected a bundle attached to its backbone; call attach(model) first")
-    check_like(source.inputs(np.arange(1)), live.backbone.example, source.name)
+    check_taken(live.backbone.model, source.inputs(np.arange(1)), live.backbone.example, source.name)
     part = part or ("report" if source.fingerprint() == bundle.manifest.data.fingerprint else "all")
     indices = _indices(bundle, source, part)
     known = _labels(source, labels)

@@ -38,6 +38,15 @@ def batch_size(inputs: Inputs) -> int:
     return sizes.pop()
 
 
+Shapes = tuple[torch.Size, ...]
+"""The shape of each tensor of a batch, without the batch axis."""
+
+
+def shapes(inputs: Inputs) -> Shapes:
+    """The shapes of a batch."""
+    return tuple(tensor.shape[1:] for tensor in leaves(inputs))
+
+
 def select(inputs: Inputs, index: torch.Tensor) -> Inputs:
     """The samples at `index` (int64), in that order."""
     return rebuild(inputs, [tensor.index_select(0, index) for tensor in leaves(inputs)])
@@ -54,8 +63,19 @@ def mask_of(inputs: Inputs) -> torch.Tensor | None:
 
 
 def concat(parts: Sequence[Inputs]) -> Inputs:
-    """Batches of one structure joined along the batch axis."""
+    """Batches of one structure joined along the batch axis.
+
+    Sequences `(B, T)` with an attention mask may differ in length; the shorter are padded with zeros, which the mask
+    says to be padding.
+    """
+    if all(mask_of(part) is not None for part in parts):
+        longest = max(tensor.shape[1] for part in parts for tensor in leaves(part))
+        parts = [rebuild(part, [_padded(tensor, longest) for tensor in leaves(part)]) for part in parts]
     return rebuild(parts[0], [torch.cat(column) for column in zip(*map(leaves, parts), strict=True)])
+
+
+def _padded(tensor: torch.Tensor, length: int) -> torch.Tensor:
+    return torch.nn.functional.pad(tensor, (0, length - tensor.shape[1])) if tensor.ndim == 2 else tensor
 
 
 def call(model: nn.Module, inputs: Inputs) -> Any:
@@ -79,14 +99,26 @@ def described(inputs: Inputs) -> str:
 def check_like(inputs: Inputs, example: Inputs, where: str) -> None:
     """Refuses inputs with other names, shapes or types than those the model was captured with.
 
+    Only sequences `(B, T)` with an attention mask may be of another length.
+
     Raises:
         DataError: saying what came and what was expected.
     """
-    if described(inputs) != described(example):
+    if kind(inputs) != kind(example) or _fixed(inputs) != _fixed(example):
         raise DataError(
             f"expected inputs {described(example)}, with which the model was captured, got {described(inputs)} in "
             f"{where}; resize or convert them, or build a bundle for them"
         )
+
+
+def kind(inputs: Inputs) -> tuple[object, ...]:
+    """The names of a batch and the types and numbers of axes of its tensors: all that is the same at any size."""
+    names = tuple(inputs) if isinstance(inputs, dict) else ()
+    return names, *((tensor.ndim, tensor.dtype) for tensor in leaves(inputs))
+
+
+def _fixed(inputs: Inputs) -> list[torch.Size]:
+    return [shape for shape in shapes(inputs) if len(shape) != 1 or mask_of(inputs) is None]
 
 
 def check_finite(inputs: Inputs, where: str, first: int = 0) -> None:

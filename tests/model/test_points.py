@@ -12,7 +12,7 @@ EXPECTED = {
     "mlp": ["2", "5", "8"],
     "cnn": ["bn", "layer1.0", "layer1.1", "layer2.0"],
     "vit": ["patches", "blocks.0", "blocks.1", "blocks.2"],
-    "text": ["layers.0", "layers.1", "layers.2"],
+    "text": ["word", "layers.0", "layers.1", "layers.2"],
     "clicks": ["cross.0", "cross.1", "deep.1", "deep.3", "deep.5"],
 }
 
@@ -24,7 +24,7 @@ def test_points_of_the_toys(name: str) -> None:
     assert [point.index for point in points] == list(range(len(points)))
     depths = [point.depth for point in points]
     assert depths == sorted(set(depths))
-    assert 0 < depths[0] <= depths[-1] <= DEEPEST
+    assert (0 if name == "text" else 1e-3) <= depths[0] <= depths[-1] <= DEEPEST  # a look into a table is free
     carrying = {"text": EXPECTED["text"], "clicks": ["cross.0", "cross.1"]}.get(name, [])
     assert [point.name for point in points if point.side_values] == carrying
 

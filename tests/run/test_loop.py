@@ -151,8 +151,9 @@ def test_answers_come_before_the_rest_is_computed() -> None:
             seen.append(f"segment {index} on {len(state[0])}")
             return super().segment(index, state)
 
-    executor = Eager(model, Watching(Eager.of(model, logits_of).chain.segments), logits_of)
     inputs = NAMES["mlp"].inputs(6)
+    chain = Watching(Eager.of(model, logits_of).chain_for(inputs).segments)
+    executor = Eager(model, lambda _: chain, logits_of)
     with torch.no_grad():
         score = model.outputs(inputs, logits_of)[0].softmax(1).amax(1)
     middle = float(score.sort().values[2:4].double().mean())
@@ -174,7 +175,8 @@ def test_a_batch_that_has_left_altogether_costs_nothing_more() -> None:
             assert index == 0
             return super().segment(index, state)
 
-    found = run(Eager(model, Short(Eager.of(model, logits_of).chain.segments), logits_of), plan, inputs)
+    chain = Short(Eager.of(model, logits_of).chain_for(inputs).segments)
+    found = run(Eager(model, lambda _: chain, logits_of), plan, inputs)
     assert found.exit_index.tolist() == [0] * 4
 
 

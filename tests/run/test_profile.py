@@ -1,4 +1,5 @@
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 import pytest
@@ -9,7 +10,7 @@ from offramp.gates.gate import State as GateState
 from offramp.gates.max_prob import MaxProb
 from offramp.inputs import Inputs, leaves
 from offramp.model.leaving import Stop
-from offramp.model.segments import State
+from offramp.model.segments import Chain, State
 from offramp.run.eager import Eager
 from offramp.run.loop import Plan
 from offramp.run.profile import seconds
@@ -32,11 +33,12 @@ class Slow:
     time: Time
 
     def drive(self, inputs: Inputs, stop: Stop) -> torch.Tensor | None:
-        return through(self.segment, len(self.eager.chain.segments), leaves(inputs), stop)
+        chain = self.eager.chain_for(inputs)
+        return through(partial(self.segment, chain), len(chain.segments), leaves(inputs), stop)
 
-    def segment(self, index: int, state: State) -> State:
+    def segment(self, chain: Chain, index: int, state: State) -> State:
         self.time.now += 10.0 * (index + 1) if self.time.now < 100 else float(index + 1)
-        return self.eager.chain.segment(index, state)
+        return chain.segment(index, state)
 
     def head(self, index: int, feature: torch.Tensor, mask: torch.Tensor | None = None) -> torch.Tensor:
         self.time.now += 0.25 * (index + 1)

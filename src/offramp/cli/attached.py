@@ -6,10 +6,10 @@ import numpy as np
 
 from offramp.bundle import Bundle
 from offramp.errors import InputError
-from offramp.inputs import check_like
 from offramp.load.models import LoadedModel, load_model
 from offramp.load.preprocess import Preprocess, preprocess_from_manifest
 from offramp.load.sources import open_source
+from offramp.load.trial import check_taken
 from offramp.manifest import ModelEntry
 from offramp.sources import Source
 
@@ -33,7 +33,7 @@ def attached(
     source = open_source(data, preprocess, labels=labels)
     live = bundle.attach(loaded.model)
     assert live.multi_exit is not None
-    check_like(source.inputs(np.arange(1)), live.multi_exit.backbone.example, source.name)
+    check_taken(loaded.model, source.inputs(np.arange(1)), live.multi_exit.backbone.example, source.name)
     return live, source
 
 

@@ -6,6 +6,7 @@ import torch
 from jaxtyping import Float
 from torch import nn
 
+from offramp.errors import DataError
 from offramp.heads.reduction import Mask, Reduction
 
 
@@ -17,6 +18,13 @@ class Head(nn.Module):
         self.reduction = reduction
         self.net = net
 
+    @property
+    def width(self) -> int:
+        """How many numbers the reduction gives."""
+        first = self.net[0]
+        assert isinstance(first, nn.Linear)
+        return first.in_features
+
     def reduce(
         self, feature: Float[torch.Tensor, "batch ..."], mask: Mask = None
     ) -> Float[torch.Tensor, "batch reduced"]:
@@ -24,7 +32,16 @@ class Head(nn.Module):
         return self.reduction(feature, mask)
 
     def predict(self, reduced: Float[torch.Tensor, "batch reduced"]) -> Float[torch.Tensor, "batch classes"]:
-        """Logits from a reduced feature."""
+        """Logits from a reduced feature.
+
+        Raises:
+            DataError: if the feature was too small for what the head was built for.
+        """
+        if reduced.shape[1] != self.width:
+            raise DataError(
+                f"expected a feature of which {self.reduction.name} makes {self.width} numbers, got one of which it "
+                f"makes {reduced.shape[1]}; give larger inputs, or build a bundle for these"
+            )
         logits: torch.Tensor = self.net(reduced)
         return logits
 

@@ -12,14 +12,19 @@ from jaxtyping import Int
 from offramp.errors import DataError, InputError
 from offramp.load.optional import require
 
+STEP = 8
+"""Batches of texts have a length that is a multiple of this, so that few lengths occur."""
+
 
 @dataclass(frozen=True)
 class TokenPreprocess:
-    """Texts cut or padded to `max_length` tokens by a Hugging Face tokenizer, loaded when first used.
+    """Texts as tokens, by a Hugging Face tokenizer that is loaded when first used.
+
+    A batch is padded to its longest text, and on to a multiple of `STEP` where `max_length` is one.
 
     Attributes:
         source: folder or hub name of the tokenizer.
-        max_length: tokens per text, special ones included.
+        max_length: tokens per text at most, special ones included; the rest is cut off.
     """
 
     source: str
@@ -43,7 +48,7 @@ class TokenPreprocess:
             ) from error
 
     def batch(self, items: Sequence[Any]) -> dict[str, Int[torch.Tensor, "batch tokens"]]:
-        """`input_ids`, `attention_mask` and what else the tokenizer gives, `(B, max_length)` each.
+        """`input_ids`, `attention_mask` and what else the tokenizer gives, `(B, T)` each.
 
         Raises:
             DataError: if an item is no text.
@@ -53,7 +58,12 @@ class TokenPreprocess:
         if alien is not None:
             raise DataError(f"expected texts, got {type(alien).__name__}; this model takes text")
         tokens = self.tokenizer(
-            texts, padding="max_length", truncation=True, max_length=self.max_length, return_tensors="pt"
+            texts,
+            padding="longest",
+            pad_to_multiple_of=STEP if self.max_length % STEP == 0 else None,  # never beyond the maximum
+            truncation=True,
+            max_length=self.max_length,
+            return_tensors="pt",
         )
         return dict(tokens)
 

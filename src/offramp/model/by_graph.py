@@ -1,5 +1,6 @@
 """Exit points of a model that can be captured: legal cuts of its graph, each verified against a hook."""
 
+from contextlib import suppress
 from itertools import pairwise
 
 import torch
@@ -9,11 +10,12 @@ from offramp.errors import CaptureError
 from offramp.inputs import Inputs, call, leaves
 from offramp.model.backbone import DEEPEST, Backbone, Graph, same
 from offramp.model.capture import Capture, LogitsOf, capture, copy
-from offramp.model.liveness import Cut, cuts
+from offramp.model.liveness import Cut, cuts, forgets
 from offramp.model.macs import macs_upto
 from offramp.model.modes import frozen
 from offramp.model.names import ends
 from offramp.model.segments import split
+from offramp.model.sizes import hint
 from offramp.model.taps import tapped
 from offramp.types import ExitPoint
 
@@ -25,10 +27,19 @@ hidden tensors are offered too."""
 def by_graph(model: nn.Module, example_inputs: Inputs, logits_of: LogitsOf) -> Backbone:
     """The model, captured, with every exit point at which hooks and segments see the same tensor.
 
+    The lengths of inputs `(B, T)` stay open where that costs no exit point.
+
     Raises:
         CaptureError: if the model cannot be exported, or its graph can be cut nowhere.
     """
-    captured = capture(model, example_inputs, logits_of)
+    if any(tensor.ndim == 2 for tensor in leaves(example_inputs)):
+        with suppress(CaptureError):
+            return _captured(model, example_inputs, logits_of, free=True)
+    return _captured(model, example_inputs, logits_of, free=False)
+
+
+def _captured(model: nn.Module, example_inputs: Inputs, logits_of: LogitsOf, free: bool) -> Backbone:
+    captured = capture(model, example_inputs, logits_of, free)
     try:
         return _left(model, captured, logits_of)
     except CaptureError:
@@ -43,8 +54,14 @@ def _left(model: nn.Module, captured: Capture, logits_of: LogitsOf) -> Backbone:
     total = upto[captured.logits.name]
     name_of = ends(captured, model)
     legal = [cut for cut in cuts(captured) if cut.node in name_of]
-    legal = [cut for cut in legal if 0 < upto[cut.node.name] <= DEEPEST * total]
-    legal = _verified(model, captured, _last_of_each_cost(legal, upto), name_of)
+    # where nothing has been computed yet, the embedding of all inputs is worth an exit, and one of several is not
+    legal = [
+        cut for cut in legal if (cut.entered or upto[cut.node.name] > 0) and upto[cut.node.name] <= DEEPEST * total
+    ]
+    legal = _last_of_each_cost(legal, upto)
+    if forgets(captured, legal):
+        raise CaptureError(f"cannot cut {type(model).__name__} with the lengths of its inputs left open")
+    legal = _verified(model, captured, legal, name_of)
     legal = _lightest(legal, {cut.node: upto[cut.node.name] / total for cut in legal})
     if not legal:
         raise CaptureError(
@@ -55,13 +72,13 @@ def _left(model: nn.Module, captured: Capture, logits_of: LogitsOf) -> Backbone:
         ExitPoint(
             name=name_of[cut.node],
             index=index,
-            feature_shape=tuple(int(size) for size in cut.node.meta["val"].shape[1:]),
+            feature_shape=tuple(map(hint, cut.node.meta["val"].shape[1:])),
             depth=upto[cut.node.name] / total,
             side_values=tuple(captured.name_of(side) for side in cut.side),
         )
         for index, cut in enumerate(legal)
     )
-    classes = int(captured.logits.meta["val"].shape[1])
+    classes = hint(captured.logits.meta["val"].shape[1])
     return Backbone(model, captured.example, points, classes, total, Graph(captured, tuple(legal)))
 
 

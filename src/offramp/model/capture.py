@@ -13,6 +13,7 @@ from offramp.errors import CaptureError
 from offramp.inputs import Inputs, batch_size, call, leaves, rebuild, select
 from offramp.model import in_place
 from offramp.model.modes import frozen
+from offramp.model.sizes import Guards, Sizes, taken_off
 
 LogitsOf = Callable[[Any], torch.Tensor]
 """Finds the logits in whatever a model returns; a `Task` provides it."""
@@ -55,12 +56,14 @@ class Capture:
         example: the inputs the graph was captured with, at a batch of at least 2.
         logits: the node that holds the logits.
         batch: the symbol of the batch size.
+        sizes: for which sizes of the inputs the graph holds.
     """
 
     graph_module: fx.GraphModule
     example: Inputs
     logits: fx.Node
     batch: Any
+    sizes: Sizes
 
     @property
     def placeholders(self) -> list[fx.Node]:
@@ -73,13 +76,14 @@ class Capture:
         return names.get(node, node.name)
 
 
-def capture(model: nn.Module, inputs: Inputs, logits_of: LogitsOf) -> Capture:
+def capture(model: nn.Module, inputs: Inputs, logits_of: LogitsOf, free: bool = False) -> Capture:
     """The graph of `model` in eval mode, valid for every batch size.
 
     Args:
         model: the backbone; left as it was found.
         inputs: example inputs. A batch of one is doubled, since tracing one sample would fix the batch at one.
         logits_of: picks the logits out of the model's output.
+        free: whether the lengths of inputs `(B, T)` stay open as well.
 
     Raises:
         CaptureError: if the model cannot be exported, with the exporter's reason.
@@ -87,7 +91,7 @@ def capture(model: nn.Module, inputs: Inputs, logits_of: LogitsOf) -> Capture:
     example = select(inputs, torch.arange(2) % batch_size(inputs))
     with frozen(model):
         try:
-            module = _export(_Answering(model, logits_of, example), example)
+            module, guards = _export(_Answering(model, logits_of, example), example, free)
             _refuse_changing_buffers(model, module)
         except CaptureError:
             raise
@@ -99,7 +103,7 @@ def capture(model: nn.Module, inputs: Inputs, logits_of: LogitsOf) -> Capture:
     followed = isinstance(logits, fx.Node) and isinstance(logits.meta["val"].shape[0], torch.SymInt)
     if not followed or not isinstance(batch, torch.SymInt):
         raise CaptureError(f"cannot capture {type(model).__name__}: its output does not follow the batch size")
-    return Capture(module, example, logits, batch.node.expr)
+    return Capture(module, example, logits, batch.node.expr, Sizes(guards))
 
 
 def copy(inputs: Inputs) -> Inputs:
@@ -107,21 +111,23 @@ def copy(inputs: Inputs) -> Inputs:
     return select(inputs, torch.arange(batch_size(inputs)))
 
 
-def _export(model: nn.Module, example: Inputs) -> fx.GraphModule:
-    """The exported graph; without in-place operations where cutting it could lose one."""
+def _export(model: nn.Module, example: Inputs, free: bool) -> tuple[fx.GraphModule, Guards]:
+    """The exported graph and its guards; without in-place operations where cutting it could lose one."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # the exporter warns about its own internals; refusals are exceptions
-        program = _program(model, example)
-        module = program.module(check_guards=False)
+        program = _program(model, example, free)
+        module = program.module()
+        guards = taken_off(module)
         if in_place.hidden(module.graph):
-            module = program.run_decompositions({}).module(check_guards=False)
-    assert isinstance(module, fx.GraphModule)
-    return module
+            module = program.run_decompositions({}).module()
+            guards = taken_off(module)
+    return module, guards
 
 
-def _program(model: nn.Module, example: Inputs) -> torch.export.ExportedProgram:
-    args = leaves(example)
-    shapes = {"args": ({0: torch.export.Dim.DYNAMIC},) * len(args)}
+def _program(model: nn.Module, example: Inputs, free: bool) -> torch.export.ExportedProgram:
+    args, batch = leaves(example), torch.export.Dim("batch", min=2)
+    # the exporter does not come to an end on some models if heights and widths are left open (Swin), so those are not
+    shapes = {"args": tuple({0: batch} | ({1: torch.export.Dim.AUTO} if free and t.ndim == 2 else {}) for t in args)}
     return torch.export.export(model, args, dynamic_shapes=shapes, strict=False)
 
 

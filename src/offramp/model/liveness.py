@@ -9,14 +9,17 @@ live hidden tensor; where there is none, a few others (the skips of a U-Net) may
 """
 
 import operator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from enum import Enum
+from functools import cache
 from typing import Any
 
 import torch
 from torch import fx
 
 from offramp.model.capture import Capture
+from offramp.model.sizes import sizes_in
 
 MAX_SIDE_VALUES = 4
 """More than this and carrying the inputs along is no longer a side matter: the branches have not met yet."""
@@ -43,11 +46,13 @@ class Cut:
         node: the deepest hidden tensor, which a head reads.
         side: what else is alive there and travels along: side values, and `carried` other hidden tensors.
         carried: how many of `side` are hidden.
+        entered: whether no input meets its first weight behind it.
     """
 
     node: fx.Node
     side: tuple[fx.Node, ...]
     carried: int = 0
+    entered: bool = True
 
 
 def kinds(captured: Capture) -> dict[fx.Node, Kind]:
@@ -81,6 +86,8 @@ def cuts(captured: Capture) -> list[Cut]:
     kind = kinds(captured)
     position = {node: index for index, node in enumerate(captured.graph_module.graph.nodes)}
     last = {node: _last_use(node, kind, position, captured.logits) for node in kind}
+    entries = [node for node in kind if kind[node] is Kind.HIDDEN and last[node] >= 0 and _is_entry(node, kind)]
+    entered = max((position[node] for node in entries), default=-1)
     alive: set[fx.Node] = set()
     found = []
     for node in kind:
@@ -96,8 +103,12 @@ def cuts(captured: Capture) -> list[Cut]:
         carried = sum(kind[other] is Kind.HIDDEN for other in side)
         few = carried <= MAX_CARRIED and len(side) - carried <= MAX_SIDE_VALUES
         if few and all(_batch_first(value, captured.batch) for value in (node, *side)):
-            found.append(Cut(node, side, carried))
+            found.append(Cut(node, side, carried, now >= entered))
     return found
+
+
+def _is_entry(node: fx.Node, kind: dict[fx.Node, Kind]) -> bool:
+    return all(kind[source] is not Kind.HIDDEN for source in node.all_input_nodes)
 
 
 def _last_use(node: fx.Node, kind: dict[fx.Node, Kind], position: dict[fx.Node, int], logits: fx.Node) -> int:
@@ -114,3 +125,35 @@ def _batch_first(node: fx.Node, batch: Any) -> bool:
         return False
     first: Any = value.shape[0]
     return isinstance(first, torch.SymInt) and bool(first.node.expr == batch)
+
+
+def forgets(captured: Capture, at: Sequence[Cut]) -> bool:
+    """Whether behind one of the cuts a size is needed that is neither an axis of what travels nor made of such.
+
+    A convolution halves the height of a picture: what is behind it can tell the half, and not the whole.
+    """
+    kind = kinds(captured)
+    position = {node: index for index, node in enumerate(captured.graph_module.graph.nodes)}
+    data = {node for node in kind if kind[node] in (Kind.SIDE, Kind.HIDDEN)}
+    shapes = [node for node in kind if kind[node] is Kind.SHAPE and not data.isdisjoint(node.users)]
+    last = {node: max(position[user] for user in node.users if user in data) for node in shapes}
+
+    def needed(cut: Cut) -> Iterator[fx.Node]:
+        return (node for node in shapes if last[node] > position[cut.node])
+
+    def known(cut: Cut) -> Callable[[fx.Node], bool]:
+        received = (cut.node, *cut.side)
+        sizes = sizes_in(received)
+
+        @cache
+        def is_known(node: fx.Node) -> bool:
+            if node in data:
+                return node in received or position[node] > position[cut.node]
+            value = node.meta.get("val")
+            if isinstance(value, torch.SymInt) and value.node.expr in sizes:
+                return True
+            return all(map(is_known, node.all_input_nodes))
+
+        return is_known
+
+    return not all(all(map(known(cut), needed(cut))) for cut in at)

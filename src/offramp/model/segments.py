@@ -10,6 +10,7 @@ from torch import fx
 from offramp.errors import CaptureError
 from offramp.model.capture import Capture
 from offramp.model.liveness import Cut, Kind, kinds
+from offramp.model.sizes import sizes_in
 
 State = tuple[torch.Tensor, ...]
 """What travels between segments: the hidden tensor first, then its side values; every first axis is the batch."""
@@ -42,7 +43,7 @@ class _Builder:
         self.graph = fx.Graph()
         received = captured.placeholders if start is None else [start.node, *start.side]
         self.values = {node: self.graph.placeholder(node.name) for node in received}
-        self.first = next(iter(self.values.values()))
+        self.sizes = sizes_in(received)
 
     def build(self) -> fx.GraphModule:
         wanted = (self.captured.logits,) if self.end is None else (self.end.node, *self.end.side)
@@ -79,8 +80,9 @@ class _Builder:
         return self.values[node]
 
     def _size(self, node: fx.Node) -> fx.Node | None:
-        """The batch size, read off what this segment receives, where `node` stands for it."""
+        """A size, read off what this segment receives; None where `node` is none of its sizes."""
         value = node.meta.get("val")
-        if isinstance(value, torch.SymInt) and value.node.expr == self.captured.batch:
-            return self.graph.call_function(torch.ops.aten.sym_size.int, (self.first, 0))
-        return None
+        if not isinstance(value, torch.SymInt) or value.node.expr not in self.sizes:
+            return None
+        source, axis = self.sizes[value.node.expr]
+        return self.graph.call_function(torch.ops.aten.sym_size.int, (self.values[source], axis))

