@@ -16,6 +16,7 @@ from offramp.errors import BundleError, CaptureError, DataError, InputError, Off
 from offramp.inputs import Inputs
 from offramp.learning import AUGMENT_MACS, attach, copies_within
 from offramp.model.augment import Augment
+from offramp.model.selection import spread
 from offramp.options import Options
 from offramp.pipeline import WORK, build
 from offramp.split import PARTS
@@ -308,12 +309,13 @@ def test_copies_stay_within_the_budget() -> None:
     assert [one.copies for one in copies_within(augment, text, [10])] == [0]
 
 
-def test_heads_come_from_the_seed_and_sit_at_the_spread_points() -> None:
-    before = torch.get_rng_state()
-    one, same, other = (attach(live("cnn").backbone, Options(recipe=RECIPE, seed=seed)) for seed in (0, 0, 1))
+def test_heads_come_from_the_seed_and_sit_at_the_given_points() -> None:
+    before, backbone = torch.get_rng_state(), live("cnn").backbone
+    points = spread(backbone.points, RECIPE.points)
+    one, same, other = (attach(backbone, points, Options(recipe=RECIPE, seed=seed)) for seed in (0, 0, 1))
     torch.testing.assert_close(one.heads.state_dict(), same.heads.state_dict(), rtol=0, atol=0)
     assert not torch.equal(one.head(0).net[0].weight, other.head(0).net[0].weight)  # type: ignore[arg-type]
-    assert len(one.points) == RECIPE.points
+    assert one.points == points
     assert [exit_.head for exit_ in one.exits] == ["grid-linear", "pooled-mlp"] * len(one.points)
     torch.testing.assert_close(torch.get_rng_state(), before, rtol=0, atol=0)
 

@@ -9,25 +9,18 @@ run goes on. The data is looked for in $OFFRAMP_DATA or ../shared/data.
 import argparse
 import json
 import os
-from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 import offramp
 from benchmarks.cifar_front.figure import draw
+from benchmarks.fronts import cost_within, spread
+from benchmarks.kept import kept
 from benchmarks.machine import machine
-from offramp.evaluation import Evaluation
 
 TIMED = ("balanced", "fast", "fastest")
 """Operating points whose time is measured."""
-
-
-def cost_within(evaluation: Evaluation, drop: float) -> float:
-    """Lowest cost among the operating points that lose at most `drop` points of accuracy on the evaluated samples."""
-    return min(p.cost_ratio for p in evaluation.points if (p.accuracy_drop or 0.0) <= drop + 1e-9)
 
 
 def built(config: dict[str, Any], protocol: dict[str, Any], seed: int, root: Path, folder: Path) -> dict[str, Any]:
@@ -80,12 +73,6 @@ def timed(config: dict[str, Any], root: Path, folder: Path) -> dict[str, Any]:
     }
 
 
-def spread(values: list[float]) -> dict[str, float]:
-    """Mean, sample standard deviation, smallest and largest."""
-    array = np.array(values)
-    return {"mean": array.mean(), "sd": array.std(ddof=1), "min": array.min(), "max": array.max()}
-
-
 def summary(runs: list[dict[str, Any]], config: dict[str, Any]) -> dict[str, Any]:
     """Mean and spread over seeds."""
     found: dict[str, Any] = {
@@ -129,9 +116,9 @@ def main() -> None:
         for seed in config["seeds"]:
             folder = wishes.work / f"{name}{seed}"
             protocol = config["protocols"][name]
-            run = _kept(folder.with_suffix(".json"), partial(built, config, protocol, seed, root, folder))
+            run = kept(folder.with_suffix(".json"), partial(built, config, protocol, seed, root, folder))
             if not wishes.no_timing and protocol["timing"]:
-                run["times"] = _kept(folder.with_suffix(".times.json"), partial(timed, config, root, folder))
+                run["times"] = kept(folder.with_suffix(".times.json"), partial(timed, config, root, folder))
             runs.append(run)
             print(name, seed, run["cost_within_drop"], run["certified"], flush=True)
         result["protocols"][name] = {"summary": summary(runs, config), "runs": runs}
@@ -140,15 +127,6 @@ def main() -> None:
     path.write_text(json.dumps(result, indent=1) + "\n")
     draw(result, wishes.out / "cifar_front.png")
     print(path)
-
-
-def _kept(note: Path, work: Callable[[], dict[str, Any]]) -> dict[str, Any]:
-    """The result in a file, or of the work that makes it."""
-    if not note.exists():
-        found = work()
-        note.write_text(json.dumps(found))
-    result: dict[str, Any] = json.loads(note.read_text())
-    return result
 
 
 if __name__ == "__main__":

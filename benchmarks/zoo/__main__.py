@@ -10,8 +10,11 @@ import gc
 import json
 import warnings
 from dataclasses import asdict
+from functools import partial
 from pathlib import Path
+from typing import Any
 
+from benchmarks.kept import kept
 from benchmarks.machine import machine
 from benchmarks.zoo.check import Row, check
 from benchmarks.zoo.table import table
@@ -19,16 +22,13 @@ from benchmarks.zoo.table import table
 PACKAGES = ("timm", "torchvision", "transformers")
 
 
-def kept(name: str, work: Path) -> Row:
-    """The row of a model, from an earlier run if there is one."""
-    note = work / f"{name.replace('/', '_').replace(':', '_')}.json"
-    if not note.exists():
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # the libraries warn about their own models
-            row = check(name)
-        gc.collect()
-        note.write_text(json.dumps(asdict(row)))
-    return Row(**json.loads(note.read_text()))
+def checked(name: str) -> dict[str, Any]:
+    """The row of a model as a dict; what the libraries say about their own models is not shown."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        row = check(name)
+    gc.collect()
+    return asdict(row)
 
 
 def main() -> None:
@@ -40,10 +40,10 @@ def main() -> None:
     parser.add_argument("--work", type=Path, default=Path("build/zoo"))
     wishes = parser.parse_args()
     names = [f"{library}:{name}" for library, some in json.loads(wishes.config.read_text()).items() for name in some]
-    wishes.work.mkdir(parents=True, exist_ok=True)
     rows = []
     for number, name in enumerate(wishes.only or names, start=1):
-        row = check(name) if wishes.only else kept(name, wishes.work)
+        note = wishes.work / f"{name.replace('/', '_').replace(':', '_')}.json"
+        row = check(name) if wishes.only else Row(**kept(note, partial(checked, name)))
         rows.append(row)
         print(f"{number:3d}/{len(names)} {row.seconds:5.1f} s  {row}", flush=True)
     if wishes.only:

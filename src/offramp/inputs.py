@@ -1,7 +1,10 @@
 """A batch as a model takes it: one tensor, several, or named ones."""
 
-from collections.abc import Sequence
-from typing import Any
+import inspect
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, is_dataclass
+from functools import lru_cache
+from typing import Any, get_type_hints
 
 import torch
 from torch import nn
@@ -79,10 +82,55 @@ def _padded(tensor: torch.Tensor, length: int) -> torch.Tensor:
 
 
 def call(model: nn.Module, inputs: Inputs) -> Any:
-    """`model` on a batch: a dict becomes keyword arguments, a tuple positional ones."""
+    """`model` on a batch: a dict becomes keyword arguments, a tuple positional ones.
+
+    A model whose `forward` has no arguments of these names, or not so many, gets the whole batch as its first one: as a
+    dict or a tuple, or as the dataclass or named tuple that its annotation says.
+    """
+    if isinstance(inputs, torch.Tensor):
+        return model(inputs)
+    takes = _takes(type(model).forward)
     if isinstance(inputs, dict):
-        return model(**inputs)
-    return model(*inputs) if isinstance(inputs, tuple) else model(inputs)
+        return model(takes.gather(**inputs)) if takes.no_names(inputs) else model(**inputs)
+    return model(takes.gather(*inputs)) if takes.fewer_than(len(inputs)) else model(*inputs)
+
+
+@dataclass(frozen=True)
+class _Takes:
+    """What a forward takes: its arguments, whether any others, and what its first one is made by."""
+
+    names: tuple[str, ...]
+    any_name: bool
+    any_number: bool
+    kind: type | None
+
+    def no_names(self, inputs: dict[str, torch.Tensor]) -> bool:
+        return bool(self.names) and not self.any_name and set(self.names).isdisjoint(inputs)
+
+    def fewer_than(self, count: int) -> bool:
+        return bool(self.names) and not self.any_number and len(self.names) < count
+
+    def gather(self, *args: torch.Tensor, **kwargs: torch.Tensor) -> Any:
+        if self.kind is not None:
+            return self.kind(*args, **kwargs)
+        return kwargs or args
+
+
+@lru_cache(maxsize=256)
+def _takes(forward: Callable[..., Any]) -> _Takes:
+    try:
+        parameters = list(inspect.signature(forward).parameters.values())[1:]
+    except (TypeError, ValueError):  # not written in Python
+        return _Takes((), True, True, None)
+    kinds = {parameter.kind for parameter in parameters}
+    names = tuple(p.name for p in parameters if p.kind not in (p.VAR_KEYWORD, p.VAR_POSITIONAL))
+    try:
+        hint = get_type_hints(forward).get(names[0]) if names else None
+    except Exception:  # an annotation of names that are not there
+        hint = None
+    made = isinstance(hint, type) and (is_dataclass(hint) or hasattr(hint, "_fields"))
+    any_name, any_number = inspect.Parameter.VAR_KEYWORD in kinds, inspect.Parameter.VAR_POSITIONAL in kinds
+    return _Takes(names, any_name, any_number, hint if made else None)
 
 
 def described(inputs: Inputs) -> str:

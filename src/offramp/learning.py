@@ -18,7 +18,6 @@ from offramp.model.backbone import Backbone
 from offramp.model.cache import FeatureCache, Pass
 from offramp.model.fingerprint import model_fingerprint
 from offramp.model.multi_exit import MultiExit
-from offramp.model.selection import select
 from offramp.options import Options
 from offramp.progress import Progress, silent
 from offramp.recipes import Recipe
@@ -27,7 +26,7 @@ from offramp.split import PARTS, Parts
 from offramp.tasks.task import Task
 from offramp.train.fit import Fit, held_samples
 from offramp.train.rows import Rows
-from offramp.types import Exit
+from offramp.types import Exit, ExitPoint
 
 AUGMENT_MACS = 1.2e13
 """Backbone MACs that augmented copies may cost at most: about three minutes on two cores."""
@@ -50,10 +49,9 @@ def check_labels(labels: Labels | None, chosen: Recipe, classes: int, extra: Seq
         )
 
 
-def attach(backbone: Backbone, options: Options) -> MultiExit:
-    """The backbone with the recipe's untrained heads at the points wished for, or evenly spread."""
+def attach(backbone: Backbone, points: Sequence[ExitPoint], options: Options) -> MultiExit:
+    """The backbone with the recipe's untrained heads at the given points."""
     chosen, generator = options.chosen(), torch.Generator().manual_seed(options.seed)
-    points = select(backbone.points, options.points, chosen.points)
     exits = tuple(Exit(point.name, head) for point in points for head in chosen.heads)
     shapes = {point.name: point.feature_shape for point in points}
     heads = [head_type(exit_.head).build(shapes[exit_.point], backbone.classes, generator) for exit_ in exits]

@@ -17,7 +17,8 @@ class Options:
         delta: probability that any certificate of the bundle fails.
         shares: the parts train / choose / certify / report.
         recipe: a name in `recipes.NAMES`, or a recipe.
-        points: where to put heads, as `model.selection.select` reads it: names, indices, `every:K` or `share:...`.
+        points: where to put heads: names, indices, `every:K` or `share:...` (see `model.selection.select`), or
+            `proposed` or `proposed:K` for what the survey proposes; default: evenly spread over the cost.
         labels: whether labels may be read: heads learn from them and the risk is error instead of disagreement.
         seed: of the split, the heads and the augmentation.
         batch_size: samples per backbone pass.

@@ -25,6 +25,7 @@ from offramp.load.trial import tried
 from offramp.measuring import profiles
 from offramp.model.points import analyse
 from offramp.options import Options
+from offramp.placing import places
 from offramp.progress import Progress, silent
 from offramp.split import PARTS
 from offramp.tasks.task import Task
@@ -81,7 +82,7 @@ def build(
     backbone = analyse(loaded.model, example, task.logits_of)
     progress("capturing the model", 1, 1)
     check_labels(labels, chosen, backbone.classes, extra)
-    multi_exit = attach(backbone, options)
+    multi_exit = attach(backbone, places(backbone, task, source, parts, options, work), options)
     caches = record_features(multi_exit, task, source, extra, parts, options, work, progress)
     train_heads(multi_exit, caches, chosen, labels, parts, options, work, progress)
     recordings = {part: multi_exit.record(caches[part][0]) for part in PARTS[1:]}

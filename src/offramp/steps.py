@@ -23,6 +23,7 @@ from offramp.load import load_model, open_source
 from offramp.measuring import profiles
 from offramp.model.points import analyse
 from offramp.options import Options
+from offramp.placing import places
 from offramp.split import Shares
 
 options = $options
@@ -44,7 +45,7 @@ backbone = analyse(loaded.model, source.inputs(np.arange(2)), task.logits_of)
 check_labels(labels, recipe, backbone.classes, extra)
 
 # Untrained heads at some of these places.
-multi_exit = attach(backbone, options)
+multi_exit = attach(backbone, places(backbone, task, source, parts, options, work), options)
 
 # One pass of the backbone over every part; from here on the backbone rests.
 caches = record_features(multi_exit, task, source, extra, parts, options, work)

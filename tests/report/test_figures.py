@@ -1,14 +1,17 @@
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
 import pytest
+from matplotlib.colors import to_rgba
 from matplotlib.figure import Figure
+from matplotlib.patches import Rectangle
 from PIL import Image
 
 from offramp.errors import InputError
 from offramp.evaluation import Evaluated, Evaluation
+from offramp.proposal import Survey
 from offramp.report import front, points, style
 from offramp.report.front import front_figure
 from offramp.report.points import points_figure
@@ -57,15 +60,36 @@ def names(figure: Figure, axes: int = 0) -> list[str]:
     return [str(label) for label in figure.axes[axes].get_legend_handles_labels()[1]]
 
 
-def test_the_points_show_cost_and_size(drawn: list[Figure], tmp_path: Path) -> None:
-    points_figure(POINTS, 125_486_000.0, "nets.py:net", tmp_path / "points.png")
-    left, right = drawn[0].axes
-    heights = [patch.get_height() for patch in left.patches]  # type: ignore[attr-defined]
-    assert heights == pytest.approx([100 * point.depth for point in POINTS])
-    assert [text.get_text() for text in left.get_xticklabels()] == [point.name for point in POINTS]
-    assert "125 MMACs" in left.get_ylabel()
-    assert left.get_title(loc="left") == "nets.py:net: 10 exit points"
-    np.testing.assert_array_equal(right.lines[0].get_ydata(), [128 * (i + 1) for i in range(10)])
+def surveyed(agreement: bool = True, proposed: Sequence[int] = (6, 2)) -> Survey:
+    time = np.array([point.depth**0.5 for point in POINTS])
+    return Survey(tuple(POINTS), time, time / 2 if agreement else None, tuple((index, 0.1) for index in proposed))
+
+
+def test_the_points_show_cost_time_size_and_rank(drawn: list[Figure], tmp_path: Path) -> None:
+    found = surveyed()
+    points_figure(found, 125_486_000.0, "nets.py:net", tmp_path / "points.png")
+    spent, known, probe = drawn[0].axes
+    bars = [patch for patch in spent.patches if isinstance(patch, Rectangle)]
+    assert [bar.get_height() for bar in bars] == pytest.approx([100 * point.depth for point in POINTS])
+    dark = {index for index, bar in enumerate(bars) if bar.get_facecolor() == to_rgba(style.BLUE)}
+    assert dark == {6, 2}
+    assert {text.get_text(): text.xy[0] for text in spent.texts} == {"1": 6, "2": 2}  # type: ignore[attr-defined]
+    np.testing.assert_allclose(np.asarray(spent.lines[0].get_ydata()), 100 * found.time)
+    legend = spent.get_legend()
+    assert legend is not None
+    assert {text.get_text() for text in legend.get_texts()} == {"MACs, proposed", "MACs", "time, measured"}
+    assert spent.get_title(loc="left") == "nets.py:net: 10 exit points, 125 MMACs"
+    assert [text.get_text() for text in known.get_xticklabels()] == [point.name for point in POINTS]
+    np.testing.assert_array_equal(known.lines[0].get_ydata(), [128 * (i + 1) for i in range(10)])
+    np.testing.assert_allclose(np.asarray(probe.lines[0].get_ydata()), 50 * found.time)
+
+
+def test_without_a_probe_or_a_proposal_they_are_not_drawn(drawn: list[Figure], tmp_path: Path) -> None:
+    points_figure(surveyed(agreement=False, proposed=()), 1e6, "net", tmp_path / "points.png")
+    assert len(drawn[0].axes) == 2
+    legend = drawn[0].axes[0].get_legend()
+    assert legend is not None
+    assert {text.get_text() for text in legend.get_texts()} == {"MACs", "time, measured"}
 
 
 def test_a_front_without_labels_has_no_accuracy(drawn: list[Figure], tmp_path: Path) -> None:
@@ -97,14 +121,14 @@ def test_the_shares_fill_each_bar(drawn: list[Figure], tmp_path: Path) -> None:
 @pytest.mark.parametrize("name", ["a.gif", "a", "a.png.txt"])
 def test_other_formats_are_refused(tmp_path: Path, name: str) -> None:
     with pytest.raises(InputError, match=rf"\.png, \.svg, \.pdf; got '{name}'"):
-        points_figure(POINTS, 1e6, "net", tmp_path / name)
+        points_figure(surveyed(), 1e6, "net", tmp_path / name)
     assert not list(tmp_path.iterdir())
 
 
 def test_a_full_disk_keeps_the_earlier_figure(tmp_path: Path) -> None:
     (tmp_path / "points.png").write_text("kept")
     with full_disk(1000), pytest.raises(InputError, match=r"cannot write the figure .*points.png.* free space"):
-        points_figure(POINTS, 1e6, "net", tmp_path / "points.png")
+        points_figure(surveyed(), 1e6, "net", tmp_path / "points.png")
     assert [path.name for path in tmp_path.iterdir()] == ["points.png"]
     assert (tmp_path / "points.png").read_text() == "kept"
 

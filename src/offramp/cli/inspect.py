@@ -86,7 +86,7 @@ def inspect(
     if figure is not None:
         from offramp.report.points import points_figure
 
-        points_figure(backbone.points, backbone.macs, model, figure)
+        points_figure(found, backbone.macs, model, figure)
         typer.echo(f"figure: {figure}", err=True)
 
 

@@ -39,7 +39,10 @@ FigurePath = Annotated[
 ]
 Points = Annotated[
     str | None,
-    typer.Option(metavar="POINTS", help="Exit points: names or indices, every:K, or share:0.25,0.5,0.75 of the cost."),
+    typer.Option(
+        metavar="POINTS",
+        help="Exit points: names or indices, every:K, share:0.25,0.5 of the cost, or proposed[:K] as inspect proposes.",
+    ),
 ]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON for machines instead of a table.")]
 
