@@ -46,6 +46,9 @@ OTHER_SIZES: dict[str, dict[str, Any]] = {
 }
 """By model type, where the fields of `SMALL` have other names."""
 
+TINY = 1e-3
+"""Parameters below this switch off what they scale."""
+
 RESOLUTION = {"dinov2": 112}
 """Picture sizes other than 224."""
 
@@ -64,13 +67,13 @@ def model(name: str) -> tuple[nn.Module, Draw]:
 def _awaken(model: nn.Module, inputs: Inputs) -> None:
     """Sees to it that the model tells its inputs apart.
 
-    Untrained, many answer every input alike, and a mistake would not show: last layers and gates start at zero, and
-    without statistics of the batch norms deep activations vanish.
+    Untrained, many answer every input alike, and a mistake would not show: last layers, gates and scales start at zero
+    or near it, and without statistics of the batch norms deep activations vanish.
     """
     norms = [module for module in model.modules() if isinstance(module, nn.modules.batchnorm._BatchNorm)]
     with torch.no_grad():
         for parameter in model.parameters():
-            if parameter.is_floating_point() and not parameter.any():
+            if parameter.is_floating_point() and parameter.abs().max() < TINY:
                 nn.init.normal_(parameter, std=0.02)
         if norms:
             model.eval()

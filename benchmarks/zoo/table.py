@@ -7,7 +7,7 @@ from benchmarks.zoo.check import Row
 HEAD = """# Which models can be left
 
 Made by `python -m benchmarks.zoo benchmarks/zoo/config.json` (`make zoo`): random weights, each model as its library
-builds it, with the statistics of its batch norms from a batch and noise where a parameter starts at zero (untrained,
+builds it, with the statistics of its batch norms from a batch and noise where parameters start near zero (untrained,
 many models answer every input alike, and a mistake would not show). *points*: places where it can be left; *carries*:
 some of them carry other values along (a mask, the skips of a U-Net). *exact*: cut in four, the model gives the same
 bits as whole at batch 8, 3, 2 and 1 (a dash: not the same bits, since the model runs fused kernels that a cut
