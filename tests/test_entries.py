@@ -66,6 +66,7 @@ def test_a_head_can_be_built_again_from_its_entry(name: str) -> None:
 def test_reductions_that_a_manifest_cannot_name_are_refused() -> None:
     class Mine:
         name = "mine"
+        turned = False
 
         def __call__(self, feature: torch.Tensor, mask: torch.Tensor | None = None) -> torch.Tensor:
             return feature.flatten(1)

@@ -7,7 +7,8 @@ import pytest
 import torch
 from torch import nn
 
-from offramp.inputs import Inputs, call, concat
+from offramp.errors import DataError
+from offramp.inputs import Inputs, call, check_like, concat
 from offramp.model.multi_exit import MultiExit
 from offramp.run.eager import Eager
 from tests.toys import attached, logits_of
@@ -116,12 +117,46 @@ def test_a_name_that_is_wrong_is_said_by_the_model() -> None:
         call(ByName(), {"x": torch.zeros(1, 3), "z": torch.zeros(1, 3)})
 
 
-def test_texts_of_two_lengths_are_joined_with_padding() -> None:
-    one = {"input_ids": torch.ones(2, 3, dtype=torch.long), "attention_mask": torch.ones(2, 3, dtype=torch.long)}
-    other = {name: tensor.repeat(1, 2)[:1] for name, tensor in one.items()}
-    joined = concat([one, other])
+class Scaled(Body):
+    def forward(self, pair: Pair, scale: float = 1.0, *, flag: bool = True) -> torch.Tensor:
+        return self.think(pair.x, pair.y) * scale
+
+
+class Loose(Body):
+    def forward(self, pair: tuple[torch.Tensor, torch.Tensor], *, flag: bool = True) -> torch.Tensor:
+        return self.think(pair[0], pair[1])
+
+
+class Alone(Body):
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return self.think(x, x)
+
+
+@pytest.mark.parametrize("kind", [Scaled, Loose])
+def test_arguments_with_a_default_or_by_keyword_take_no_input(kind: type[Body]) -> None:
+    model, drawn = kind(), batch(2)
+    torch.testing.assert_close(call(model, tuple(drawn.values())), model.think(**drawn))
+
+
+def test_a_misspelt_name_is_said_by_python() -> None:
+    with pytest.raises(TypeError, match="image"):
+        call(Alone(), {"image": torch.zeros(1, 3)})
+
+
+def test_batches_of_two_sizes_are_not_joined() -> None:
+    one = {"input_ids": torch.ones(2, 3), "attention_mask": torch.ones(2, 3)}
+    joined = concat([one, one])
     assert isinstance(joined, dict)
-    assert joined["attention_mask"].sum(1).tolist() == [3, 3, 6]
-    assert joined["input_ids"].shape == (3, 6)
-    with pytest.raises(RuntimeError):
-        concat([torch.ones(1, 2), torch.ones(1, 3)])
+    assert joined["input_ids"].shape == (4, 3)
+    with pytest.raises(DataError, match=r"one size to join, got input_ids \(3,\).* and input_ids \(6,\)"):
+        concat([one, {name: tensor.repeat(1, 2) for name, tensor in one.items()}])
+
+
+def test_only_sequences_beside_a_mask_may_have_another_length() -> None:
+    def some(length: int, width: int) -> dict[str, torch.Tensor]:
+        return {"ids": torch.ones(1, length), "attention_mask": torch.ones(1, length), "tab": torch.ones(1, width)}
+
+    check_like(some(9, 4), some(5, 4), "data")
+    for other in (some(5, 3), {"ids": torch.ones(1, 5)}, torch.ones(1, 5)):
+        with pytest.raises(DataError, match="in data; resize or convert them"):
+            check_like(other, some(5, 4), "data")

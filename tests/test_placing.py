@@ -1,11 +1,17 @@
+from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from offramp import placing
 from offramp.errors import InputError, UnknownNameError
+from offramp.model.selection import spread
 from offramp.options import Options
 from offramp.placing import places
+from offramp.proposal import Survey
+from offramp.recipes import NAMES as NAMES_OF_RECIPES
+from offramp.recipes import Recipe
 from offramp.split import Shares
 from offramp.tasks.classification import Classification
 from offramp.types import ExitPoint
@@ -14,14 +20,16 @@ from tests.toys import NAMES, live, source
 DATA = source(NAMES["cnn"], 160)
 
 
-def placed(folder: Path, points: str | None, seed: int = 0) -> tuple[ExitPoint, ...]:
-    options = Options(points=points, seed=seed)
+def placed(folder: Path, points: str | None, seed: int = 0, recipe: Recipe | None = None) -> tuple[ExitPoint, ...]:
+    options = Options(points=points, seed=seed, recipe=recipe)
     parts = Shares.parse("50/15/20/15").divide(len(DATA), seed)
     return places(live("cnn").backbone, Classification(), DATA, parts, options, folder)
 
 
 def test_without_a_wish_points_are_spread_and_names_are_taken(tmp_path: Path) -> None:
-    assert placed(tmp_path, None) == live("cnn").backbone.points
+    recipe = replace(NAMES_OF_RECIPES["quick"], points=2)
+    assert placed(tmp_path, None, recipe=recipe) == spread(live("cnn").backbone.points, 2)
+    assert len(live("cnn").backbone.points) > 2
     assert [point.name for point in placed(tmp_path, "layer2.0,bn")] == ["bn", "layer2.0"]
     assert list(tmp_path.iterdir()) == []
 
@@ -52,3 +60,15 @@ def test_a_number_that_is_none_is_refused(tmp_path: Path, wish: str) -> None:
 def test_other_names_are_unknown(tmp_path: Path) -> None:
     with pytest.raises(UnknownNameError, match="proposes"):
         placed(tmp_path, "proposes")
+
+
+def test_an_empty_proposal_is_an_error_each_time(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def nothing(*_: object) -> Survey:
+        points = live("cnn").backbone.points
+        return Survey(points, np.linspace(0.1, 0.9, len(points)), None, ())
+
+    monkeypatch.setattr(placing, "survey", nothing)
+    for _ in range(2):
+        with pytest.raises(InputError, match="the survey proposes none; name points"):
+            placed(tmp_path, "proposed")
+    assert list(tmp_path.iterdir()) == []

@@ -1,6 +1,7 @@
 """The two models a user may come with: MiniLM-L6 with a linear classifier, and fine-tuned as a whole."""
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -38,7 +39,13 @@ def train_linear(texts: TextTable, labels: Labels, rows: int, out: Path) -> None
 
 def fine_tune(texts: TextTable, labels: Labels, rows: int, epochs: int, seed: int, out: Path) -> None:
     """Trains the whole network on the first `rows` texts; writes model and tokenizer as transformers does."""
-    torch.manual_seed(seed)
+    with torch.random.fork_rng():
+        torch.manual_seed(seed)
+        _fine_tuned(texts, labels, rows, epochs, seed).save_pretrained(out)
+    TokenPreprocess(folder()).tokenizer.save_pretrained(out)
+
+
+def _fine_tuned(texts: TextTable, labels: Labels, rows: int, epochs: int, seed: int) -> Any:
     model = transformers().AutoModelForSequenceClassification.from_pretrained(
         folder(), num_labels=2, local_files_only=True, dtype=torch.float32
     )
@@ -54,8 +61,7 @@ def fine_tune(texts: TextTable, labels: Labels, rows: int, epochs: int, seed: in
             optimizer.step()
             schedule.step()
             optimizer.zero_grad()
-    model.eval().save_pretrained(out)
-    TokenPreprocess(folder()).tokenizer.save_pretrained(out)
+    return model.eval()
 
 
 def _step(model: nn.Module, texts: TextTable, labels: Labels, rows: np.ndarray) -> None:

@@ -40,7 +40,7 @@ class Row:
         points: legal exit points.
         carried: whether some of them carry other tensors along.
         exact: whether the cut model gives the same bits as the whole one at every batch size.
-        shrunk: largest error at any batch size, and when the batch shrinks at every cut, relative to how far the
+        error: largest at any batch size, and when the batch shrinks at every cut, relative to how far the
             answers to different samples lie apart.
         untouched: whether weights, buffers, hooks and modes were the same afterwards.
         seconds: for all of it, building the model not counted.
@@ -52,7 +52,7 @@ class Row:
     points: int = 0
     carried: bool = False
     exact: bool = False
-    shrunk: float = 0.0
+    error: float = 0.0
     untouched: bool = True
     seconds: float = 0.0
     reason: str = ""

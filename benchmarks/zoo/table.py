@@ -20,11 +20,12 @@ were compared before and after.
 
 def table(rows: Sequence[Row]) -> str:
     """Markdown: a summary, a row for each model, and the refusals with their reasons."""
-    good = [row for row in rows if row.route in ("export", "hooks") and row.shrunk <= 1e-4 and row.untouched]
-    routes = {route: sum(row.route == route for row in rows) for route in ("export", "hooks", "refused")}
+    good = [row for row in rows if row.route in ("export", "hooks") and row.error <= 1e-4 and row.untouched]
+    routes = {route: sum(row.route == route for row in rows) for route in ("export", "hooks", "refused", "failed")}
     lines = [
         f"**{len(good)} of {len(rows)}** models can be left ({100 * len(good) / len(rows):.1f} %): "
-        f"{routes['export']} by their graph, {routes['hooks']} by hooks; {routes['refused']} are refused.\n",
+        f"{routes['export']} by their graph, {routes['hooks']} by hooks; "
+        f"{routes['refused']} are refused, {routes['failed']} failed.\n",
         "| model | route | points | carries | exact | error | untouched | seconds |",
         "|---|---|---|---|---|---|---|---|",
         *(_line(row) for row in rows),
@@ -35,14 +36,14 @@ def table(rows: Sequence[Row]) -> str:
 
 def _line(row: Row) -> str:
     if row.route in ("refused", "failed"):
-        return f"| {row.name} | {row.route} | | | | | yes | {row.seconds:.0f} |"
+        return f"| {row.name} | {row.route} | | | | | {'yes' if row.untouched else '**no**'} | {row.seconds:.0f} |"
     cells = (
         row.name,
         row.route,
         str(row.points),
         "yes" if row.carried else "",
         "yes" if row.exact else "-",
-        f"{row.shrunk:.0e}",
+        f"{row.error:.0e}",
         "yes" if row.untouched else "**no**",
         f"{row.seconds:.0f}",
     )

@@ -25,6 +25,7 @@ from offramp.entries import cost_profile, example_inputs, exit_point, operating_
 from offramp.errors import BundleError, ForeignBackboneError, InputError, UnknownNameError
 from offramp.gates import gate
 from offramp.heads.head import HeadType
+from offramp.inputs import tokens_of
 from offramp.manifest import Manifest
 from offramp.model.backbone import Backbone
 from offramp.model.by_graph import by_graph
@@ -215,11 +216,11 @@ class Bundle:
     def _heads(self, shapes: Mapping[str, tuple[int, ...]]) -> nn.ModuleList:
         """The heads, built from the manifest and filled from the tensors."""
         built = nn.ModuleList()
-        nowhere = torch.Generator()
+        nowhere, tokens = torch.Generator(), tokens_of(example_inputs(self.manifest.inputs))
         try:
             for entry in self.manifest.exits:
                 head_type = HeadType(reduction(entry.reduction), entry.hidden, entry.dropout)
-                built.append(head_type.build(shapes[entry.point], self.manifest.model.classes, nowhere))
+                built.append(head_type.build(shapes[entry.point], self.manifest.model.classes, nowhere, tokens))
             built.load_state_dict(dict(self.heads))
         except RuntimeError as error:
             raise BundleError(f"the heads do not fit the manifest: {str(error).splitlines()[-1].strip()}") from error

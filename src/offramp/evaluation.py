@@ -3,7 +3,7 @@
 import tempfile
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -15,12 +15,13 @@ from offramp.bundle import Bundle
 from offramp.decide.replay import oracle_cost, replay
 from offramp.deciding import table
 from offramp.errors import DataError, InputError, NoLabelsError
-from offramp.inputs import Inputs, call
+from offramp.inputs import Inputs, call, mask_of, shapes
 from offramp.load.combine import subset
 from offramp.load.trial import check_taken
 from offramp.model.cache import Pass
 from offramp.model.modes import frozen
 from offramp.model.multi_exit import MultiExit, Recording
+from offramp.model.points import at_size
 from offramp.progress import Progress, silent
 from offramp.run.model import EarlyExitModel
 from offramp.run.timing import interleaved
@@ -110,7 +111,9 @@ def evaluate(
     live = bundle.multi_exit
     if live is None:
         raise InputError("expected a bundle attached to its backbone; call attach(model) first")
-    check_taken(live.backbone.model, source.inputs(np.arange(1)), live.backbone.example, source.name)
+    first = source.inputs(np.arange(min(2, len(source))))
+    check_taken(live.backbone.model, first, live.backbone.example, source.name)
+    live = _at_size(live, first, bundle)
     part = part or ("report" if source.fingerprint() == bundle.manifest.data.fingerprint else "all")
     indices = _indices(bundle, source, part)
     known = _labels(source, labels)
@@ -118,7 +121,19 @@ def evaluate(
     outputs = _recorded(bundle, live, here, progress)
     truth = None if known is None else known[indices]
     times = _times(bundle, here, chosen, batch_sizes, timing_samples, progress)
-    return _figures(bundle, outputs, truth, chosen, times, part)
+    return _figures(bundle, live, outputs, truth, chosen, times, part)
+
+
+def _at_size(live: MultiExit, inputs: Inputs, bundle: Bundle) -> MultiExit:
+    """The model as captured with inputs of this size, whose MACs are those of this size.
+
+    Of texts of another length all parts cost more or less alike, so they are charged as the bundle has it.
+    """
+    backbone = live.backbone
+    if shapes(inputs) == shapes(backbone.example) or mask_of(inputs) is not None:
+        return live
+    names = [exit_.point for exit_ in live.exits]
+    return replace(live, backbone=at_size(backbone, inputs, bundle.task.logits_of, names))
 
 
 def _indices(bundle: Bundle, source: Source, part: str) -> Int[np.ndarray, " samples"]:
@@ -154,6 +169,7 @@ def _recorded(bundle: Bundle, live: MultiExit, source: Source, progress: Progres
 
 def _figures(
     bundle: Bundle,
+    live: MultiExit,
     recording: Recording,
     labels: Int[np.ndarray, " samples"] | None,
     chosen: Sequence[OperatingPoint],
@@ -161,7 +177,7 @@ def _figures(
     part: str,
 ) -> Evaluation:
     task, gate_name = bundle.task, bundle.manifest.gate
-    agree = table(recording, task, gate_name, bundle.calibrators, bundle.cost)
+    agree = table(recording, task, gate_name, bundle.calibrators, live.macs())
     error = None if labels is None else task.error(recording.outputs, labels).astype(float)
     base = None if error is None else 1.0 - float(error[-1].mean())
     samples = np.arange(agree.samples)
@@ -181,7 +197,7 @@ def _figures(
                 bound=point.bound,
             )
         )
-    return Evaluation(agree.samples, part, base, bundle.manifest.model.macs, oracle_cost(agree), tuple(found))
+    return Evaluation(agree.samples, part, base, live.backbone.macs, oracle_cost(agree), tuple(found))
 
 
 def _times(

@@ -1,10 +1,10 @@
 """A batch as a model takes it: one tensor, several, or named ones."""
 
 import inspect
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, is_dataclass
 from functools import lru_cache
-from typing import Any, get_type_hints
+from typing import Any, get_origin, get_type_hints
 
 import torch
 from torch import nn
@@ -65,55 +65,64 @@ def mask_of(inputs: Inputs) -> torch.Tensor | None:
     return mask if mask is not None and mask.ndim == 2 else None
 
 
+def tokens_of(inputs: Inputs) -> int | None:
+    """The length of the sequences in a batch; None where no mask says it."""
+    mask = mask_of(inputs)
+    return None if mask is None else mask.shape[1]
+
+
 def concat(parts: Sequence[Inputs]) -> Inputs:
     """Batches of one structure joined along the batch axis.
 
-    Sequences `(B, T)` with an attention mask may differ in length; the shorter are padded with zeros, which the mask
-    says to be padding.
+    Raises:
+        DataError: if their sizes differ.
     """
-    if all(mask_of(part) is not None for part in parts):
-        longest = max(tensor.shape[1] for part in parts for tensor in leaves(part))
-        parts = [rebuild(part, [_padded(tensor, longest) for tensor in leaves(part)]) for part in parts]
+    if len({shapes(part) for part in parts}) > 1:
+        other = next(part for part in parts if shapes(part) != shapes(parts[0]))
+        raise DataError(
+            f"expected batches of one size to join, got {described(parts[0])} and {described(other)}; texts are padded "
+            "alike where they are rows of one table"
+        )
     return rebuild(parts[0], [torch.cat(column) for column in zip(*map(leaves, parts), strict=True)])
-
-
-def _padded(tensor: torch.Tensor, length: int) -> torch.Tensor:
-    return torch.nn.functional.pad(tensor, (0, length - tensor.shape[1])) if tensor.ndim == 2 else tensor
 
 
 def call(model: nn.Module, inputs: Inputs) -> Any:
     """`model` on a batch: a dict becomes keyword arguments, a tuple positional ones.
 
-    A model whose `forward` has no arguments of these names, or not so many, gets the whole batch as its first one: as a
-    dict or a tuple, or as the dataclass or named tuple that its annotation says.
+    A model whose `forward` says by its first annotation that it takes a dataclass or a named tuple gets one; one that
+    has no arguments of these names, or not so many, gets the dict or the tuple as a whole.
     """
     if isinstance(inputs, torch.Tensor):
         return model(inputs)
     takes = _takes(type(model).forward)
     if isinstance(inputs, dict):
-        return model(takes.gather(**inputs)) if takes.no_names(inputs) else model(**inputs)
-    return model(takes.gather(*inputs)) if takes.fewer_than(len(inputs)) else model(*inputs)
+        return model(takes.gather(**inputs)) if takes.whole_dict(inputs) else model(**inputs)
+    return model(takes.gather(*inputs)) if takes.whole_tuple(inputs) else model(*inputs)
 
 
 @dataclass(frozen=True)
 class _Takes:
-    """What a forward takes: its arguments, whether any others, and what its first one is made by."""
+    """What a forward takes: its arguments, how many by position, whether any others, and the type of the first one."""
 
-    names: tuple[str, ...]
+    names: frozenset[str]
+    places: int
     any_name: bool
     any_number: bool
-    kind: type | None
+    first: Any
 
-    def no_names(self, inputs: dict[str, torch.Tensor]) -> bool:
-        return bool(self.names) and not self.any_name and set(self.names).isdisjoint(inputs)
+    @property
+    def record(self) -> bool:
+        return isinstance(self.first, type) and (is_dataclass(self.first) or hasattr(self.first, "_fields"))
 
-    def fewer_than(self, count: int) -> bool:
-        return bool(self.names) and not self.any_number and len(self.names) < count
+    def whole_dict(self, inputs: dict[str, torch.Tensor]) -> bool:
+        strange = bool(self.names) and not self.any_name and self.names.isdisjoint(inputs)
+        return strange and (self.record or self.first in (None, dict) or get_origin(self.first) in (dict, Mapping))
+
+    def whole_tuple(self, inputs: tuple[torch.Tensor, ...]) -> bool:
+        return self.record or (0 < self.places < len(inputs) and not self.any_number)
 
     def gather(self, *args: torch.Tensor, **kwargs: torch.Tensor) -> Any:
-        if self.kind is not None:
-            return self.kind(*args, **kwargs)
-        return kwargs or args
+        return self.first(*args, **kwargs) if self.record else kwargs or args
 
 
 @lru_cache(maxsize=256)
@@ -121,16 +130,16 @@ def _takes(forward: Callable[..., Any]) -> _Takes:
     try:
         parameters = list(inspect.signature(forward).parameters.values())[1:]
     except (TypeError, ValueError):  # not written in Python
-        return _Takes((), True, True, None)
+        return _Takes(frozenset(), 0, True, True, None)
     kinds = {parameter.kind for parameter in parameters}
-    names = tuple(p.name for p in parameters if p.kind not in (p.VAR_KEYWORD, p.VAR_POSITIONAL))
+    by_place = [p for p in parameters if p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD)]
+    names = [p.name for p in parameters if p.kind in (p.POSITIONAL_OR_KEYWORD, p.KEYWORD_ONLY)]
     try:
-        hint = get_type_hints(forward).get(names[0]) if names else None
+        first = get_type_hints(forward).get(by_place[0].name) if by_place else None
     except Exception:  # an annotation of names that are not there
-        hint = None
-    made = isinstance(hint, type) and (is_dataclass(hint) or hasattr(hint, "_fields"))
+        first = None
     any_name, any_number = inspect.Parameter.VAR_KEYWORD in kinds, inspect.Parameter.VAR_POSITIONAL in kinds
-    return _Takes(names, any_name, any_number, hint if made else None)
+    return _Takes(frozenset(names), len(by_place), any_name, any_number, first)
 
 
 def described(inputs: Inputs) -> str:
@@ -147,7 +156,7 @@ def described(inputs: Inputs) -> str:
 def check_like(inputs: Inputs, example: Inputs, where: str) -> None:
     """Refuses inputs with other names, shapes or types than those the model was captured with.
 
-    Only sequences `(B, T)` with an attention mask may be of another length.
+    Only sequences beside an attention mask may be of another length.
 
     Raises:
         DataError: saying what came and what was expected.
@@ -159,14 +168,32 @@ def check_like(inputs: Inputs, example: Inputs, where: str) -> None:
         )
 
 
+def arranged(inputs: Inputs, example: Inputs) -> Inputs:
+    """The inputs with their names in the order of the example's.
+
+    Raises:
+        DataError: if names, types or numbers of axes differ, or there is nothing in them.
+    """
+    if isinstance(inputs, dict) and isinstance(example, dict) and set(inputs) == set(example):
+        inputs = {name: inputs[name] for name in example}
+    if kind(inputs) != kind(example) or not all(tensor.numel() for tensor in leaves(inputs)):
+        raise DataError(
+            f"expected inputs like {described(example)}, with which the model was captured, got {described(inputs)}; "
+            "convert them, or build a bundle for them"
+        )
+    return inputs
+
+
 def kind(inputs: Inputs) -> tuple[object, ...]:
     """The names of a batch and the types and numbers of axes of its tensors: all that is the same at any size."""
     names = tuple(inputs) if isinstance(inputs, dict) else ()
     return names, *((tensor.ndim, tensor.dtype) for tensor in leaves(inputs))
 
 
-def _fixed(inputs: Inputs) -> list[torch.Size]:
-    return [shape for shape in shapes(inputs) if len(shape) != 1 or mask_of(inputs) is None]
+def _fixed(inputs: Inputs) -> list[torch.Size | None]:
+    """The shapes without those of sequences that a mask of the same length says more about."""
+    mask = mask_of(inputs)
+    return [None if mask is not None and shape == mask.shape[1:] else shape for shape in shapes(inputs)]
 
 
 def check_finite(inputs: Inputs, where: str, first: int = 0) -> None:

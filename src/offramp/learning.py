@@ -12,6 +12,7 @@ from torch import nn
 from offramp import train
 from offramp.errors import DataError
 from offramp.heads import head_type
+from offramp.inputs import tokens_of
 from offramp.load.combine import subset
 from offramp.model.augment import Augment
 from offramp.model.backbone import Backbone
@@ -54,7 +55,8 @@ def attach(backbone: Backbone, points: Sequence[ExitPoint], options: Options) ->
     chosen, generator = options.chosen(), torch.Generator().manual_seed(options.seed)
     exits = tuple(Exit(point.name, head) for point in points for head in chosen.heads)
     shapes = {point.name: point.feature_shape for point in points}
-    heads = [head_type(exit_.head).build(shapes[exit_.point], backbone.classes, generator) for exit_ in exits]
+    tokens = tokens_of(backbone.example)
+    heads = [head_type(exit_.head).build(shapes[exit_.point], backbone.classes, generator, tokens) for exit_ in exits]
     return MultiExit(backbone, exits, nn.ModuleList(heads))
 
 

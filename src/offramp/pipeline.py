@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch
 from torch import nn
 
 from offramp import tasks
@@ -17,7 +18,7 @@ from offramp.assembly import assemble
 from offramp.bundle import MANIFEST, Bundle
 from offramp.deciding import decide
 from offramp.errors import BundleError
-from offramp.inputs import check_like
+from offramp.inputs import Inputs, check_like, select
 from offramp.learning import attach, check_labels, record_features, train_heads
 from offramp.load.models import LoadedModel, load_model
 from offramp.load.sources import open_source
@@ -27,8 +28,12 @@ from offramp.model.points import analyse
 from offramp.options import Options
 from offramp.placing import places
 from offramp.progress import Progress, silent
+from offramp.sources import Source
 from offramp.split import PARTS
 from offramp.tasks.task import Task
+
+TYPICAL = 64
+"""Samples that say how long texts are."""
 
 WORK = ".build"
 """Folder inside the bundle that holds an unfinished build; removed when the bundle is complete."""
@@ -76,7 +81,7 @@ def build(
     labels = source.labels() if options.labels else None
     parts = options.shares.divide(len(source), options.seed)
     progress("capturing the model", 0, 1)
-    example = tried(loaded.model, source.inputs(np.arange(min(2, len(source)))), source.name)
+    example = tried(loaded.model, example_of(source), source.name)
     for more in extra:
         check_like(more.inputs(np.arange(1)), example, more.name)
     backbone = analyse(loaded.model, example, task.logits_of)
@@ -92,6 +97,12 @@ def build(
     bundle.save(out)
     shutil.rmtree(work)
     return bundle
+
+
+def example_of(source: Source) -> Inputs:
+    """Two samples as they come in a batch: texts with as much padding as among `TYPICAL` texts of the source."""
+    some = source.inputs(np.linspace(0, len(source) - 1, min(TYPICAL, len(source))).astype(np.int64))
+    return select(some, torch.arange(min(2, len(source))))
 
 
 def _work_folder(out: Path, overwrite: bool) -> Path:

@@ -16,7 +16,7 @@ from offramp.tasks.task import Task
 from offramp.types import ExitPoint
 
 PROPOSED = "proposed"
-"""The wish for the places that the survey proposes; `proposed:4` for at most four."""
+"""The wish for the places that a survey of the training part proposes; `proposed:4` for at most four."""
 
 PROBED = 256
 """Samples of the training part that the survey looks at."""
@@ -38,9 +38,15 @@ def places(
     note = work / f"proposed-{hashlib.sha256(asked.encode()).hexdigest()[:16]}.json"
     if not note.exists():
         found = survey(backbone, task.logits_of, source.inputs(samples), most)
-        names = [backbone.points[index].name for index, _ in found.ranked]
+        if not found.ranked:
+            raise InputError(
+                "expected a place where leaving early would save time, the survey proposes none; name points, or leave "
+                "--points out to spread them evenly"
+            )
         work.mkdir(parents=True, exist_ok=True)
-        note.write_text(json.dumps(names))
+        draft = note.with_suffix(".part")
+        draft.write_text(json.dumps([backbone.points[index].name for index, _ in found.ranked]))
+        draft.replace(note)
     return tuple(sorted(map(backbone.point, json.loads(note.read_text())), key=lambda point: point.index))
 
 

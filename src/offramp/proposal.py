@@ -10,8 +10,8 @@ from torch import nn
 
 from offramp.analyze.placement import greedy
 from offramp.analyze.probe import agrees
-from offramp.heads.reduction import Grid, Mask
-from offramp.inputs import Inputs, batch_size, call, mask_of, select
+from offramp.heads.reduction import Grid, Mask, is_turned
+from offramp.inputs import Inputs, batch_size, call, mask_of, select, tokens_of
 from offramp.model.backbone import Backbone
 from offramp.model.capture import LogitsOf, copy
 from offramp.model.modes import frozen
@@ -102,11 +102,17 @@ def _time(backbone: Backbone, logits_of: LogitsOf, inputs: Inputs) -> Float[np.n
 
 def _hits(backbone: Backbone, logits_of: LogitsOf, inputs: Inputs) -> Bool[np.ndarray, "points samples"]:
     """Where a probe on the feature of each point names the class that the backbone names."""
-    names, grid = [point.name for point in backbone.points], Grid(4)
+    names = [point.name for point in backbone.points]
+    tokens = tokens_of(backbone.example)
+    grids = {point.name: Grid(4, is_turned(point.feature_shape, tokens)) for point in backbone.points}
     features: dict[str, list[torch.Tensor]] = {name: [] for name in names}
     answers = []
     masks: list[Mask] = [None]
-    with frozen(backbone.model), tapped(backbone.model, names, lambda _, f: grid(f, masks[0]).clone()) as seen:
+
+    def keep(name: str, feature: torch.Tensor) -> torch.Tensor:
+        return grids[name](feature, masks[0]).clone()
+
+    with frozen(backbone.model), tapped(backbone.model, names, keep) as seen:
         for start in range(0, batch_size(inputs), PROBED):
             rows = torch.arange(start, min(start + PROBED, batch_size(inputs)))
             batch = select(inputs, rows)

@@ -13,8 +13,6 @@ _PROGRAM = Template('''\
 
 from pathlib import Path
 
-import numpy as np
-
 from offramp import tasks
 from offramp.assembly import assemble
 from offramp.deciding import decide
@@ -23,6 +21,7 @@ from offramp.load import load_model, open_source
 from offramp.measuring import profiles
 from offramp.model.points import analyse
 from offramp.options import Options
+from offramp.pipeline import example_of
 from offramp.placing import places
 from offramp.split import Shares
 
@@ -41,7 +40,7 @@ labels = $labels
 parts = options.shares.divide(len(source), options.seed)
 
 # The model, and the places where it can be left.
-backbone = analyse(loaded.model, source.inputs(np.arange(2)), task.logits_of)
+backbone = analyse(loaded.model, example_of(source), task.logits_of)
 check_labels(labels, recipe, backbone.classes, extra)
 
 # Untrained heads at some of these places.

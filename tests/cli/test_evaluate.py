@@ -149,10 +149,19 @@ def test_pictures_of_another_size_are_evaluated_and_too_small_ones_refused(world
     x = world.arrays()[0].astype(np.float32)
     np.savez(tmp_path / "large.npz", x=x.repeat(2, 2).repeat(2, 3))
     np.savez(tmp_path / "small.npz", x=x[:, :, :2, :2])
-    found = offramp("evaluate", world.bundle, *world.net, "--data", tmp_path / "large.npz", "--json")
-    assert json.loads(found.out)["samples"] == 300
+    model = load_model(world.net[0], world.net[-1]).model
+    with torch.no_grad():
+        own = model(torch.from_numpy(x.repeat(2, 2).repeat(2, 3))).argmax(1).numpy()
+    asked = ["--data", tmp_path / "large.npz", "--json"]
+    found = json.loads(offramp("evaluate", world.bundle, *world.net, *asked).out)
+    assert (found["samples"], found["points"][0]["agreement"]) == (300, 1.0)
+    macs = json.loads(offramp("evaluate", world.bundle, *world.net, "--data", world.data, "--json").out)["macs"]
+    assert found["macs"] == pytest.approx(4 * macs, rel=0.01)  # four times the pixels
+    out = tmp_path / "p.csv"
+    offramp("run", world.bundle, *world.net, "--data", tmp_path / "large.npz", "--point", "full", "--out", out)
+    assert [int(row["prediction"]) for row in csv.DictReader(out.open())] == own.tolist()
     data = ["--data", tmp_path / "small.npz"]
-    refused("evaluate", world.bundle, *world.net, *data, saying=["expected a feature", "give larger inputs"])
+    refused("evaluate", world.bundle, *world.net, *data, saying=["expected a feature", "nearer to those of the build"])
 
 
 @pytest.mark.parametrize(

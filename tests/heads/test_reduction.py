@@ -1,9 +1,12 @@
+from dataclasses import replace
+
 import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from offramp.heads.reduction import Attend, Global, Grid, Reduction, channels_first
+from offramp.heads.head import HeadType
+from offramp.heads.reduction import Attend, Global, Grid, Reduction, is_turned
 
 
 def draw(*shape: int) -> torch.Tensor:
@@ -42,9 +45,13 @@ def test_tokens(batch: int, tokens: int, width: int) -> None:
 
 
 @pytest.mark.parametrize("reduction", [Grid(3), Attend(3), Global()])
-def test_channels_last_maps_reduce_as_channels_first_ones(reduction: Reduction) -> None:
-    maps = draw(2, 11, 6, 6)
-    torch.testing.assert_close(reduction(maps.permute(0, 2, 3, 1)), reduction(maps))
+def test_turned_features_reduce_as_usual_ones(reduction: Grid | Attend | Global) -> None:
+    turned = replace(reduction, turned=True)
+    for maps in (draw(2, 11, 6, 6), draw(2, 6, 6, 6), draw(2, 5, 6, 9)):
+        torch.testing.assert_close(turned(maps.permute(0, 2, 3, 1)), reduction(maps))
+    tokens = draw(2, 7, 5)
+    mask = torch.tensor([[1] * 7, [1] * 3 + [0] * 4])
+    torch.testing.assert_close(turned(tokens.transpose(1, 2), mask), reduction(tokens, mask))
 
 
 @pytest.mark.parametrize("reduction", [Grid(3), Attend(3), Global()])
@@ -60,14 +67,33 @@ def test_the_global_average_of_a_map_is_over_its_pixels() -> None:
 
 
 @pytest.mark.parametrize(
-    ("shape", "channels"), [((8, 6, 6), 8), ((6, 6, 8), 8), ((6, 6, 6), 6), ((8, 6, 5), 8), ((1, 1, 9), 9)]
+    ("shape", "tokens", "turned"),
+    [
+        ((8, 6, 6), None, False),
+        ((6, 6, 8), None, True),
+        ((6, 6, 6), None, False),
+        ((8, 6, 5), None, False),
+        ((1, 1, 9), None, True),
+        ((9, 16), 9, False),
+        ((16, 9), 9, True),
+        ((9, 9), 9, False),
+        ((16, 9), None, False),
+        ((9,), 9, False),
+    ],
 )
-def test_where_the_channels_are(shape: tuple[int, int, int], channels: int) -> None:
-    assert channels_first(draw(1, *shape)).shape[1] == channels
+def test_where_the_channels_are(shape: tuple[int, ...], tokens: int | None, turned: bool) -> None:
+    assert is_turned(shape, tokens) is turned
+
+
+def test_a_head_keeps_its_layout_at_another_resolution() -> None:
+    """A map (96, 96, 96) may have its channels anywhere; where they are was seen at (56, 56, 96)."""
+    head = HeadType(Global()).build((56, 56, 96), 3, torch.Generator())
+    feature = draw(1, 96, 96, 96)
+    torch.testing.assert_close(head.reduce(feature), feature.mean(dim=(1, 2)))
 
 
 def test_names_tell_reductions_apart() -> None:
-    assert len({Grid(2).name, Grid(4).name, Attend(4).name, Global().name}) == 4
+    assert len({Grid(2).name, Grid(4).name, Grid(4, turned=True).name, Attend(4).name, Global().name}) == 5
 
 
 @pytest.mark.parametrize("reduction", [Grid(), Attend(), Global()])

@@ -58,6 +58,26 @@ def test_loads_a_text_classifier(bert: Path) -> None:
     assert not loaded.model.training
 
 
+def test_texts_are_padded_to_the_longest_where_a_mask_says_so(bert: Path) -> None:
+    tokens = TokenPreprocess(str(bert), 16)
+    assert tokens.batch(["a film"])["input_ids"].shape == (1, 8)  # the next multiple of eight
+    assert tokens.batch(["a film " * 4, "bad"])["input_ids"].shape == (2, 16)
+    assert tokens.batch(["a film " * 40])["input_ids"].shape == (1, 16)
+    assert TokenPreprocess(str(bert), 30).batch(["a film " * 40])["input_ids"].shape == (1, 30)
+    tokens.tokenizer.model_input_names = ["input_ids"]
+    found = tokens.batch(["a film"])
+    assert set(found) == {"input_ids"}
+    assert found["input_ids"].shape == (1, 16)
+
+
+def test_a_text_of_nothing_is_padding(bert: Path) -> None:
+    tokens = TokenPreprocess(str(bert), 8)
+    tokens.tokenizer.backend_tokenizer.post_processor = None
+    found = tokens.batch([""])
+    assert found["input_ids"].shape == (1, 8)
+    assert found["attention_mask"].sum() == 0
+
+
 def test_the_tokenizer_survives_a_manifest(bert: Path) -> None:
     tokens = TokenPreprocess(str(bert), 6)
     again = preprocess_from_manifest(tokens.to_manifest())

@@ -75,3 +75,25 @@ class Sum(nn.Module):
 def test_a_tensor_whose_first_axis_is_not_the_batch_is_no_cut() -> None:
     captured = capture(Sum().eval(), torch.randn(2, 4), logits_of)
     assert [cut.node.name for cut in cuts(captured)] == ["linear", "t_1"]
+
+
+class Placed(nn.Module):
+    """Numbers along a line, each weighed by a table of places: a weight, although its size is that of the input."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.place = nn.Embedding(12, 6)
+        self.one, self.two = nn.Linear(6, 6), nn.Linear(6, 3)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        placed = x.unsqueeze(2) * self.place(torch.arange(x.shape[1]))
+        logits: torch.Tensor = self.two(self.one(placed).relu().mean(1))
+        return logits
+
+
+@pytest.mark.parametrize("free", [False, True])
+def test_what_meets_a_table_of_places_is_hidden(free: bool) -> None:
+    captured = capture(Placed().eval(), torch.randn(2, 9), logits_of, free)
+    kind = {node.name: kind for node, kind in kinds(captured).items()}
+    assert kind["unsqueeze"] is Kind.SIDE
+    assert kind["mul"] is Kind.HIDDEN

@@ -53,6 +53,7 @@ def test_tapping_a_batch_is_every_head_on_every_feature(name: str) -> None:
 @dataclass(frozen=True)
 class Broken:
     name: str = "broken"
+    turned: bool = False
 
     def __call__(self, feature: torch.Tensor, mask: torch.Tensor | None = None) -> torch.Tensor:
         raise ArithmeticError("in a head")

@@ -192,3 +192,41 @@ def test_points_where_a_hook_sees_another_tensor_are_not_offered() -> None:
 def test_an_unknown_point_lists_the_known_ones() -> None:
     with pytest.raises(UnknownNameError, match=r"layer1.0, layer1.1, layer2.0; got 'layer9'"):
         live("cnn").backbone.point("layer9")
+
+
+class Table(nn.Module):
+    """An embedding; what else enters, and where, differs."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.words, self.extra = nn.Embedding(20, 8), nn.Linear(3, 8)
+        self.one, self.two, self.last = nn.Linear(8, 8), nn.Linear(8, 8), nn.Linear(8, 4)
+
+    def think(self, x: torch.Tensor) -> torch.Tensor:
+        logits: torch.Tensor = self.last(self.two(self.one(x).relu()).relu())
+        return logits
+
+
+class Masked(Table):
+    def forward(self, ids: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
+        weight = mask.float().unsqueeze(2)
+        return self.think((self.words(ids) * weight).sum(1) / weight.sum(1))
+
+
+class Beside(Table):
+    def forward(self, ids: torch.Tensor, user: torch.Tensor) -> torch.Tensor:
+        return self.think(self.words(ids).mean(1) + nn.functional.pad(user, (0, 5)))
+
+
+class Later(Table):
+    def forward(self, ids: torch.Tensor, user: torch.Tensor) -> torch.Tensor:
+        return self.think(self.words(ids).mean(1) + self.extra(user))
+
+
+@pytest.mark.parametrize(("kind", "free"), [(Masked, True), (Beside, False), (Later, False)])
+def test_a_point_that_costs_nothing_has_seen_all_inputs_but_masks(kind: type[Table], free: bool) -> None:
+    ids = torch.randint(0, 20, (2, 6), generator=torch.Generator().manual_seed(0))
+    other = torch.ones(2, 6, dtype=torch.long) if free else torch.randn(2, 3)
+    points = find_exit_points(kind().eval(), (ids, other))
+    assert ("words" in [point.name for point in points if point.depth == 0]) is free
+    assert not any(point.depth == 0 for point in points if point.name != "words")

@@ -21,7 +21,7 @@ def test_segments_run_on_the_users_own_parameters() -> None:
     model = CNN.model()
     executor = Eager.of(attached(model, CNN.inputs(2)), logits_of)
     mine = {id(parameter) for parameter in model.parameters()}
-    segments = executor.chain_for(CNN.inputs(2)).segments
+    segments = executor.chains.fit_for(CNN.inputs(2)).segments
     assert {id(p) for segment in segments for p in segment.parameters()} == mine
     inputs = CNN.inputs(3)
     with torch.no_grad():

@@ -18,6 +18,7 @@ from offramp.gates.gate import Gate, State
 from offramp.gates.max_prob import MaxProb
 from offramp.inputs import Inputs, select
 from offramp.model.multi_exit import MultiExit
+from offramp.model.resized import Chains
 from offramp.model.segments import Chain
 from offramp.model.segments import State as SegmentState
 from offramp.run.eager import Eager
@@ -142,6 +143,17 @@ def test_every_item_is_answered_once_in_the_order_of_the_exits(name: str, data: 
         assert (exit_, score) == (int(found.exit_index[position]), found.score[position].item())
 
 
+class Replaced(Chains):
+    """Segments of another kind."""
+
+    def __init__(self, model: MultiExit, kind: type[Chain]) -> None:
+        super().__init__(model.backbone, [point.name for point in model.points], logits_of)
+        self.kind = kind
+
+    def fit_for(self, inputs: Inputs) -> Chain:
+        return self.kind(super().fit_for(inputs).segments)
+
+
 def test_answers_come_before_the_rest_is_computed() -> None:
     """The first items are answered while the backbone has not gone on: that is what an early exit is for."""
     model, seen = live("mlp"), []
@@ -152,8 +164,7 @@ def test_answers_come_before_the_rest_is_computed() -> None:
             return super().segment(index, state)
 
     inputs = NAMES["mlp"].inputs(6)
-    chain = Watching(Eager.of(model, logits_of).chain_for(inputs).segments)
-    executor = Eager(model, lambda _: chain, logits_of)
+    executor = Eager(model, Replaced(model, Watching), logits_of)
     with torch.no_grad():
         score = model.outputs(inputs, logits_of)[0].softmax(1).amax(1)
     middle = float(score.sort().values[2:4].double().mean())
@@ -175,8 +186,7 @@ def test_a_batch_that_has_left_altogether_costs_nothing_more() -> None:
             assert index == 0
             return super().segment(index, state)
 
-    chain = Short(Eager.of(model, logits_of).chain_for(inputs).segments)
-    found = run(Eager(model, lambda _: chain, logits_of), plan, inputs)
+    found = run(Eager(model, Replaced(model, Short), logits_of), plan, inputs)
     assert found.exit_index.tolist() == [0] * 4
 
 

@@ -33,7 +33,7 @@ class Slow:
     time: Time
 
     def drive(self, inputs: Inputs, stop: Stop) -> torch.Tensor | None:
-        chain = self.eager.chain_for(inputs)
+        chain = self.eager.chains.fit_for(inputs)
         return through(partial(self.segment, chain), len(chain.segments), leaves(inputs), stop)
 
     def segment(self, chain: Chain, index: int, state: State) -> State:

@@ -31,7 +31,7 @@ def test_a_model_is_left_exactly_and_left_alone(name: str) -> None:
     row = check(name)
     assert (row.route, row.untouched, row.reason) == (SUBSET[name], True, "")
     assert row.points > 0
-    assert row.shrunk <= 1e-4
+    assert row.error <= 1e-4
 
 
 def test_the_subset_is_of_the_zoo_and_the_zoo_is_large() -> None:
@@ -44,6 +44,6 @@ def test_the_subset_is_of_the_zoo_and_the_zoo_is_large() -> None:
 def test_the_table_names_every_refusal() -> None:
     rows = [Row("a", "export", 3, True, True, 1e-7, True, 1.0), Row("b", "refused", reason="it is odd")]
     page = table(rows)
-    assert "**1 of 2** models can be left (50.0 %): 1 by their graph, 0 by hooks; 1 are refused." in page
+    assert "**1 of 2** models can be left (50.0 %): 1 by their graph, 0 by hooks; 1 are refused, 0 failed." in page
     assert "| a | export | 3 | yes | yes | 1e-07 | yes | 1 |" in page
     assert "* `b`: it is odd" in page

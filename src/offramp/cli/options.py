@@ -41,7 +41,7 @@ Points = Annotated[
     str | None,
     typer.Option(
         metavar="POINTS",
-        help="Exit points: names or indices, every:K, share:0.25,0.5 of the cost, or proposed[:K] as inspect proposes.",
+        help="Exit points: names or indices, every:K, share:0.25,0.5 of the cost, or proposed[:K] by a survey.",
     ),
 ]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON for machines instead of a table.")]

@@ -1,13 +1,13 @@
 """What a head is: a reduction without parameters, then a small network."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from jaxtyping import Float
 from torch import nn
 
 from offramp.errors import DataError
-from offramp.heads.reduction import Mask, Reduction
+from offramp.heads.reduction import Mask, Reduction, is_turned
 
 
 class Head(nn.Module):
@@ -40,7 +40,8 @@ class Head(nn.Module):
         if reduced.shape[1] != self.width:
             raise DataError(
                 f"expected a feature of which {self.reduction.name} makes {self.width} numbers, got one of which it "
-                f"makes {reduced.shape[1]}; give larger inputs, or build a bundle for these"
+                f"makes {reduced.shape[1]}; give inputs of a size nearer to those of the build, or build a "
+                "bundle for these"
             )
         logits: torch.Tensor = self.net(reduced)
         return logits
@@ -68,16 +69,22 @@ class HeadType:
     hidden: tuple[int, ...] = ()
     dropout: float = 0.0
 
-    def build(self, feature_shape: tuple[int, ...], classes: int, generator: torch.Generator) -> Head:
-        """A new head for features of `feature_shape` (without batch axis), initialised from `generator`."""
-        width = self.reduction(torch.empty(2, *feature_shape, device="meta")).shape[1]
+    def build(
+        self, feature_shape: tuple[int, ...], classes: int, generator: torch.Generator, tokens: int | None = None
+    ) -> Head:
+        """A new head for features of `feature_shape` (without batch axis), initialised from `generator`.
+
+        `tokens`: length of the sequences with which the feature has this shape, where the model takes sequences.
+        """
+        reduction: Reduction = replace(self.reduction, turned=is_turned(feature_shape, tokens))  # type: ignore[type-var]
+        width = reduction(torch.empty(2, *feature_shape, device="meta")).shape[1]
         layers: list[nn.Module] = []
         last = width
         for size in self.hidden:
             layers += [_linear(last, size, generator), nn.ReLU(), nn.Dropout(self.dropout)]
             last = size
         layers.append(_linear(last, classes, generator))
-        return Head(self.reduction, nn.Sequential(*layers))
+        return Head(reduction, nn.Sequential(*layers))
 
 
 def _linear(inputs: int, outputs: int, generator: torch.Generator) -> nn.Linear:

@@ -1,6 +1,7 @@
 """What a head looks at: parameter-free reductions of a feature, so that they can be cached once for all heads.
 
-A feature may be a map `(B, C, H, W)` or `(B, H, W, C)`, tokens `(B, T, D)` or a vector `(B, D)`.
+A feature may be a map `(B, C, H, W)`, tokens `(B, T, D)` or a vector `(B, D)`; `turned` ones are maps `(B, H, W, C)`
+and sequences `(B, D, T)`.
 """
 
 from dataclasses import dataclass
@@ -10,6 +11,9 @@ import torch
 from jaxtyping import Float
 from torch.nn import functional as F
 
+TURNED = "t"
+"""Ends the name of a reduction of features whose channels are where they usually are not."""
+
 Mask = torch.Tensor | None
 """Per sample and token `(B, T)` 0 where there is padding; None: no padding is known of."""
 
@@ -17,6 +21,11 @@ Mask = torch.Tensor | None
 @runtime_checkable
 class Reduction(Protocol):
     """Turns a feature into one vector per sample, without parameters."""
+
+    @property
+    def turned(self) -> bool:
+        """Whether the channels of its features are not where they usually are; see `is_turned`."""
+        ...
 
     @property
     def name(self) -> str:
@@ -41,42 +50,45 @@ class Grid:
     """
 
     size: int = 4
+    turned: bool = False
 
     @property
     def name(self) -> str:
         """`grid4` for a 4x4 grid."""
-        return f"grid{self.size}"
+        return f"grid{self.size}{TURNED * self.turned}"
 
     def __call__(
         self, feature: Float[torch.Tensor, "batch ..."], mask: Mask = None
     ) -> Float[torch.Tensor, "batch reduced"]:
         """The grid, flattened."""
+        feature = usual(feature, self.turned)
         if feature.ndim == 3:
             return torch.cat([feature[:, 0], mean_of(feature, mask)], dim=1)
         if feature.ndim != 4:
             return feature.flatten(2).mean(dim=2) if feature.ndim > 4 else feature
-        maps = channels_first(feature)
-        height, width = min(self.size, maps.shape[2]), min(self.size, maps.shape[3])
-        return F.adaptive_avg_pool2d(maps, (height, width)).flatten(1)
+        height, width = min(self.size, feature.shape[2]), min(self.size, feature.shape[3])
+        return F.adaptive_avg_pool2d(feature, (height, width)).flatten(1)
 
 
 @dataclass(frozen=True)
 class Global:
     """The average of a feature over everything but batch, channels and padding."""
 
+    turned: bool = False
+
     @property
     def name(self) -> str:
         """`global`."""
-        return "global"
+        return f"global{TURNED * self.turned}"
 
     def __call__(
         self, feature: Float[torch.Tensor, "batch ..."], mask: Mask = None
     ) -> Float[torch.Tensor, "batch reduced"]:
         """The average."""
+        feature = usual(feature, self.turned)
         if feature.ndim == 3:
             return mean_of(feature, mask)
-        maps = channels_first(feature) if feature.ndim == 4 else feature
-        return maps.flatten(2).mean(dim=2) if maps.ndim > 2 else maps
+        return feature.flatten(2).mean(dim=2) if feature.ndim > 2 else feature
 
 
 @dataclass(frozen=True)
@@ -88,16 +100,18 @@ class Attend:
     """
 
     size: int = 4
+    turned: bool = False
 
     @property
     def name(self) -> str:
         """`attend4` for maps on a 4x4 grid."""
-        return f"attend{self.size}"
+        return f"attend{self.size}{TURNED * self.turned}"
 
     def __call__(
         self, feature: Float[torch.Tensor, "batch ..."], mask: Mask = None
     ) -> Float[torch.Tensor, "batch reduced"]:
         """First token, mean and attention side by side."""
+        feature = usual(feature, self.turned)
         rest = Grid(self.size)(feature, mask)
         if feature.ndim != 3:
             return rest
@@ -120,9 +134,27 @@ def fits(mask: Mask, tokens: Float[torch.Tensor, "batch tokens width"]) -> TypeG
     return mask is not None and mask.shape == tokens.shape[:2]
 
 
-def channels_first(
-    maps: Float[torch.Tensor, "batch a b c"],
-) -> Float[torch.Tensor, "batch channels height width"]:
-    """A map with its channels first. Channels are last where the first two sizes agree and the last two do not."""
-    first, second, third = maps.shape[1:]
-    return maps.permute(0, 3, 1, 2) if first == second != third else maps
+def is_turned(shape: tuple[int, ...], tokens: int | None = None) -> bool:
+    """Whether the channels of a feature are not where they usually are: last in a map, first in a sequence.
+
+    It is told from the sizes where a model is captured, once, since at another resolution they may say otherwise.
+
+    Args:
+        shape: of the feature, without batch axis. In a map channels are last where the first two sizes agree and the
+            last two do not.
+        tokens: length of the sequences that the model was given. In a sequence channels are first where the second
+            size is that length and the first is not.
+
+    >>> is_turned((56, 56, 96)), is_turned((64, 16), tokens=16), is_turned((16, 64), tokens=16)
+    (True, True, False)
+    """
+    if len(shape) == 3:
+        return shape[0] == shape[1] != shape[2]
+    return len(shape) == 2 and tokens is not None and shape[1] == tokens != shape[0]
+
+
+def usual(feature: Float[torch.Tensor, "batch ..."], turned: bool) -> Float[torch.Tensor, "batch ..."]:
+    """The feature with its channels first in a map, and last in a sequence."""
+    if not turned:
+        return feature
+    return feature.permute(0, 3, 1, 2) if feature.ndim == 4 else feature.transpose(1, 2)

@@ -10,6 +10,7 @@ import torch
 from jaxtyping import Int
 
 from offramp.errors import DataError, InputError
+from offramp.inputs import MASK
 from offramp.load.optional import require
 
 STEP = 8
@@ -20,7 +21,8 @@ STEP = 8
 class TokenPreprocess:
     """Texts as tokens, by a Hugging Face tokenizer that is loaded when first used.
 
-    A batch is padded to its longest text, and on to a multiple of `STEP` where `max_length` is one.
+    A batch is padded to its longest text, and on to a multiple of `STEP` where `max_length` is one; to `max_length`
+    where the tokenizer gives no mask, since the model could not tell padding from text.
 
     Attributes:
         source: folder or hub name of the tokenizer.
@@ -57,15 +59,23 @@ class TokenPreprocess:
         alien = next((item for item in texts if not isinstance(item, str)), None)
         if alien is not None:
             raise DataError(f"expected texts, got {type(alien).__name__}; this model takes text")
-        tokens = self.tokenizer(
-            texts,
-            padding="longest",
-            pad_to_multiple_of=STEP if self.max_length % STEP == 0 else None,  # never beyond the maximum
-            truncation=True,
-            max_length=self.max_length,
-            return_tensors="pt",
+        masked = MASK in self.tokenizer.model_input_names
+        tokens = self._padded(texts, "longest" if masked else "max_length")
+        if not tokens["input_ids"].shape[1]:  # empty texts, and a tokenizer without special tokens
+            tokens = self._padded(texts, "max_length")
+        return tokens
+
+    def _padded(self, texts: list[str], padding: str) -> dict[str, torch.Tensor]:
+        return dict(
+            self.tokenizer(
+                texts,
+                padding=padding,
+                pad_to_multiple_of=STEP if self.max_length % STEP == 0 else None,  # never beyond the maximum
+                truncation=True,
+                max_length=self.max_length,
+                return_tensors="pt",
+            )
         )
-        return dict(tokens)
 
     def to_manifest(self) -> dict[str, Any]:
         """A plain dict that JSON can hold; `preprocess_from_manifest` reads it."""

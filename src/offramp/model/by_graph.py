@@ -1,5 +1,6 @@
 """Exit points of a model that can be captured: legal cuts of its graph, each verified against a hook."""
 
+from collections.abc import Sequence
 from contextlib import suppress
 from itertools import pairwise
 
@@ -7,7 +8,7 @@ import torch
 from torch import fx, nn
 
 from offramp.errors import CaptureError
-from offramp.inputs import Inputs, call, leaves
+from offramp.inputs import Inputs, batch_size, call, leaves, select
 from offramp.model.backbone import DEEPEST, Backbone, Graph, same
 from offramp.model.capture import Capture, LogitsOf, capture, copy
 from offramp.model.liveness import Cut, cuts, forgets
@@ -24,24 +25,34 @@ GAP = 1 / 3
 hidden tensors are offered too."""
 
 
-def by_graph(model: nn.Module, example_inputs: Inputs, logits_of: LogitsOf) -> Backbone:
+def by_graph(
+    model: nn.Module, example_inputs: Inputs, logits_of: LogitsOf, names: Sequence[str] | None = None
+) -> Backbone:
     """The model, captured, with every exit point at which hooks and segments see the same tensor.
 
     The lengths of inputs `(B, T)` stay open where that costs no exit point.
 
+    Args:
+        model: any module; left as it was found.
+        example_inputs: inputs such as the model will get.
+        logits_of: picks the logits out of the model's output.
+        names: the points wanted, where they are known; default all that are worth an exit.
+
     Raises:
-        CaptureError: if the model cannot be exported, or its graph can be cut nowhere.
+        CaptureError: if the model cannot be exported, or its graph cannot be cut where wanted.
     """
     if any(tensor.ndim == 2 for tensor in leaves(example_inputs)):
         with suppress(CaptureError):
-            return _captured(model, example_inputs, logits_of, free=True)
-    return _captured(model, example_inputs, logits_of, free=False)
+            return _captured(model, example_inputs, logits_of, names, free=True)
+    return _captured(model, example_inputs, logits_of, names, free=False)
 
 
-def _captured(model: nn.Module, example_inputs: Inputs, logits_of: LogitsOf, free: bool) -> Backbone:
+def _captured(
+    model: nn.Module, example_inputs: Inputs, logits_of: LogitsOf, names: Sequence[str] | None, free: bool
+) -> Backbone:
     captured = capture(model, example_inputs, logits_of, free)
     try:
-        return _left(model, captured, logits_of)
+        return _left(model, captured, logits_of, names)
     except CaptureError:
         raise
     except Exception as error:  # operations that the exporter takes and a meta tensor or a cut does not
@@ -49,23 +60,25 @@ def _captured(model: nn.Module, example_inputs: Inputs, logits_of: LogitsOf, fre
         raise CaptureError(f"cannot cut {type(model).__name__}: {type(error).__name__}: {reason}") from error
 
 
-def _left(model: nn.Module, captured: Capture, logits_of: LogitsOf) -> Backbone:
+def _left(model: nn.Module, captured: Capture, logits_of: LogitsOf, names: Sequence[str] | None) -> Backbone:
     upto = macs_upto(captured)
     total = upto[captured.logits.name]
     name_of = ends(captured, model)
     legal = [cut for cut in cuts(captured) if cut.node in name_of]
-    # where nothing has been computed yet, the embedding of all inputs is worth an exit, and one of several is not
-    legal = [
-        cut for cut in legal if (cut.entered or upto[cut.node.name] > 0) and upto[cut.node.name] <= DEEPEST * total
-    ]
-    legal = _last_of_each_cost(legal, upto)
+    if names is None:
+        legal = _worth_an_exit(legal, upto, total)
+    else:
+        legal = [cut for cut in legal if name_of[cut.node] in names]
     if forgets(captured, legal):
         raise CaptureError(f"cannot cut {type(model).__name__} with the lengths of its inputs left open")
     legal = _verified(model, captured, legal, name_of)
-    legal = _lightest(legal, {cut.node: upto[cut.node.name] / total for cut in legal})
-    if not legal:
+    if names is None:
+        legal = _lightest(legal, {cut.node: upto[cut.node.name] / total for cut in legal})
+    missing = [name for name in names or () if name not in {name_of[cut.node] for cut in legal}]
+    if missing or not (legal or names == ()):
         raise CaptureError(
             f"expected a place where few tensors are all that {type(model).__name__} still needs, found none"
+            f"{' at ' + ', '.join(missing) if missing else ''}"
         )
     _refuse_other_answers(model, captured, legal, logits_of)
     points = tuple(
@@ -80,6 +93,12 @@ def _left(model: nn.Module, captured: Capture, logits_of: LogitsOf) -> Backbone:
     )
     classes = hint(captured.logits.meta["val"].shape[1])
     return Backbone(model, captured.example, points, classes, total, Graph(captured, tuple(legal)))
+
+
+def _worth_an_exit(legal: list[Cut], upto: dict[str, float], total: float) -> list[Cut]:
+    """Cuts behind which something is left to save; where nothing has been computed yet, only behind all inputs."""
+    some = [cut for cut in legal if cut.entered or upto[cut.node.name] > 0]
+    return _last_of_each_cost([cut for cut in some if upto[cut.node.name] <= DEEPEST * total], upto)
 
 
 def _last_of_each_cost(legal: list[Cut], upto: dict[str, float]) -> list[Cut]:
@@ -115,18 +134,24 @@ def _verified(model: nn.Module, captured: Capture, legal: list[Cut], name_of: di
 
 
 def _refuse_other_answers(model: nn.Module, captured: Capture, legal: list[Cut], logits_of: LogitsOf) -> None:
-    """Runs the model cut everywhere: what the exporter or the cutting lost would show here."""
-    with frozen(model):
-        expected = logits_of(call(model, copy(captured.example)))
-        state = leaves(copy(captured.example))
-        for segment in split(captured, legal).segments:
-            state = segment(*state)
-    if not same(expected, state[0]):
-        raise CaptureError(
-            f"expected the captured {type(model).__name__} to answer as the model does, got other logits; write the "
-            "in-place operations in its forward out of place, and keep randomness and the inputs' values out of its "
-            "control flow"
-        )
+    """Runs the model cut everywhere: what the exporter or the cutting lost would show here.
+
+    With one sample, too, of which the exporter, who was given two, knows nothing.
+    """
+    segments = split(captured, legal).segments
+    for samples in (batch_size(captured.example), 1):
+        some = select(captured.example, torch.arange(samples))
+        with frozen(model):
+            expected = logits_of(call(model, copy(some)))
+            state = leaves(copy(some))
+            for segment in segments:
+                state = segment(*state)
+        if not same(expected, state[0]):
+            raise CaptureError(
+                f"expected the captured {type(model).__name__} to answer as the model does, got other logits for "
+                f"{samples} sample(s); write the in-place operations in its forward out of place, and keep randomness, "
+                "the size of the batch and the inputs' values out of its control flow"
+            )
 
 
 class _Keep(fx.Interpreter):

@@ -1,7 +1,7 @@
 """Exit points of a model that cannot be captured, found by trying: dropping samples must change nothing else."""
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -39,11 +39,19 @@ class _Seen:
     shape: tuple[int, ...]
 
 
-def by_hooks(model: nn.Module, example_inputs: Inputs, logits_of: LogitsOf) -> Backbone:
+def by_hooks(
+    model: nn.Module, example_inputs: Inputs, logits_of: LogitsOf, names: Sequence[str] | None = None
+) -> Backbone:
     """The model with every exit point at which a hook can drop samples from the batch.
 
     A point is legal when the answers with the hook equal those of the model on the remaining samples. Points inside a
     residual branch, or behind which the model reads a mask or a batch size of the whole batch, fail that.
+
+    Args:
+        model: any module; left as it was found.
+        example_inputs: inputs such as the model will get.
+        logits_of: picks the logits out of the model's output.
+        names: the points wanted, where they are known; default all that are worth an exit.
 
     Raises:
         CaptureError: if the model does not run, counts no MACs, or has no such point.
@@ -58,9 +66,12 @@ def by_hooks(model: nn.Module, example_inputs: Inputs, logits_of: LogitsOf) -> B
             raise
         except Exception as error:
             raise CaptureError(f"{type(model).__name__} does not run: {type(error).__name__}: {error}") from error
-        found = [one for one in _candidates(seen, total) if _legal(model, example, logits_of, one, staying, expected)]
-    if not found:
-        raise CaptureError(f"no module of {type(model).__name__} can drop samples from the batch")
+        tried = _candidates(seen, total) if names is None else [one for one in seen if one.name in names]
+        found = [one for one in tried if _legal(model, example, logits_of, one, staying, expected)]
+    missing = [name for name in names or () if name not in {one.name for one in found}]
+    if missing or not (found or names == ()):
+        where = ", ".join(missing) or f"no module of {type(model).__name__}"
+        raise CaptureError(f"{where} can{'not' if missing else ''} drop samples from the batch")
     points = (
         ExitPoint(name=one.name, index=index, feature_shape=one.shape, depth=one.macs / total)
         for index, one in enumerate(found)

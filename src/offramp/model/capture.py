@@ -103,7 +103,10 @@ def capture(model: nn.Module, inputs: Inputs, logits_of: LogitsOf, free: bool = 
     followed = isinstance(logits, fx.Node) and isinstance(logits.meta["val"].shape[0], torch.SymInt)
     if not followed or not isinstance(batch, torch.SymInt):
         raise CaptureError(f"cannot capture {type(model).__name__}: its output does not follow the batch size")
-    return Capture(module, example, logits, batch.node.expr, Sizes(guards))
+    sizes = Sizes(module, guards)
+    if not sizes.allow(example):
+        raise CaptureError(f"cannot capture {type(model).__name__}: what it does depends on the size of the batch")
+    return Capture(module, example, logits, batch.node.expr, sizes)
 
 
 def copy(inputs: Inputs) -> Inputs:

@@ -46,7 +46,8 @@ class Cut:
         node: the deepest hidden tensor, which a head reads.
         side: what else is alive there and travels along: side values, and `carried` other hidden tensors.
         carried: how many of `side` are hidden.
-        entered: whether no input meets its first weight behind it.
+        entered: whether all inputs but masks have met a weight before it: none meets its first one behind it, and no
+            numbers of floating point travel along raw.
     """
 
     node: fx.Node
@@ -58,21 +59,28 @@ class Cut:
 def kinds(captured: Capture) -> dict[fx.Node, Kind]:
     """The kind of every node but the output."""
     found: dict[fx.Node, Kind] = {}
+    weighed: set[fx.Node] = set()
     for node in captured.graph_module.graph.nodes:
         if node.op == "placeholder":
             found[node] = Kind.SIDE
         elif node.op == "get_attr":
             value = operator.attrgetter(str(node.target))(captured.graph_module)
             found[node] = Kind.WEIGHT if isinstance(value, torch.nn.Parameter) else Kind.CONSTANT
+            weighed |= {node} if found[node] is Kind.WEIGHT else set()
         elif node.op != "output":
             found[node] = _kind(node, [found[source] for source in node.all_input_nodes])
+            if not weighed.isdisjoint(
+                node.all_input_nodes
+            ):  # a look into a table at positions is a shape with a weight
+                found[node] = Kind.HIDDEN if found[node] is Kind.SIDE else found[node]
+                weighed.add(node)
     return found
 
 
 def _kind(node: fx.Node, sources: list[Kind]) -> Kind:
     if isinstance(node.meta.get("val"), torch.SymInt | torch.SymBool | torch.SymFloat | int):
         return Kind.SHAPE
-    if Kind.HIDDEN in sources or (Kind.SIDE in sources and Kind.WEIGHT in sources):
+    if Kind.HIDDEN in sources:
         return Kind.HIDDEN
     if Kind.SIDE in sources:
         return Kind.SIDE
@@ -88,6 +96,7 @@ def cuts(captured: Capture) -> list[Cut]:
     last = {node: _last_use(node, kind, position, captured.logits) for node in kind}
     entries = [node for node in kind if kind[node] is Kind.HIDDEN and last[node] >= 0 and _is_entry(node, kind)]
     entered = max((position[node] for node in entries), default=-1)
+    raw = _raw(captured, kind)
     alive: set[fx.Node] = set()
     found = []
     for node in kind:
@@ -103,12 +112,21 @@ def cuts(captured: Capture) -> list[Cut]:
         carried = sum(kind[other] is Kind.HIDDEN for other in side)
         few = carried <= MAX_CARRIED and len(side) - carried <= MAX_SIDE_VALUES
         if few and all(_batch_first(value, captured.batch) for value in (node, *side)):
-            found.append(Cut(node, side, carried, now >= entered))
+            found.append(Cut(node, side, carried, now >= entered and raw.isdisjoint(side)))
     return found
 
 
 def _is_entry(node: fx.Node, kind: dict[fx.Node, Kind]) -> bool:
     return all(kind[source] is not Kind.HIDDEN for source in node.all_input_nodes)
+
+
+def _raw(captured: Capture, kind: dict[fx.Node, Kind]) -> set[fx.Node]:
+    """Side values made of an input of floating point."""
+    found = {node for node in captured.placeholders if node.meta["val"].is_floating_point()}
+    for node in kind:
+        if kind[node] is Kind.SIDE and not found.isdisjoint(node.all_input_nodes):
+            found.add(node)
+    return found
 
 
 def _last_use(node: fx.Node, kind: dict[fx.Node, Kind], position: dict[fx.Node, int], logits: fx.Node) -> int:

@@ -1,5 +1,7 @@
 """Where a model can be left."""
 
+from collections.abc import Sequence
+
 from torch import nn
 
 from offramp.errors import CaptureError
@@ -33,6 +35,16 @@ def analyse(model: nn.Module, example_inputs: Inputs, logits_of: LogitsOf) -> Ba
                 f"{refused}. Nor by hooks: {error}. Write the model as an nn.Sequential of modules, each taking what "
                 "the one before returns"
             ) from error
+
+
+def at_size(backbone: Backbone, example_inputs: Inputs, logits_of: LogitsOf, names: Sequence[str]) -> Backbone:
+    """The same model analysed with inputs of another size, by the same route, with the points of these names.
+
+    Raises:
+        CaptureError: if it cannot be left there with such inputs.
+    """
+    route = by_hooks if backbone.graph is None else by_graph
+    return route(backbone.model, example_inputs, logits_of, names)
 
 
 def find_exit_points(

@@ -1,6 +1,5 @@
 """Eager PyTorch: the exported segments as they are, on the user's own parameters."""
 
-from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
@@ -11,7 +10,7 @@ from offramp.model.leaving import Stop
 from offramp.model.modes import frozen
 from offramp.model.multi_exit import MultiExit
 from offramp.model.resized import Chains
-from offramp.model.segments import Chain
+from offramp.model.turns import running
 from offramp.run.segmented import through
 
 
@@ -21,12 +20,12 @@ class Eager:
 
     Attributes:
         multi_exit: the backbone and its heads.
-        chain_for: the backbone cut at the points in use, for inputs of any size.
+        chains: the backbone cut at the points in use, for inputs of any size.
         logits_of: picks the logits out of the backbone's output.
     """
 
     multi_exit: MultiExit
-    chain_for: Callable[[Inputs], Chain]
+    chains: Chains
     logits_of: LogitsOf
 
     @classmethod
@@ -34,11 +33,12 @@ class Eager:
         """The executor of a multi-exit model, cut at the points its exits use."""
         multi_exit.heads.eval()
         names = [point.name for point in multi_exit.points]
-        return cls(multi_exit, Chains(multi_exit.backbone, names, logits_of).fit_for, logits_of)
+        return cls(multi_exit, Chains(multi_exit.backbone, names, logits_of), logits_of)
 
     def drive(self, inputs: Inputs, stop: Stop) -> torch.Tensor | None:
         """The logits of those who are left at the end."""
-        chain = self.chain_for(inputs)
+        inputs = self.chains.arranged(inputs)
+        chain = self.chains.fit_for(inputs)
         return through(chain.segment, len(chain.segments), leaves(inputs), stop)
 
     def head(self, index: int, feature: torch.Tensor, mask: torch.Tensor | None = None) -> torch.Tensor:
@@ -49,5 +49,5 @@ class Eager:
     def whole(self, inputs: Inputs) -> torch.Tensor:
         """The user's model itself, in eval mode."""
         model = self.multi_exit.backbone.model
-        with frozen(model):
+        with running(model), frozen(model):
             return self.logits_of(call(model, inputs))

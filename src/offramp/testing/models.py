@@ -12,7 +12,7 @@ from torch import nn
 from torch.nn import functional as F
 
 from offramp.heads import head_type
-from offramp.inputs import Inputs
+from offramp.inputs import Inputs, tokens_of
 from offramp.model.backbone import Backbone
 from offramp.model.multi_exit import MultiExit
 from offramp.model.points import analyse
@@ -232,5 +232,6 @@ def headed(backbone: Backbone, heads: Sequence[str] = ("pooled-linear",), *, see
     generator = torch.Generator().manual_seed(seed)
     exits = tuple(Exit(point.name, head) for point in backbone.points for head in heads)
     shapes = {point.name: point.feature_shape for point in backbone.points}
-    built = [head_type(exit_.head).build(shapes[exit_.point], backbone.classes, generator) for exit_ in exits]
+    tokens = tokens_of(backbone.example)
+    built = [head_type(exit_.head).build(shapes[exit_.point], backbone.classes, generator, tokens) for exit_ in exits]
     return MultiExit(backbone, exits, nn.ModuleList(built).eval())
