@@ -18,6 +18,9 @@ from offramp.model.sizes import Guards, Sizes, taken_off
 LogitsOf = Callable[[Any], torch.Tensor]
 """Finds the logits in whatever a model returns; a `Task` provides it."""
 
+MOST = 65535
+"""Samples in a batch that the exporter is told of; CUDA kernels have no larger grids."""
+
 INSIDE = "backbone"
 """Under this name the model is a module of what is exported; `within` takes it off again."""
 
@@ -128,7 +131,7 @@ def _export(model: nn.Module, example: Inputs, free: bool) -> tuple[fx.GraphModu
 
 
 def _program(model: nn.Module, example: Inputs, free: bool) -> torch.export.ExportedProgram:
-    args, batch = leaves(example), torch.export.Dim("batch", min=2)
+    args, batch = leaves(example), torch.export.Dim("batch", min=2, max=MOST)
     # the exporter does not come to an end on some models if heights and widths are left open (Swin), so those are not
     shapes = {"args": tuple({0: batch} | ({1: torch.export.Dim.AUTO} if free and t.ndim == 2 else {}) for t in args)}
     return torch.export.export(model, args, dynamic_shapes=shapes, strict=False)
