@@ -71,7 +71,9 @@ def check(name: str) -> Row:
     except CaptureError as error:
         found = Row(name, "refused", reason=str(error))
     except AssertionError as error:
-        found = Row(name, route, untouched=False, reason=str(error).splitlines()[0])
+        found = Row(
+            name, route, untouched=False, reason=next(iter(str(error).splitlines()), "something is not as it was")
+        )
     except Exception as error:
         found = Row(name, "failed", reason=f"{type(error).__name__}: {error}")
     return replace(found, seconds=round(time.perf_counter() - start, 1))

@@ -75,11 +75,10 @@ def _awaken(model: nn.Module, inputs: Inputs) -> None:
         for parameter in model.parameters():
             if parameter.is_floating_point() and parameter.abs().max() < TINY:
                 nn.init.normal_(parameter, std=0.02)
-        if norms:
-            model.eval()
-            for norm in norms:
-                norm.train().momentum = 1.0
-            call(model, inputs)
+        model.eval()
+        for norm in norms:
+            norm.train().momentum = 1.0
+        call(model, inputs)
 
 
 def _pictures(batch: int, shape: tuple[int, ...]) -> torch.Tensor:

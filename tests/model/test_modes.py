@@ -2,9 +2,12 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from torch import nn
 
+from offramp.model.by_graph import by_graph
+from offramp.model.by_hooks import by_hooks
 from offramp.model.modes import frozen
-from tests.toys import CNN, MLP, untouched, whole
+from tests.toys import CNN, MLP, logits_of, untouched, whole
 
 
 @settings(deadline=None, max_examples=20)
@@ -40,3 +43,30 @@ def test_blocks_may_be_nested() -> None:
         with frozen(model):
             pass
         assert not any(module.training for module in model.modules())
+
+
+class Noting(nn.Module):
+    """Notes how long its inputs were, as some models do."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.one, self.two, self.last = nn.Linear(4, 8), nn.Linear(8, 8), nn.Linear(8, 3)
+        self.longest = 0
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        self.longest, self.seen = x.shape[1], x.shape
+        logits: torch.Tensor = self.last(self.two(self.one(x).relu()).relu().mean(1))
+        return logits
+
+
+def test_what_a_model_notes_of_itself_is_as_before_after_an_analysis() -> None:
+    model, inputs = Noting().eval(), torch.randn(2, 5, 4)
+    with untouched(model):
+        by_graph(model, inputs, logits_of)
+        by_hooks(model, inputs, logits_of)
+    assert model.longest == 0
+    assert not hasattr(model, "seen")
+    model(torch.randn(1, 7, 4))
+    with untouched(model):
+        by_graph(model, inputs, logits_of)
+    assert model.longest == 7

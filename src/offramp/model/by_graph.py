@@ -13,7 +13,7 @@ from offramp.model.backbone import DEEPEST, Backbone, Graph, same
 from offramp.model.capture import Capture, LogitsOf, capture, copy
 from offramp.model.liveness import Cut, cuts, forgets
 from offramp.model.macs import macs_upto
-from offramp.model.modes import frozen
+from offramp.model.modes import frozen, restored
 from offramp.model.names import ends
 from offramp.model.segments import split
 from offramp.model.sizes import hint
@@ -41,10 +41,11 @@ def by_graph(
     Raises:
         CaptureError: if the model cannot be exported, or its graph cannot be cut where wanted.
     """
-    if any(tensor.ndim == 2 for tensor in leaves(example_inputs)):
-        with suppress(CaptureError):
-            return _captured(model, example_inputs, logits_of, names, free=True)
-    return _captured(model, example_inputs, logits_of, names, free=False)
+    with restored(model):
+        if any(tensor.ndim == 2 for tensor in leaves(example_inputs)):
+            with suppress(CaptureError):
+                return _captured(model, example_inputs, logits_of, names, free=True)
+        return _captured(model, example_inputs, logits_of, names, free=False)
 
 
 def _captured(

@@ -16,7 +16,7 @@ from offramp.inputs import Inputs, batch_size, call, leaves, rebuild, select
 from offramp.model.backbone import DEEPEST, Backbone, same
 from offramp.model.capture import LogitsOf, copy
 from offramp.model.leaving import leaving
-from offramp.model.modes import frozen
+from offramp.model.modes import frozen, restored
 from offramp.model.taps import call_name, called, first_tensor
 from offramp.types import ExitPoint
 
@@ -58,7 +58,7 @@ def by_hooks(
     """
     example = select(_two(example_inputs), torch.tensor(ROWS))
     staying = torch.tensor(STAYING)
-    with frozen(model), _buffers_restored(model):
+    with frozen(model), restored(model), _buffers_restored(model):
         try:
             seen, total, answer = _watched(model, example, logits_of)
             expected = logits_of(call(model, select(example, staying)))

@@ -45,3 +45,20 @@ def _give_back(model: nn.Module) -> None:
             return
         for module in training:
             module.training = True
+
+
+@contextmanager
+def restored(model: nn.Module) -> Iterator[nn.Module]:
+    """The model, whose modules have at the end the attributes they had.
+
+    Some note in a forward how long its inputs were; traced by the exporter, that would be a symbol of the trace.
+    """
+    before = {module: dict(vars(module)) for module in model.modules()}
+    try:
+        yield model
+    finally:
+        for module, kept in before.items():
+            now = vars(module)
+            for name in now.keys() - kept.keys():
+                del now[name]
+            now.update({name: value for name, value in kept.items() if name != "training"})

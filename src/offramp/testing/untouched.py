@@ -17,7 +17,7 @@ def state_of(model: nn.Module) -> dict[str, Any]:
         "modes": {name: module.training for name, module in model.named_modules()},
         "modules": {name: id(module) for name, module in model.named_modules()},
         "hooks": {name: _hooks(module) for name, module in model.named_modules()},
-        "attributes": {name: sorted(vars(module)) for name, module in model.named_modules()},
+        "attributes": {name: _attributes(module) for name, module in model.named_modules()},
     }
 
 
@@ -25,6 +25,13 @@ def _hooks(module: nn.Module) -> dict[str, list[int]]:
     return {
         name: list(value) for name, value in vars(module).items() if name.endswith(("_hooks", "_hooks_with_kwargs"))
     }
+
+
+def _attributes(module: nn.Module) -> dict[str, Any]:
+    """What a module holds besides tensors and hooks: plain values as they are, anything else by its type."""
+    plain = (bool, int, float, str, type(None))
+    own = {name: value for name, value in vars(module).items() if not name.endswith(("_hooks", "_hooks_with_kwargs"))}
+    return {name: value if isinstance(value, plain) else type(value) for name, value in own.items()}
 
 
 @contextmanager
