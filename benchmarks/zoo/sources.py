@@ -42,6 +42,7 @@ OTHER_SIZES: dict[str, dict[str, Any]] = {
     "poolformer": {"hidden_sizes": [16, 32, 64, 128]},
     "segformer": {"hidden_sizes": [16, 32, 64, 128]},
     "mobilevit": {},
+    "levit": {},
     "cvt": {"embed_dim": [16, 32, 64], "num_heads": [1, 2, 4], "depth": [1, 2, 4]},
 }
 """By model type, where the fields of `SMALL` have other names."""
@@ -111,6 +112,9 @@ def _transformers(name: str) -> tuple[nn.Module, Draw]:
     library = importlib.import_module("transformers")
     kind, _, model_type = name.partition("/")
     config = library.AutoConfig.for_model(model_type, **OTHER_SIZES.get(model_type, SMALL))
+    config.architectures = (
+        config.architectures or []
+    )  # two classifiers to a type: the library looks for its choice here
     if kind == "text":
         return library.AutoModelForSequenceClassification.from_config(config), partial(_texts, words=1000)
     size = RESOLUTION.get(model_type, getattr(config, "image_size", 224))

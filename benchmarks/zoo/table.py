@@ -12,8 +12,8 @@ many models answer every input alike, and a mistake would not show). *points*: p
 some of them carry other values along (a mask, the skips of a U-Net). *exact*: cut in four, the model gives the same
 bits as whole at batch 8, 3, 2 and 1 (a dash: not the same bits, since the model runs fused kernels that a cut
 unfolds). *error*: the largest at these batch sizes and when the batch shrinks from 8 to 3, 2 and 1 on the way,
-relative to how far the answers to different samples lie apart; at most 1e-4 is asked. Weights, buffers, hooks and modes
-were compared before and after.
+relative to the largest value; at most 1e-4 is asked, and answers to different samples lie at least 1e-3 apart. Weights,
+buffers, hooks, modes and attributes were compared before and after.
 
 """
 
