@@ -112,9 +112,8 @@ def _transformers(name: str) -> tuple[nn.Module, Draw]:
     library = importlib.import_module("transformers")
     kind, _, model_type = name.partition("/")
     config = library.AutoConfig.for_model(model_type, **OTHER_SIZES.get(model_type, SMALL))
-    config.architectures = (
-        config.architectures or []
-    )  # two classifiers to a type: the library looks for its choice here
+    # where a type has two classifiers the library looks for its choice here, and does not take None
+    config.architectures = config.architectures or []
     if kind == "text":
         return library.AutoModelForSequenceClassification.from_config(config), partial(_texts, words=1000)
     size = RESOLUTION.get(model_type, getattr(config, "image_size", 224))
