@@ -62,7 +62,11 @@ def model(name: str) -> tuple[nn.Module, Draw]:
         torch.manual_seed(0)
         made, draw = makers[library](rest)
         _awaken(made, draw(4))
-        return made.eval(), draw
+        with torch.no_grad():
+            call(
+                made.eval(), draw(4)
+            )  # what a model makes in its first forward, such as a table of positions, is there
+        return made, draw
 
 
 def _awaken(model: nn.Module, inputs: Inputs) -> None:

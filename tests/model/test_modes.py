@@ -52,9 +52,15 @@ class Noting(nn.Module):
         super().__init__()
         self.one, self.two, self.last = nn.Linear(4, 8), nn.Linear(8, 8), nn.Linear(8, 3)
         self.longest = 0
+        self.tables: dict[str, torch.Tensor] = {}
+        self.lengths: list[int] = []
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         self.longest, self.seen = x.shape[1], x.shape
+        self.lengths.append(x.shape[1])
+        if "table" not in self.tables:
+            self.tables["table"] = self.one.weight.mean() * 0.0
+        x = x + self.tables["table"]
         logits: torch.Tensor = self.last(self.two(self.one(x).relu()).relu().mean(1))
         return logits
 
@@ -69,4 +75,6 @@ def test_what_a_model_notes_of_itself_is_as_before_after_an_analysis() -> None:
     model(torch.randn(1, 7, 4))
     with untouched(model):
         by_graph(model, inputs, logits_of)
-    assert model.longest == 7
+    assert (model.longest, model.lengths) == (7, [7])
+    assert type(model.tables["table"]) is torch.Tensor
+    torch.testing.assert_close(model(inputs), model(inputs))

@@ -2,7 +2,9 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from copy import copy
 from threading import Lock
+from typing import Any
 from weakref import WeakKeyDictionary
 
 import torch
@@ -49,11 +51,13 @@ def _give_back(model: nn.Module) -> None:
 
 @contextmanager
 def restored(model: nn.Module) -> Iterator[nn.Module]:
-    """The model, whose modules have at the end the attributes they had.
+    """The model, whose modules have at the end the attributes they had, and these the same contents.
 
-    Some note in a forward how long its inputs were; traced by the exporter, that would be a symbol of the trace.
+    Some note in a forward how long its inputs were, or keep a table they made; of a forward that is traced by the
+    exporter those would be symbols and tensors without numbers.
     """
     before = {module: dict(vars(module)) for module in model.modules()}
+    contents = [(value, copy(value)) for kept in before.values() for value in _containers(kept)]
     try:
         yield model
     finally:
@@ -62,3 +66,13 @@ def restored(model: nn.Module) -> Iterator[nn.Module]:
             for name in now.keys() - kept.keys():
                 del now[name]
             now.update({name: value for name, value in kept.items() if name != "training"})
+        for value, content in contents:
+            value.clear()
+            value.extend(content) if isinstance(value, list) else value.update(content)
+
+
+def _containers(attributes: dict[str, Any]) -> Iterator[Any]:
+    """Dicts, lists and sets of a module's own; those with an underscore belong to torch."""
+    for name, value in attributes.items():
+        if not name.startswith("_") and isinstance(value, dict | list | set):
+            yield value

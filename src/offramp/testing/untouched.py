@@ -28,10 +28,18 @@ def _hooks(module: nn.Module) -> dict[str, list[int]]:
 
 
 def _attributes(module: nn.Module) -> dict[str, Any]:
-    """What a module holds besides tensors and hooks: plain values as they are, anything else by its type."""
-    plain = (bool, int, float, str, type(None))
+    """What a module holds besides tensors and hooks."""
     own = {name: value for name, value in vars(module).items() if not name.endswith(("_hooks", "_hooks_with_kwargs"))}
-    return {name: value if isinstance(value, plain) else type(value) for name, value in own.items()}
+    return {name: _described(value) for name, value in own.items()}
+
+
+def _described(value: Any) -> Any:
+    """Plain values as they are, containers by what is in them, anything else by its type."""
+    if isinstance(value, dict):
+        return {str(key): type(one) for key, one in value.items()}
+    if isinstance(value, list | tuple | set):
+        return [type(one) for one in value]
+    return value if isinstance(value, bool | int | float | str | None) else type(value)
 
 
 @contextmanager
