@@ -10,8 +10,7 @@ from torch import nn
 from offramp.errors import DataError
 from offramp.inputs import Inputs, call, check_like, concat
 from offramp.model.multi_exit import MultiExit
-from offramp.run.eager import Eager
-from tests.toys import attached, logits_of
+from tests.toys import attached, eager_of, logits_of
 
 
 @dataclass
@@ -99,7 +98,7 @@ def test_a_model_is_called_and_left_however_it_takes_its_inputs(kind: type[Body]
         torch.testing.assert_close(answer(call(model, inputs)), expected, rtol=0, atol=0)
     live: MultiExit = attached(model, inputs)
     assert [point.name for point in live.points] == ["one", "two", "three"]
-    found = Eager.of(live, logits_of).drive(inputs, lambda point, _: torch.arange(4 - point))
+    found = eager_of(live).drive(inputs, lambda point, _: torch.arange(4 - point))
     torch.testing.assert_close(found, expected[:2])
 
 

@@ -13,6 +13,7 @@ from offramp.inputs import Inputs
 from offramp.load.arrays import open_array
 from offramp.model.backbone import Graph
 from offramp.model.multi_exit import MultiExit, Recording
+from offramp.run.eager import Eager
 from offramp.sources import Source
 from offramp.tasks.classification import Classification
 from offramp.testing.models import CLICKS, CNN, MLP, TEXT, TOYS, VIT, Toy, attached
@@ -31,6 +32,11 @@ logits_of = Classification().logits_of
 def live(name: str) -> MultiExit:
     """The toy of that name with two heads at every point; shared, so not to be changed."""
     return attached(NAMES[name].model(), NAMES[name].inputs(2), HEADS)
+
+
+def eager_of(model: MultiExit) -> Eager:
+    """The driver that stops at all points of a model."""
+    return Eager.of(model.backbone, [point.name for point in model.points], logits_of)
 
 
 def graph_of(name: str) -> Graph:

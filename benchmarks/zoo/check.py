@@ -4,21 +4,18 @@ import time
 from dataclasses import dataclass, replace
 
 import torch
-from torch import nn
 
 from benchmarks.zoo.sources import model as zoo_model
 from offramp.errors import CaptureError
 from offramp.inputs import Inputs, call, select
 from offramp.model.backbone import Backbone
 from offramp.model.modes import frozen
-from offramp.model.multi_exit import MultiExit
 from offramp.model.points import analyse
 from offramp.model.selection import spread
-from offramp.run.choice import executor
-from offramp.run.executor import Executor
+from offramp.run.choice import driver
+from offramp.run.driver import Driver
 from offramp.tasks.answer import answer_of
 from offramp.testing.untouched import untouched
-from offramp.types import Exit
 
 CUTS = 3
 """The model is cut in so many places at once."""
@@ -80,8 +77,7 @@ def check(name: str) -> Row:
 
 def _left(name: str, route: str, backbone: Backbone, inputs: Inputs) -> Row:
     points = spread(backbone.points, CUTS)
-    exits = tuple(Exit(point.name, "none") for point in points)
-    runs = executor(MultiExit(backbone, exits, nn.ModuleList(nn.Identity() for _ in exits)), answer_of)
+    runs = driver(backbone, [point.name for point in points], answer_of)
     exact, worst = True, 0.0
     with frozen(backbone.model):
         whole = answer_of(call(backbone.model, inputs))
@@ -98,7 +94,7 @@ def _left(name: str, route: str, backbone: Backbone, inputs: Inputs) -> Row:
     return Row(name, route, len(backbone.points), carried, exact, worst)
 
 
-def _driven(runs: Executor, inputs: Inputs, sizes: dict[int, int]) -> torch.Tensor:
+def _driven(runs: Driver, inputs: Inputs, sizes: dict[int, int]) -> torch.Tensor:
     """The answer of the model with stops; at each stop in `sizes` only so many samples stay."""
 
     def stop(point: int, _feature: torch.Tensor) -> torch.Tensor | None:

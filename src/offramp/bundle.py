@@ -6,6 +6,7 @@ Nothing in it is code: loading builds heads from the sizes in the manifest and f
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -146,14 +147,10 @@ class Bundle:
         live = self if model is None else self.attach(model)
         if live.multi_exit is None:
             raise InputError("expected the backbone beside the bundle; pass model=, or call attach(model) first")
-        return EarlyExitModel(
-            executor(live.multi_exit, self.task.logits_of),
-            {name: self.point(name) for name in (*(point.name for point in self.points), *self.manifest.aliases)},
-            live.multi_exit.point_of,
-            gate(self.manifest.gate),
-            self.calibrators,
-            active=active,
-        )
+        make = partial(executor, live.multi_exit, self.task.logits_of, gate(self.manifest.gate), self.calibrators)
+        names = (*(point.name for point in self.points), *self.manifest.aliases)
+        points = {name: self.point(name).configuration for name in names}
+        return EarlyExitModel(make, points, live.multi_exit.point_of, active, torch.from_numpy)
 
     def save(self, folder: Path | str) -> Path:
         """Writes the bundle; the manifest last, so that a folder with a manifest is complete.

@@ -1,7 +1,6 @@
 """What a bundle does on data: agreement, accuracy, cost, exit shares, and measured time against the plain model."""
 
 import tempfile
-import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -24,7 +23,7 @@ from offramp.model.multi_exit import MultiExit, Recording
 from offramp.model.points import at_size
 from offramp.progress import Progress, silent
 from offramp.run.model import EarlyExitModel
-from offramp.run.timing import interleaved
+from offramp.run.timing import interleaved, settled
 from offramp.sources import Source
 from offramp.types import Bound, OperatingPoint
 
@@ -212,9 +211,9 @@ def _times(
     found: dict[str, dict[str, float]] = {point.name: {} for point in chosen}
     if not batch_sizes or not chosen or bundle.multi_exit is None:
         return found
-    model = bundle.multi_exit.backbone.model
+    model, logits_of = bundle.multi_exit.backbone.model, bundle.task.logits_of
     fast = bundle.use(chosen[0].name)
-    contestants: dict[str, Callable[[Inputs], Any]] = {PLAIN: lambda inputs: call(model, inputs)}
+    contestants: dict[str, Callable[[Inputs], Any]] = {PLAIN: lambda inputs: logits_of(call(model, inputs)).cpu()}
     for point in chosen:
         contestants[point.name] = _at(fast, point.name)
     generator = np.random.default_rng(0)
@@ -233,9 +232,9 @@ def _times(
 def _once(model: nn.Module, batch: Inputs) -> float:
     """Seconds of the plain backbone on a batch, the second time."""
     call(model, batch)
-    start = time.perf_counter()
+    start = settled()
     call(model, batch)
-    return time.perf_counter() - start
+    return settled() - start
 
 
 def _at(fast: EarlyExitModel, name: str) -> Callable[[Inputs], Any]:

@@ -1,6 +1,7 @@
 """A batch as a model takes it: one tensor, several, or named ones."""
 
 import inspect
+import itertools
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, is_dataclass
 from functools import lru_cache
@@ -52,7 +53,7 @@ def shapes(inputs: Inputs) -> Shapes:
 
 def select(inputs: Inputs, index: torch.Tensor) -> Inputs:
     """The samples at `index` (int64), in that order."""
-    return rebuild(inputs, [tensor.index_select(0, index) for tensor in leaves(inputs)])
+    return rebuild(inputs, [tensor.index_select(0, index.to(tensor.device)) for tensor in leaves(inputs)])
 
 
 MASK = "attention_mask"
@@ -86,12 +87,26 @@ def concat(parts: Sequence[Inputs]) -> Inputs:
     return rebuild(parts[0], [torch.cat(column) for column in zip(*map(leaves, parts), strict=True)])
 
 
+def device_of(model: nn.Module) -> torch.device:
+    """Where a model is: the place of its first parameter or buffer."""
+    found = next(itertools.chain(model.parameters(), model.buffers()), None)
+    return torch.device("cpu") if found is None else found.device
+
+
+def on(inputs: Inputs, device: torch.device) -> Inputs:
+    """The batch on a device; itself if it is there."""
+    if all(tensor.device == device for tensor in leaves(inputs)):
+        return inputs
+    return rebuild(inputs, [tensor.to(device, non_blocking=True) for tensor in leaves(inputs)])
+
+
 def call(model: nn.Module, inputs: Inputs) -> Any:
-    """`model` on a batch: a dict becomes keyword arguments, a tuple positional ones.
+    """`model` on a batch, moved to where the model is: a dict becomes keyword arguments, a tuple positional ones.
 
     A model whose `forward` says by its first annotation that it takes a dataclass or a named tuple gets one; one that
     has no arguments of these names, or not so many, gets the dict or the tuple as a whole.
     """
+    inputs = on(inputs, device_of(model))
     if isinstance(inputs, torch.Tensor):
         return model(inputs)
     takes = _takes(type(model).forward)

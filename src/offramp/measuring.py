@@ -6,12 +6,11 @@ from offramp.model.multi_exit import MultiExit
 from offramp.options import Options
 from offramp.progress import Progress, silent
 from offramp.run.choice import executor
-from offramp.run.loop import Plan
 from offramp.run.profile import seconds
 from offramp.sources import Source
 from offramp.split import Parts
 from offramp.tasks.task import Task
-from offramp.types import Configuration, CostProfile
+from offramp.types import CostProfile
 
 
 def profiles(
@@ -24,12 +23,10 @@ def profiles(
     progress: Progress = silent,
 ) -> tuple[CostProfile, ...]:
     """A cost profile in seconds for each batch size wanted, all exits on and nobody leaving."""
-    inner = len(multi_exit.exits)
-    nobody = Configuration((True,) * inner, (float("inf"),) * inner)
-    plan = Plan.of(nobody, multi_exit.point_of, gate(options.chosen().gate), decided.calibrators)
-    runs = executor(multi_exit, task.logits_of)
+    scorer, everywhere = gate(options.chosen().gate), (True,) * len(multi_exit.exits)
+    runs = executor(multi_exit, task.logits_of, scorer, decided.calibrators, everywhere)
     found = []
     for done, size in enumerate(options.timed):
-        found.append(seconds(runs, plan, source.inputs(parts["choose"][:size])))
+        found.append(seconds(runs, source.inputs(parts["choose"][:size])))
         progress("measuring seconds", done + 1, len(options.timed))
     return tuple(found)

@@ -6,20 +6,18 @@ from math import prod
 import numpy as np
 import torch
 from jaxtyping import Bool, Float
-from torch import nn
 
 from offramp.analyze.placement import greedy
 from offramp.analyze.probe import agrees
 from offramp.heads.reduction import Grid, Mask, is_turned
-from offramp.inputs import Inputs, batch_size, call, mask_of, select, tokens_of
+from offramp.inputs import Inputs, batch_size, call, device_of, mask_of, on, select, tokens_of
 from offramp.model.backbone import Backbone
 from offramp.model.capture import LogitsOf, copy
 from offramp.model.modes import frozen
-from offramp.model.multi_exit import MultiExit
 from offramp.model.taps import tapped
-from offramp.run.choice import executor
+from offramp.run.choice import driver
 from offramp.run.profile import segment_seconds
-from offramp.types import Exit, ExitPoint
+from offramp.types import ExitPoint
 
 PRICE = 0.005
 """What having an exit costs, as a share of the backbone: its head, a comparison, a gather."""
@@ -92,10 +90,9 @@ def _classifies(backbone: Backbone, logits_of: LogitsOf) -> bool:
 
 
 def _time(backbone: Backbone, logits_of: LogitsOf, inputs: Inputs) -> Float[np.ndarray, " points"]:
-    exits = tuple(Exit(point.name, "none") for point in backbone.points)
-    everywhere = MultiExit(backbone, exits, nn.ModuleList(nn.Identity() for _ in exits))
+    names = [point.name for point in backbone.points]
     with frozen(backbone.model):
-        taken = segment_seconds(executor(everywhere, logits_of), len(exits), inputs)
+        taken = segment_seconds(driver(backbone, names, logits_of), len(names), inputs)
     share: np.ndarray = np.cumsum(taken)[:-1] / taken.sum()
     return share
 
@@ -115,10 +112,10 @@ def _hits(backbone: Backbone, logits_of: LogitsOf, inputs: Inputs) -> Bool[np.nd
     with frozen(backbone.model), tapped(backbone.model, names, keep) as seen:
         for start in range(0, batch_size(inputs), PROBED):
             rows = torch.arange(start, min(start + PROBED, batch_size(inputs)))
-            batch = select(inputs, rows)
+            batch = on(select(inputs, rows), device_of(backbone.model))
             masks[0] = mask_of(batch)
             answers.append(logits_of(call(backbone.model, batch)))
             for name in names:
                 features[name].append(seen[name].flatten(1))
-    answer = torch.cat(answers).float().numpy()
-    return np.stack([agrees(torch.cat(features[name]).float().numpy(), answer) for name in names])
+    answer = torch.cat(answers).float().cpu().numpy()
+    return np.stack([agrees(torch.cat(features[name]).float().cpu().numpy(), answer) for name in names])

@@ -8,8 +8,8 @@ from dataclasses import dataclass, field
 from itertools import pairwise
 
 import numpy as np
-from jaxtyping import Bool, Float
 
+from offramp.arrays import Bool, Float
 from offramp.errors import InputError
 
 BACKBONE = "backbone"

@@ -1,5 +1,6 @@
 """A BERT whose texts leave one by one."""
 
+import numpy as np
 import pytest
 import torch
 import transformers
@@ -11,8 +12,8 @@ from offramp.errors import DataError
 from offramp.gates.max_prob import MaxProb
 from offramp.inputs import Inputs, select
 from offramp.model.multi_exit import MultiExit
-from offramp.run.eager import Eager
-from offramp.run.loop import Outcome, Plan, run
+from offramp.run.choice import executor
+from offramp.run.loop import Outcome, Plan, run, stops_of
 from offramp.tasks.answer import answer_of
 from offramp.types import Configuration
 from tests.run.test_sizes import shorter
@@ -54,8 +55,8 @@ def leaving() -> MultiExit:
 def answered(model: MultiExit, inputs: Inputs, threshold: float) -> Outcome:
     inner = len(model.exits)
     configuration = Configuration((True,) * inner, (threshold,) * inner)
-    plan = Plan.of(configuration, model.point_of, MaxProb(), [Identity()] * inner)
-    return run(Eager.of(model, answer_of), plan, inputs)
+    made = executor(model, answer_of, MaxProb(), [Identity()] * inner, configuration.enabled)
+    return run(Plan(configuration, stops_of(configuration.enabled, model.point_of), made), inputs)
 
 
 def test_a_bert_leaves_per_sample_at_batch_32_as_at_batch_1(leaving: MultiExit) -> None:
@@ -71,7 +72,7 @@ def test_a_bert_leaves_per_sample_at_batch_32_as_at_batch_1(leaving: MultiExit) 
         for one in (alone, shorter(alone, int(inputs["attention_mask"][row].sum()))):
             found = answered(leaving, one, threshold)
             assert found.exit_index.tolist() == [int(together.exit_index[row])]
-            torch.testing.assert_close(found.output[0], together.output[row], rtol=1e-4, atol=1e-5)
+            np.testing.assert_allclose(found.output[0], together.output[row], rtol=1e-4, atol=1e-5)
 
 
 def test_a_bert_takes_no_text_longer_than_its_positions(leaving: MultiExit) -> None:

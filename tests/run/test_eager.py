@@ -1,25 +1,31 @@
+from collections.abc import Sequence
+
 import pytest
 import torch
 
+from offramp.calibrate.calibrator import Calibrator
+from offramp.calibrate.identity import Identity
+from offramp.gates.gate import Gate
+from offramp.gates.max_prob import MaxProb
 from offramp.model.multi_exit import MultiExit
-from offramp.run.eager import Eager
 from offramp.run.executor import Executor
+from offramp.run.headed import Headed
 from offramp.testing.executors import ExecutorSuite, Make
-from tests.toys import CNN, NAMES, attached, live, logits_of, untouched, whole
+from tests.toys import CNN, NAMES, attached, eager_of, live, untouched, whole
 
 
 class TestEager(ExecutorSuite):
     @pytest.fixture
     def make(self) -> Make:
-        def eager(live_: MultiExit) -> Executor:
-            return Eager.of(live_, logits_of)
+        def eager(live_: MultiExit, gate: Gate, calibrators: Sequence[Calibrator]) -> Executor:
+            return Headed.of(eager_of(live_), live_, gate, calibrators)
 
         return eager
 
 
 def test_segments_run_on_the_users_own_parameters() -> None:
     model = CNN.model()
-    executor = Eager.of(attached(model, CNN.inputs(2)), logits_of)
+    executor = eager_of(attached(model, CNN.inputs(2)))
     mine = {id(parameter) for parameter in model.parameters()}
     segments = executor.chains.fit_for(CNN.inputs(2)).segments
     assert {id(p) for segment in segments for p in segment.parameters()} == mine
@@ -33,7 +39,7 @@ def test_segments_run_on_the_users_own_parameters() -> None:
 @pytest.mark.parametrize("name", sorted(NAMES))
 def test_a_model_in_train_mode_is_run_in_eval_mode_and_given_back(name: str) -> None:
     model = NAMES[name].model()
-    executor = Eager.of(attached(model, NAMES[name].inputs(2)), logits_of)
+    executor = eager_of(attached(model, NAMES[name].inputs(2)))
     inputs = NAMES[name].inputs(4)
     expected = whole(model, inputs)
     model.train()
@@ -43,8 +49,8 @@ def test_a_model_in_train_mode_is_run_in_eval_mode_and_given_back(name: str) -> 
 
 def test_heads_are_the_exits_in_order() -> None:
     model = live("vit")
-    executor = Eager.of(model, logits_of)
+    executor = Headed.of(eager_of(model), model, MaxProb(), [Identity()] * len(model.exits))
     feature = torch.randn(2, *model.points[0].feature_shape)
     with torch.no_grad():
-        torch.testing.assert_close(executor.head(1, feature), model.heads[1](feature), rtol=0, atol=0)
+        torch.testing.assert_close(executor.logits(1, feature), model.heads[1](feature), rtol=0, atol=0)
     assert not any(head.training for head in model.heads)

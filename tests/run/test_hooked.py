@@ -1,14 +1,17 @@
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import pytest
 import torch
 
+from offramp.calibrate.calibrator import Calibrator
 from offramp.errors import InputError
+from offramp.gates.gate import Gate
 from offramp.inputs import Inputs
 from offramp.model.by_hooks import by_hooks
 from offramp.model.multi_exit import MultiExit
 from offramp.run.executor import Executor
+from offramp.run.headed import Headed
 from offramp.run.hooked import Hooked
 from offramp.testing.executors import ExecutorSuite, Make
 from offramp.testing.models import headed
@@ -21,11 +24,15 @@ BY_HOOKS = {
 """Toys without side values, which hooks cannot shrink."""
 
 
+def hooked_of(live: MultiExit) -> Hooked:
+    return Hooked.of(live.backbone, [point.name for point in live.points], logits_of)
+
+
 class TestHooked(ExecutorSuite):
     @pytest.fixture
     def make(self) -> Make:
-        def hooked(live: MultiExit) -> Executor:
-            return Hooked.of(live, logits_of)
+        def hooked(live: MultiExit, gate: Gate, calibrators: Sequence[Calibrator]) -> Executor:
+            return Headed.of(hooked_of(live), live, gate, calibrators)
 
         return hooked
 
@@ -36,7 +43,7 @@ class TestHooked(ExecutorSuite):
 
 def test_the_model_is_as_it_was_whether_or_not_anybody_is_left() -> None:
     live, inputs = BY_HOOKS["cnn"], CNN.inputs(4)
-    model, executor = live.backbone.model, Hooked.of(live, logits_of)
+    model, executor = live.backbone.model, hooked_of(live)
     nobody = torch.zeros(0, dtype=torch.int64)
     with untouched(model), torch.no_grad():
         assert executor.drive(inputs, lambda *_: nobody) is None
@@ -58,7 +65,7 @@ def test_other_forwards_of_the_model_are_not_shrunk() -> None:
         return torch.arange(1)
 
     with torch.no_grad():
-        Hooked.of(live, logits_of).drive(inputs, stop)
+        hooked_of(live).drive(inputs, stop)
     for found in seen:
         torch.testing.assert_close(found, expected)
     assert len(seen) == len(live.points)
@@ -66,10 +73,10 @@ def test_other_forwards_of_the_model_are_not_shrunk() -> None:
 
 def test_a_call_from_within_a_stop_is_refused() -> None:
     live, inputs = BY_HOOKS["mlp"], MLP.inputs(2)
-    executor = Hooked.of(live, logits_of)
+    executor = hooked_of(live)
 
     def stop(_point: int, _feature: torch.Tensor) -> None:
-        Hooked.of(live, logits_of).whole(inputs)
+        hooked_of(live).whole(inputs)
 
     with pytest.raises(InputError, match="while it answers a batch, got one from on_resolved"):
         executor.drive(inputs, stop)
@@ -88,7 +95,7 @@ def test_threads_take_turns_on_the_one_model() -> None:
         try:
             for _ in range(10):
                 with torch.no_grad():
-                    found = Hooked.of(live, logits_of).drive(
+                    found = hooked_of(live).drive(
                         batches[index], lambda _point, feature: torch.arange(min(3, len(feature)))
                     )
                 assert found is not None

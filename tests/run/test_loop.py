@@ -1,5 +1,5 @@
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pytest
@@ -21,8 +21,10 @@ from offramp.model.multi_exit import MultiExit
 from offramp.model.resized import Chains
 from offramp.model.segments import Chain
 from offramp.model.segments import State as SegmentState
+from offramp.run.choice import executor
 from offramp.run.eager import Eager
-from offramp.run.loop import Outcome, Plan, run
+from offramp.run.headed import Headed
+from offramp.run.loop import Plan, run, stops_of
 from offramp.tasks.classification import Classification
 from offramp.testing.gates import GateSuite
 from offramp.types import Configuration
@@ -53,11 +55,17 @@ class TestStreak(GateSuite):
 
 
 def plan_of(live_: MultiExit, configuration: Configuration, gate_: Gate, calibrators: Sequence[Calibrator]) -> Plan:
-    return Plan.of(configuration, live_.point_of, gate_, calibrators)
+    made = executor(live_, logits_of, gate_, calibrators, configuration.enabled)
+    return Plan(configuration, stops_of(configuration.enabled, live_.point_of), made)
 
 
-def outcome(live_: MultiExit, plan: Plan, inputs: Inputs) -> Outcome:
-    return run(Eager.of(live_, logits_of), plan, inputs)
+def watched(plan: Plan, kind: type[Chain]) -> Plan:
+    """The plan on segments of another kind."""
+    made = plan.executor
+    assert isinstance(made, Headed)
+    assert isinstance(made.driver, Eager)
+    chains = Replaced(made.driver.chains, kind)
+    return replace(plan, executor=replace(made, driver=replace(made.driver, chains=chains)))
 
 
 @pytest.mark.parametrize("name", sorted(NAMES))
@@ -70,14 +78,14 @@ def test_each_sample_leaves_as_it_would_alone_on_the_original_model(
     scorer = gate(data.draw(st.sampled_from(["max-prob", "margin", "entropy"])))
     configuration = data.draw(configurations(recording(name).scores(scorer, calibrators)[:-1]))
     inputs = NAMES[name].inputs(batch, seed)
-    found = outcome(model, plan_of(model, configuration, scorer, calibrators), inputs)
+    found = run(plan_of(model, configuration, scorer, calibrators), inputs)
     for index in range(batch):
         sample = select(inputs, torch.tensor([index]))
         exit_, logits, score, nearest = runtime.leave(model, configuration, scorer, calibrators, sample)
         if nearest < NEAR:
             continue
         assert found.exit_index[index] == exit_
-        torch.testing.assert_close(found.output[index], logits, rtol=1e-4, atol=1e-4)
+        np.testing.assert_allclose(found.output[index], logits, rtol=1e-4, atol=1e-4)
         assert found.score[index].item() == pytest.approx(score, abs=1e-4)
 
 
@@ -90,7 +98,7 @@ def test_what_a_gate_remembers_shrinks_with_the_batch(name: str, data: st.DataOb
     scores = recording(name).scores(Streak(), identity)[:-1]
     configuration = data.draw(configurations(scores))
     inputs = NAMES[name].inputs(batch, seed)
-    found = outcome(model, plan_of(model, configuration, Streak(), identity), inputs)
+    found = run(plan_of(model, configuration, Streak(), identity), inputs)
     for index in range(batch):
         sample = select(inputs, torch.tensor([index]))
         exit_, _, score, nearest = runtime.leave(model, configuration, Streak(), identity, sample)
@@ -108,12 +116,12 @@ def test_runtime_is_replay(name: str, data: st.DataObject) -> None:
     configuration = data.draw(configurations(scores.score[:-1]))
     chosen = data.draw(st.lists(st.integers(0, 47), min_size=1, max_size=24))
     inputs = select(NAMES[name].inputs(48, 7), torch.tensor(chosen))
-    found = outcome(model, plan_of(model, configuration, MaxProb(), calibrators), inputs)
+    found = run(plan_of(model, configuration, MaxProb(), calibrators), inputs)
     expected = replay(scores, configuration).exit_index[chosen]
     threshold, on = np.array(configuration.threshold), np.array(configuration.enabled)
     distance = np.abs(scores.score[:-1, chosen] - threshold[:, None])[on].min(axis=0, initial=np.inf)
     clear = distance >= NEAR
-    np.testing.assert_array_equal(found.exit_index.numpy()[clear], expected[clear])
+    np.testing.assert_array_equal(found.exit_index[clear], expected[clear])
 
 
 @pytest.mark.parametrize("name", sorted(NAMES))
@@ -121,8 +129,8 @@ def test_runtime_is_replay(name: str, data: st.DataObject) -> None:
 def test_no_exit_enabled_is_the_backbone_bit_for_bit(name: str, batch: int) -> None:
     model, inputs = live(name), NAMES[name].inputs(batch, 3)
     plan = plan_of(model, Configuration.full(len(model.exits)), MaxProb(), calibrators_of(name))
-    found = outcome(model, plan, inputs)
-    torch.testing.assert_close(found.output, whole(model.backbone.model, inputs), rtol=0, atol=0)
+    found = run(plan, inputs)
+    np.testing.assert_array_equal(found.output, whole(model.backbone.model, inputs))
     assert found.exit_index.tolist() == [len(model.exits)] * batch
 
 
@@ -132,26 +140,27 @@ def test_no_exit_enabled_is_the_backbone_bit_for_bit(name: str, batch: int) -> N
 def test_every_item_is_answered_once_in_the_order_of_the_exits(name: str, data: st.DataObject, batch: int) -> None:
     model, calibrators = live(name), calibrators_of(name)
     configuration = data.draw(configurations(recording(name).scores(MaxProb(), calibrators)[:-1]))
-    calls: list[tuple[int, torch.Tensor, int, float]] = []
-    executor = Eager.of(model, logits_of)
+    calls: list[tuple[int, np.ndarray, int, float]] = []
     plan = plan_of(model, configuration, MaxProb(), calibrators)
-    found = run(executor, plan, NAMES[name].inputs(batch, 5), lambda *call: calls.append(call))
+    found = run(plan, NAMES[name].inputs(batch, 5), lambda *call: calls.append(call))
     assert sorted(position for position, *_ in calls) == list(range(batch))
     assert [exit_ for _, _, exit_, _ in calls] == sorted(exit_ for _, _, exit_, _ in calls)
     for position, logits, exit_, score in calls:
-        torch.testing.assert_close(logits, found.output[position], rtol=0, atol=0)
+        np.testing.assert_array_equal(logits, found.output[position])
         assert (exit_, score) == (int(found.exit_index[position]), found.score[position].item())
 
 
 class Replaced(Chains):
     """Segments of another kind."""
 
-    def __init__(self, model: MultiExit, kind: type[Chain]) -> None:
-        super().__init__(model.backbone, [point.name for point in model.points], logits_of)
-        self.kind = kind
+    def __init__(self, chains: Chains, kind: type[Chain]) -> None:
+        self.chains, self.kind = chains, kind
+
+    def arranged(self, inputs: Inputs) -> Inputs:
+        return self.chains.arranged(inputs)
 
     def fit_for(self, inputs: Inputs) -> Chain:
-        return self.kind(super().fit_for(inputs).segments)
+        return self.kind(self.chains.fit_for(inputs).segments)
 
 
 def test_answers_come_before_the_rest_is_computed() -> None:
@@ -164,16 +173,14 @@ def test_answers_come_before_the_rest_is_computed() -> None:
             return super().segment(index, state)
 
     inputs = NAMES["mlp"].inputs(6)
-    executor = Eager(model, Replaced(model, Watching), logits_of)
     with torch.no_grad():
         score = model.outputs(inputs, logits_of)[0].softmax(1).amax(1)
     middle = float(score.sort().values[2:4].double().mean())
     plan = plan_of(model, Configuration((True, *[False] * 5), (middle, *[1.0] * 5)), MaxProb(), [Identity()] * 6)
-    run(executor, plan, inputs, lambda position, *_: seen.append(f"answer {position}"))
+    run(watched(plan, Watching), inputs, lambda position, *_: seen.append(f"answer {position}"))
     leaving = [f"answer {index}" for index in (score >= middle).nonzero()[:, 0].tolist()]
     staying = [f"answer {index}" for index in (score < middle).nonzero()[:, 0].tolist()]
-    rest = ["segment 1 on 3", "segment 2 on 3", "segment 3 on 3"]
-    assert seen == ["segment 0 on 6", *leaving, *rest, *staying]
+    assert seen == ["segment 0 on 6", *leaving, "segment 1 on 3", *staying]  # where no exit is on there is no cut
 
 
 def test_a_batch_that_has_left_altogether_costs_nothing_more() -> None:
@@ -186,7 +193,7 @@ def test_a_batch_that_has_left_altogether_costs_nothing_more() -> None:
             assert index == 0
             return super().segment(index, state)
 
-    found = run(Eager(model, Replaced(model, Short), logits_of), plan, inputs)
+    found = run(watched(plan, Short), inputs)
     assert found.exit_index.tolist() == [0] * 4
 
 
@@ -199,7 +206,7 @@ def test_a_score_equal_to_the_threshold_leaves_and_thresholds_are_not_rounded() 
         plan = plan_of(
             model, Configuration((True, *off), (threshold, *[1.0] * (inner - 1))), MaxProb(), [Identity()] * inner
         )
-        return int(outcome(model, plan, inputs).exit_index[0])
+        return int(run(plan, inputs).exit_index[0])
 
     with torch.no_grad():
         score = model.outputs(inputs, logits_of)[0].softmax(1).amax(1).item()
@@ -211,9 +218,9 @@ def test_a_batch_without_a_common_size_is_refused() -> None:
     model = live("clicks")
     plan = plan_of(model, Configuration.full(len(model.exits)), MaxProb(), [Identity()] * len(model.exits))
     with pytest.raises(DataError, match="one common batch size"):
-        outcome(model, plan, (torch.zeros(2, 6), torch.zeros(3, 3, dtype=torch.long)))
+        run(plan, (torch.zeros(2, 6), torch.zeros(3, 3, dtype=torch.long)))
     with pytest.raises(DataError, match="batch size of at least 1"):
-        outcome(model, plan, (torch.zeros(0, 6), torch.zeros(0, 3, dtype=torch.long)))
+        run(plan, (torch.zeros(0, 6), torch.zeros(0, 3, dtype=torch.long)))
 
 
 class Fused(nn.Module):
@@ -239,10 +246,8 @@ def test_the_backbone_itself_answers_where_its_segments_would_round_otherwise() 
     model = attached(backbone, inputs[:2])
     inner = len(model.exits)
     off, late = Configuration.full(inner), Configuration((True,) * inner, (2.0,) * inner)
-    exact, near = (
-        outcome(model, plan_of(model, c, MaxProb(), [Identity()] * inner), inputs).output for c in (off, late)
-    )
-    expected = whole(backbone, inputs)
-    torch.testing.assert_close(exact, expected, rtol=0, atol=0)
-    torch.testing.assert_close(near, expected, rtol=1e-4, atol=1e-5)
-    assert not torch.equal(near, expected)
+    exact, near = (run(plan_of(model, c, MaxProb(), [Identity()] * inner), inputs).output for c in (off, late))
+    expected = whole(backbone, inputs).numpy()
+    np.testing.assert_array_equal(exact, expected)
+    np.testing.assert_allclose(near, expected, rtol=1e-4, atol=1e-5)
+    assert not np.array_equal(near, expected)

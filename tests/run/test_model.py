@@ -1,4 +1,6 @@
 import threading
+import time
+from functools import partial
 
 import numpy as np
 import pytest
@@ -10,10 +12,11 @@ from offramp.calibrate.identity import Identity
 from offramp.errors import UnknownNameError
 from offramp.gates.max_prob import MaxProb
 from offramp.inputs import Inputs
-from offramp.run.eager import Eager
+from offramp.run.choice import executor
+from offramp.run.executor import Said, Stop
 from offramp.run.model import EarlyExitModel
-from offramp.types import Configuration, OperatingPoint
-from tests.toys import CNN, MLP, NAMES, attached, live, logits_of, recording, state_of, whole
+from offramp.types import Configuration
+from tests.toys import CNN, MLP, NAMES, attached, eager_of, live, logits_of, recording, state_of, whole
 
 
 def early_exit(name: str, **thresholds: list[float | None]) -> EarlyExitModel:
@@ -22,12 +25,9 @@ def early_exit(name: str, **thresholds: list[float | None]) -> EarlyExitModel:
     points = {}
     for point, values in thresholds.items():
         on = tuple(value is not None for value in values)
-        configuration = Configuration(on, tuple(0.0 if value is None else value for value in values))
-        points[point] = OperatingPoint(point, configuration, 0.0, 1.0, (0.0,) * (len(values) + 1), "choose")
-    executor = Eager.of(model, logits_of)
-    return EarlyExitModel(
-        executor, points, model.point_of, MaxProb(), [Identity()] * len(model.exits), next(iter(points))
-    )
+        points[point] = Configuration(on, tuple(0.0 if value is None else value for value in values))
+    make = partial(executor, model, logits_of, MaxProb(), [Identity()] * len(model.exits))
+    return EarlyExitModel(make, points, model.point_of, next(iter(points)), torch.from_numpy)
 
 
 @pytest.mark.parametrize("name", sorted(NAMES))
@@ -116,7 +116,7 @@ def test_a_model_in_train_mode_stays_in_eval_mode_until_the_last_of_several_thre
     """Batch norm would learn from the inputs, and dropout would change the answers."""
     backbone = CNN.model()
     multi_exit = attached(backbone, CNN.inputs(2))
-    executor = Eager.of(multi_exit, logits_of)
+    driver = eager_of(multi_exit)
     inputs = CNN.inputs(3)
     expected = whole(backbone, inputs)
     backbone.train()
@@ -125,7 +125,7 @@ def test_a_model_in_train_mode_stays_in_eval_mode_until_the_last_of_several_thre
 
     def work() -> None:
         for _ in range(40):
-            found = executor.whole(inputs)
+            found = driver.whole(inputs)
             if not torch.equal(found, expected):
                 wrong.append(found)
 
@@ -151,3 +151,41 @@ def test_a_callback_that_raises_leaves_the_model_usable() -> None:
     with pytest.raises(RuntimeError, match="the caller's own"):
         model(inputs, fail)
     torch.testing.assert_close(model(inputs).output, expected.output, rtol=0, atol=0)
+
+
+class Clocked:
+    """An executor whose stops take a time of their own."""
+
+    def __init__(self, seconds: float) -> None:
+        self.seconds = seconds
+
+    def samples(self, inputs: np.ndarray) -> int:
+        return len(inputs)
+
+    def drive(self, inputs: np.ndarray, stop: Stop) -> Said | None:
+        """Everybody may leave at the only stop."""
+        time.sleep(self.seconds)
+        said = Said(np.ones((len(inputs), 2)), np.ones(len(inputs)))
+        rows = stop(0, lambda _: said)
+        assert rows is not None
+        return None if len(rows) == 0 else said
+
+    def whole(self, inputs: np.ndarray) -> Said:
+        """As fast as the batch is small."""
+        time.sleep(0.0005 * len(inputs))
+        return Said(np.zeros((len(inputs), 2)), np.zeros(len(inputs)))
+
+
+def test_a_tuned_model_leaves_early_only_where_that_is_faster() -> None:
+    """Leaving takes 4 ms, the uncut model half a millisecond a sample: it pays from batches of 16 on."""
+    on = Configuration((True,), (0.5,))
+    model = EarlyExitModel(lambda _: Clocked(0.004), {"on": on, "full": Configuration.full(1)}, [0], "on")
+    batches = {size: [[np.zeros((size, 1))]] * 5 for size in (1, 16)}
+    assert model(np.zeros((1, 1))).exit_index.tolist() == [0]
+    found = model.tune(batches)
+    assert {size: one.early for size, one in found["on"].items()} == {1: False, 16: True}
+    assert found["on"][1].ratio > 1 > found["on"][16].ratio
+    for size, leaves in ((1, False), (2, False), (3, False), (6, True), (16, True), (100, True)):
+        assert (set(model(np.zeros((size, 1))).exit_index) == {0}) is leaves
+    assert set(model.use("full")(np.zeros((16, 1))).exit_index) == {1}
+    assert set(model.use("on")(np.zeros((16, 1))).exit_index) == {0}

@@ -12,11 +12,10 @@ from offramp.inputs import Inputs, leaves
 from offramp.model.leaving import Stop
 from offramp.model.segments import Chain, State
 from offramp.run.eager import Eager
-from offramp.run.loop import Plan
+from offramp.run.headed import Headed
 from offramp.run.profile import seconds
 from offramp.run.segmented import through
-from offramp.types import Configuration
-from tests.toys import NAMES, live, logits_of
+from tests.toys import NAMES, eager_of, live
 
 
 class Time:
@@ -40,12 +39,18 @@ class Slow:
         self.time.now += 10.0 * (index + 1) if self.time.now < 100 else float(index + 1)
         return chain.segment(index, state)
 
-    def head(self, index: int, feature: torch.Tensor, mask: torch.Tensor | None = None) -> torch.Tensor:
-        self.time.now += 0.25 * (index + 1)
-        return self.eager.head(index, feature, mask)
-
     def whole(self, inputs: Inputs) -> torch.Tensor:
         raise AssertionError("a profile is of the pieces")
+
+
+@dataclass(frozen=True)
+class SlowHeads(Headed):
+    """Each head takes a time of its own."""
+
+    def logits(self, exit_: int, feature: torch.Tensor, mask: torch.Tensor | None = None) -> torch.Tensor:
+        assert isinstance(self.driver, Slow)
+        self.driver.time.now += 0.25 * (exit_ + 1)
+        return super().logits(exit_, feature, mask)
 
 
 @dataclass(frozen=True)
@@ -64,10 +69,8 @@ class SlowGate:
 def test_every_piece_counts_with_its_own_time_per_sample(name: str) -> None:
     model, time = live(name), Time()
     inner = len(model.exits)
-    plan = Plan.of(Configuration((True,) * inner, (0.0,) * inner), model.point_of, SlowGate(time), [Identity()] * inner)
-    found = seconds(
-        Slow(Eager.of(model, logits_of), time), plan, NAMES[name].inputs(4), rounds=5, clock=lambda: time.now
-    )
+    executor = SlowHeads.of(Slow(eager_of(model), time), model, SlowGate(time), [Identity()] * inner)
+    found = seconds(executor, NAMES[name].inputs(4), rounds=5, clock=lambda: time.now)
     segment = np.arange(1, len(model.points) + 2)
     upto = [segment[: point + 1].sum() for point in model.point_of]
     np.testing.assert_allclose(found.upto * 4, [*upto, segment.sum()])

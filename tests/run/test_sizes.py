@@ -13,7 +13,7 @@ from offramp.model.by_graph import by_graph
 from offramp.model.resized import Chains
 from offramp.model.segments import Chain
 from offramp.run.eager import Eager
-from tests.toys import CNN, TEXT, VIT, attached, graph_of, live, logits_of, untouched, whole
+from tests.toys import CNN, TEXT, VIT, attached, eager_of, graph_of, live, logits_of, untouched, whole
 
 
 def shorter(inputs: Inputs, length: int) -> dict[str, torch.Tensor]:
@@ -37,7 +37,7 @@ def chain(executor: Eager, inputs: Inputs) -> Chain:
 @pytest.mark.parametrize("length", [2, 5, 9])
 def test_texts_of_any_length_run_on_one_graph(length: int) -> None:
     model, inputs = live("text"), shorter(TEXT.inputs(5), length)
-    executor = Eager.of(model, logits_of)
+    executor = eager_of(model)
     assert graph_of("text").captured.sizes.allow(inputs)
     assert chain(executor, inputs) is chain(executor, TEXT.inputs(3))
     expected = whole(model.backbone.model, inputs)
@@ -52,7 +52,7 @@ def test_texts_of_any_length_run_on_one_graph(length: int) -> None:
 def test_names_may_come_in_any_order_and_others_are_refused() -> None:
     model, inputs = live("text"), TEXT.inputs(4)
     assert isinstance(inputs, dict)
-    executor = Eager.of(model, logits_of)
+    executor = eager_of(model)
     turned = {name: inputs[name] for name in reversed(inputs)}
     torch.testing.assert_close(driven(executor, turned), driven(executor, inputs), rtol=0, atol=0)
     for wrong in ({**inputs, "more": inputs["input_ids"]}, inputs["input_ids"], shorter(inputs, 0)):
@@ -64,7 +64,7 @@ def test_names_may_come_in_any_order_and_others_are_refused() -> None:
 def test_pictures_of_another_size_get_segments_of_their_own(height: int, width: int) -> None:
     model = live("cnn")
     inputs = torch.randn(4, 3, height, width, generator=torch.Generator().manual_seed(2))
-    executor = Eager.of(model, logits_of)
+    executor = eager_of(model)
     assert not graph_of("cnn").captured.sizes.allow(inputs)
     with untouched(model.backbone.model):
         found = driven(executor, inputs)
@@ -74,7 +74,7 @@ def test_pictures_of_another_size_get_segments_of_their_own(height: int, width: 
 
 
 def test_a_size_that_the_model_refuses_is_named_and_remembered(monkeypatch: pytest.MonkeyPatch) -> None:
-    executor = Eager.of(live("vit"), logits_of)
+    executor = eager_of(live("vit"))
     said = r"got \(3, 16, 16\) float32.*resize or pad them"
     with pytest.raises(DataError, match=said):
         driven(executor, torch.randn(2, 3, 16, 16))
@@ -138,7 +138,7 @@ def tokens(batch: int, length: int) -> torch.Tensor:
 )
 def test_a_branch_on_the_length_is_taken(bend: Callable[[int, int], bool]) -> None:
     model = Texts(bend).eval()
-    executor = Eager.of(attached(model, tokens(2, 5)), logits_of)
+    executor = eager_of(attached(model, tokens(2, 5)))
     for length in (1, 2, 3, 5, 7, 8, 9, 10):
         for batch in (1, 2, 5, length):
             inputs = tokens(batch, length)
@@ -146,7 +146,7 @@ def test_a_branch_on_the_length_is_taken(bend: Callable[[int, int], bool]) -> No
 
 
 def test_one_graph_serves_all_lengths_for_which_it_holds() -> None:
-    executor = Eager.of(attached(Texts(lambda _batch, length: length > 6).eval(), tokens(2, 5)), logits_of)
+    executor = eager_of(attached(Texts(lambda _batch, length: length > 6).eval(), tokens(2, 5)))
     assert len({id(chain(executor, tokens(2, length))) for length in (7, 8, 9, 30)}) == 1
     assert len({id(chain(executor, tokens(2, length))) for length in (2, 3, 6, 7)}) == 2
 
@@ -168,7 +168,7 @@ def test_a_model_that_looks_at_its_batch_is_never_answered_otherwise(bend: Calla
         backbone = by_graph(model, tokens(2, 9), logits_of)
     except CaptureError:
         return
-    executor = Eager(model, Chains(backbone, ["one"], logits_of), logits_of)  # type: ignore[arg-type]
+    executor = Eager(model, Chains(backbone, ["one"], logits_of), logits_of)
     for batch, length in ((1, 9), (2, 9), (5, 5), (9, 9), (5, 9), (3, 2), (2, 2), (9, 7), (1, 5), (5, 2)):
         inputs = tokens(batch, length)
         try:
@@ -180,7 +180,7 @@ def test_a_model_that_looks_at_its_batch_is_never_answered_otherwise(bend: Calla
 
 def test_threads_run_the_model_while_another_meets_new_sizes() -> None:
     model = attached(CNN.model(), CNN.inputs(2))
-    executor, inputs = Eager.of(model, logits_of), CNN.inputs(3)
+    executor, inputs = eager_of(model), CNN.inputs(3)
     expected, wrong, done = whole(model.backbone.model, inputs), [], threading.Event()
 
     def run() -> None:

@@ -22,7 +22,6 @@ def test_all_contestants_run_every_batch_in_turn_after_a_warm_up() -> None:
     warm = [(name, 10 * r) for r in range(WARM_UP) for name in "ab"]
     assert order == warm + [(name, 10 * r + b) for r in range(3) for name in "ab" for b in range(2)]
     assert {name: len(seconds) for name, seconds in timing.seconds.items()} == {"a": 3, "b": 3}
-    assert timing.samples == 2
 
 
 def test_a_slower_contestant_takes_longer() -> None:
@@ -32,5 +31,5 @@ def test_a_slower_contestant_takes_longer() -> None:
 
 
 def test_the_ratio_is_of_medians() -> None:
-    timing = Timing({"a": (1.0, 2.0, 90.0), "b": (4.0, 4.0, 4.0)}, 1)
+    timing = Timing({"a": (1.0, 2.0, 90.0), "b": (4.0, 4.0, 4.0)})
     assert timing.ratio("a", "b") == pytest.approx(0.5)

@@ -1,7 +1,8 @@
 """Which places to leave at, one after the other by what each adds."""
 
 import numpy as np
-from jaxtyping import Bool, Float
+
+from offramp.arrays import Bool, Float
 
 
 def greedy(

@@ -1,7 +1,8 @@
 """How well the backbone's answer can be read off a feature: a ridge probe in closed form, judged by leaving one out."""
 
 import numpy as np
-from jaxtyping import Bool, Float
+
+from offramp.arrays import Bool, Float
 
 STRENGTHS = (1e-3, 1e-2, 1e-1, 1.0, 10.0)
 """Ridge penalties tried, as multiples of the mean squared length of the standardised features."""

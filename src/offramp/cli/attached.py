@@ -26,7 +26,7 @@ def attached(
     A library model that the manifest names need not be named again; a file with code always must be.
     """
     bundle = Bundle.load(folder)
-    loaded = _loaded(bundle.manifest.model, spec, weights)
+    loaded = loaded_for(bundle.manifest.model, spec, weights)
     preprocess: Preprocess | None = loaded.preprocess
     if bundle.manifest.preprocess is not None:
         preprocess = preprocess_from_manifest(bundle.manifest.preprocess, loaded.preprocess)
@@ -37,7 +37,7 @@ def attached(
     return live, source
 
 
-def _loaded(entry: ModelEntry, spec: str | None, weights: Path | None) -> LoadedModel:
+def loaded_for(entry: ModelEntry, spec: str | None, weights: Path | None) -> LoadedModel:
     """The model, with the weights of the command line or else those of the build, where they still are."""
     if spec is None and (entry.spec is None or ".py:" in entry.spec):
         raise InputError(

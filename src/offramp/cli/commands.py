@@ -5,9 +5,11 @@ from typing import Annotated
 import typer
 
 from offramp import __version__
+from offramp.cli.bench import bench
 from offramp.cli.build import build
 from offramp.cli.demo import demo
 from offramp.cli.evaluate import evaluate
+from offramp.cli.export import export
 from offramp.cli.inspect import inspect
 from offramp.cli.run import run
 
@@ -18,8 +20,9 @@ app = typer.Typer(
     rich_markup_mode="rich",
     add_completion=True,
 )
-for command in (inspect, build, evaluate, run, demo):
+for command in (inspect, build, evaluate, run, export, demo):
     app.command(command.__name__)(command)
+app.add_typer(bench, name="bench")
 
 
 def _version(wanted: bool) -> bool:

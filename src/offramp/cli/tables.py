@@ -9,6 +9,7 @@ from offramp.bundle import Bundle
 from offramp.decide.estimate import estimated_cost
 from offramp.evaluation import Evaluation
 from offramp.report.units import percent
+from offramp.speed import SpeedRow
 from offramp.types import Bound
 
 
@@ -38,6 +39,17 @@ def front_table(bundle: Bundle) -> Table:
             percent(report.loss, 2),
             limit(point.bound),
         )
+    return table
+
+
+def speed_table(rows: Sequence[SpeedRow]) -> Table:
+    """The grid of a bundle, a row for each back end, batch size and operating point."""
+    table = _table("time per batch", ["back end", "batch", "point", "ms", "of uncut", "ideal", "achieved"], "")
+    for row in rows:
+        ratio = f"{percent(row.ratio_to_uncut)} ± {100 * row.noise:.1f}"
+        achieved = "" if row.achieved is None else percent(row.achieved)
+        cells = (row.backend, str(row.batch), row.point, f"{row.ms:.2f}", ratio, percent(row.ideal_ratio), achieved)
+        table.add_row(*cells)
     return table
 
 

@@ -3,8 +3,8 @@
 from collections.abc import Iterable
 
 import numpy as np
-from jaxtyping import Float, Int
 
+from offramp.arrays import Float, Int
 from offramp.types import OperatingPoint, ParetoFront
 
 

@@ -4,8 +4,8 @@ import dataclasses
 from dataclasses import dataclass
 
 import numpy as np
-from jaxtyping import Float, Int
 
+from offramp.arrays import Float, Int
 from offramp.errors import InputError
 from offramp.types import Configuration, ExitTable, OperatingPoint
 

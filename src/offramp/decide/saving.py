@@ -5,8 +5,8 @@ for every subset.
 """
 
 import numpy as np
-from jaxtyping import Float, Int
 
+from offramp.arrays import Float, Int
 from offramp.types import Configuration, ExitTable
 
 EXACT_UP_TO = 15

@@ -1,7 +1,8 @@
 """Where to put a threshold between two recorded scores."""
 
 import numpy as np
-from jaxtyping import Float
+
+from offramp.arrays import Float
 
 
 def between(upper: Float[np.ndarray, " cuts"], lower: Float[np.ndarray, " cuts"]) -> Float[np.ndarray, " cuts"]:

@@ -10,6 +10,10 @@ _INSTALL = {
     "transformers": "'offramp[hub]'",
     "torchvision": "torchvision",
     "pyarrow": "pyarrow",
+    "onnx": "'offramp[onnx]'",
+    "onnxscript": "'offramp[onnx]'",
+    "onnxruntime": "'offramp[onnx]'",
+    "openvino": "'offramp[openvino]'",
 }
 
 

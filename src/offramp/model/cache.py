@@ -20,7 +20,7 @@ from torch import nn
 
 from offramp.errors import DataError, InputError
 from offramp.heads.reduction import Mask, Reduction
-from offramp.inputs import Inputs, batch_size, call, check_finite, mask_of
+from offramp.inputs import Inputs, batch_size, call, check_finite, device_of, mask_of, on
 from offramp.model.augment import Augment
 from offramp.model.capture import LogitsOf
 from offramp.model.modes import frozen
@@ -116,6 +116,7 @@ class Pass:
         with frozen(self.model), tapped(self.model, self._points(), keep) as reduced:
             while store.done < rows:
                 start, inputs = self._batch(source, store.done, augment, lend, seed)
+                inputs = on(inputs, device_of(self.model))
                 masks[0] = mask_of(inputs)
                 logits = self.logits_of(call(self.model, inputs))
                 if not torch.isfinite(logits).all():

@@ -10,7 +10,7 @@ from torch import fx, nn
 from torch.utils import _pytree as pytree
 
 from offramp.errors import CaptureError
-from offramp.inputs import Inputs, batch_size, call, leaves, rebuild, select
+from offramp.inputs import Inputs, batch_size, call, device_of, leaves, on, rebuild, select
 from offramp.model import in_place
 from offramp.model.modes import frozen
 from offramp.model.sizes import Guards, Sizes, taken_off
@@ -91,7 +91,7 @@ def capture(model: nn.Module, inputs: Inputs, logits_of: LogitsOf, free: bool = 
     Raises:
         CaptureError: if the model cannot be exported, with the exporter's reason.
     """
-    example = select(inputs, torch.arange(2) % batch_size(inputs))
+    example = on(select(inputs, torch.arange(2) % batch_size(inputs)), device_of(model))
     with frozen(model):
         try:
             module, guards = _export(_Answering(model, logits_of, example), example, free)
@@ -114,7 +114,7 @@ def capture(model: nn.Module, inputs: Inputs, logits_of: LogitsOf, free: bool = 
 
 def copy(inputs: Inputs) -> Inputs:
     """The same batch in memory of its own, for a model that may work on its inputs in place."""
-    return select(inputs, torch.arange(batch_size(inputs)))
+    return rebuild(inputs, [tensor.clone() for tensor in leaves(inputs)])
 
 
 def _export(model: nn.Module, example: Inputs, free: bool) -> tuple[fx.GraphModule, Guards]:

@@ -14,7 +14,7 @@ from offramp.errors import InputError
 from offramp.gates.gate import Gate
 from offramp.heads.head import Head
 from offramp.heads.reduction import Mask, Reduction
-from offramp.inputs import Inputs, call, mask_of
+from offramp.inputs import Inputs, call, device_of, mask_of, on
 from offramp.model.backbone import Backbone
 from offramp.model.cache import FeatureCache, FeatureKey
 from offramp.model.capture import LogitsOf
@@ -73,6 +73,7 @@ class MultiExit:
 
     def outputs(self, inputs: Inputs, logits_of: LogitsOf) -> Float[torch.Tensor, "exits batch classes"]:
         """All exits' logits on a batch, the backbone's last, by tapping the original model."""
+        inputs = on(inputs, device_of(self.backbone.model))
         keep = partial(self._heads_at, mask_of(inputs))
         with tapped(self.backbone.model, [point.name for point in self.points], keep=keep) as found:
             final = logits_of(call(self.backbone.model, inputs))
@@ -92,8 +93,8 @@ class MultiExit:
             for index, key in enumerate(self.keys()):
                 rows = cache.features[key]
                 for start in range(0, len(rows), ROWS):
-                    batch = torch.from_numpy(rows[start : start + ROWS].astype(np.float32))
-                    outputs[index, start : start + ROWS] = self.head(index).predict(batch).numpy()
+                    batch = torch.from_numpy(rows[start : start + ROWS].astype(np.float32)).to(device_of(self.heads))
+                    outputs[index, start : start + ROWS] = self.head(index).predict(batch).cpu().numpy()
         return Recording(outputs, cache.split)
 
     def macs(self) -> CostProfile:

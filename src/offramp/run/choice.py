@@ -1,14 +1,28 @@
-"""Which executor a model runs on."""
+"""What a model runs on."""
 
+from collections.abc import Sequence
+
+from offramp.calibrate.calibrator import Calibrator
+from offramp.gates.gate import Gate
+from offramp.model.backbone import Backbone
 from offramp.model.capture import LogitsOf
 from offramp.model.multi_exit import MultiExit
+from offramp.run.driver import Driver
 from offramp.run.eager import Eager
-from offramp.run.executor import Executor
+from offramp.run.headed import Headed
 from offramp.run.hooked import Hooked
 
 
-def executor(multi_exit: MultiExit, logits_of: LogitsOf) -> Executor:
-    """Eager segments where the model could be captured, else the model itself with hooks."""
-    if multi_exit.backbone.graph is None:
-        return Hooked.of(multi_exit, logits_of)
-    return Eager.of(multi_exit, logits_of)
+def driver(backbone: Backbone, names: Sequence[str], logits_of: LogitsOf) -> Driver:
+    """Eager segments where the model could be captured, else the model itself with hooks; it stops at these points."""
+    kind = Hooked if backbone.graph is None else Eager
+    return kind.of(backbone, names, logits_of)
+
+
+def executor(
+    multi_exit: MultiExit, logits_of: LogitsOf, gate: Gate, calibrators: Sequence[Calibrator], enabled: Sequence[bool]
+) -> Headed:
+    """The executor of PyTorch, which stops only where an exit is enabled."""
+    on = {exit_.point for exit_, is_on in zip(multi_exit.exits, enabled, strict=True) if is_on}
+    names = [point.name for point in multi_exit.points if point.name in on]
+    return Headed.of(driver(multi_exit.backbone, names, logits_of), multi_exit, gate, calibrators)

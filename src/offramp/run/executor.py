@@ -1,29 +1,54 @@
-"""What an executor is: something that can run the backbone with stops, a head, or the whole backbone."""
+"""What an executor is: something that can run a multi-exit model with stops, or its backbone uncut. Free of torch."""
 
-from typing import Protocol, runtime_checkable
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Protocol, runtime_checkable
 
-import torch
+import numpy as np
 
-from offramp.inputs import Inputs
-from offramp.model.leaving import Stop
+from offramp.arrays import Float, Int
+
+
+@dataclass(frozen=True, eq=False)
+class Said:
+    """What an exit says about the samples that reached it.
+
+    Attributes:
+        logits: calibrated.
+        score: the gate's, higher = safer to stop.
+    """
+
+    logits: Float[np.ndarray, "batch classes"]
+    score: Float[np.ndarray, " batch"]
+
+
+Say = Callable[[int], Said]
+"""Given the number of an exit at this stop, what it says about all samples that reached the stop."""
+
+Stop = Callable[[int, Say], "Int[np.ndarray, ' staying'] | None"]
+"""Called with the number of a stop and what its exits say; returns the rows that stay, in order, or None for all."""
 
 
 @runtime_checkable
 class Executor(Protocol):
-    """Runs a multi-exit model on one back end."""
+    """Runs a multi-exit model on one back end, cut where the exits are that it was made for."""
 
-    def drive(self, inputs: Inputs, stop: Stop) -> torch.Tensor | None:
-        """The backbone's own logits of those who are left at its end; None if nobody is.
+    def samples(self, inputs: Any) -> int:
+        """The size of a batch.
 
-        At each exit point in use, by depth, `stop` is called with the number of the point and the feature there, and
-        the batch goes on with the rows that it returns (None: all). Where no row is left nothing more is computed.
+        Raises:
+            DataError: if the inputs disagree about it, or are empty.
         """
         ...
 
-    def head(self, index: int, feature: torch.Tensor, mask: torch.Tensor | None = None) -> torch.Tensor:
-        """The raw logits of exit `index` on a feature; `mask` (B, T) is 0 where a token is padding."""
+    def drive(self, inputs: Any, stop: Stop) -> Said | None:
+        """The backbone's own answer to those who are left at its end; None if nobody is.
+
+        At each place with exits, by depth, `stop` is called, and the batch goes on with the rows that it returns.
+        Where no row is left nothing more is computed.
+        """
         ...
 
-    def whole(self, inputs: Inputs) -> torch.Tensor:
-        """The backbone's own logits, uncut."""
+    def whole(self, inputs: Any) -> Said:
+        """The backbone's own answer, uncut."""
         ...

@@ -1,6 +1,6 @@
 """Eager PyTorch with hooks: for a model that cannot be captured, the model's own forward runs and its batch shrinks."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from threading import Lock, RLock
@@ -11,10 +11,10 @@ from torch import nn
 
 from offramp.errors import InputError
 from offramp.inputs import Inputs, call
+from offramp.model.backbone import Backbone
 from offramp.model.capture import LogitsOf
 from offramp.model.leaving import NobodyLeft, Stop, leaving
 from offramp.model.modes import frozen
-from offramp.model.multi_exit import MultiExit
 
 _lock = Lock()
 _turns: WeakKeyDictionary[nn.Module, "_Turn"] = WeakKeyDictionary()
@@ -33,18 +33,19 @@ class Hooked:
     """Runs the user's model itself; a forward that nobody is left in ends by an exception that stays inside.
 
     Attributes:
-        multi_exit: the backbone and its heads.
-        logits_of: picks the logits out of the backbone's output.
+        model: the user's.
+        names: the points where it stops, by depth.
+        logits_of: picks the logits out of its output.
     """
 
-    multi_exit: MultiExit
+    model: nn.Module
+    names: tuple[str, ...]
     logits_of: LogitsOf
 
     @classmethod
-    def of(cls, multi_exit: MultiExit, logits_of: LogitsOf) -> "Hooked":
-        """The executor of a multi-exit model."""
-        multi_exit.heads.eval()
-        return cls(multi_exit, logits_of)
+    def of(cls, backbone: Backbone, names: Sequence[str], logits_of: LogitsOf) -> "Hooked":
+        """The driver of a backbone with stops at the points of these names (by depth, each once)."""
+        return cls(backbone.model, tuple(names), logits_of)
 
     def drive(self, inputs: Inputs, stop: Stop) -> torch.Tensor | None:
         """The logits of those who are left at the end.
@@ -52,23 +53,16 @@ class Hooked:
         Raises:
             InputError: if it is called from within `stop`, where the hooks of the batch under way would fire again.
         """
-        model, names = self.multi_exit.backbone.model, [point.name for point in self.multi_exit.points]
-        with _turn(model), frozen(model), leaving(model, names, stop):
+        with _turn(self.model), frozen(self.model), leaving(self.model, self.names, stop):
             try:
-                return self.logits_of(call(model, inputs))
+                return self.logits_of(call(self.model, inputs))
             except NobodyLeft:
                 return None
 
-    def head(self, index: int, feature: torch.Tensor, mask: torch.Tensor | None = None) -> torch.Tensor:
-        """The raw logits of exit `index`."""
-        logits: torch.Tensor = self.multi_exit.head(index)(feature, mask)
-        return logits
-
     def whole(self, inputs: Inputs) -> torch.Tensor:
         """The user's model itself, in eval mode."""
-        model = self.multi_exit.backbone.model
-        with _turn(model), frozen(model):
-            return self.logits_of(call(model, inputs))
+        with _turn(self.model), frozen(self.model):
+            return self.logits_of(call(self.model, inputs))
 
 
 @contextmanager

@@ -1,5 +1,6 @@
 """Wall-clock comparison: ratios of medians, interleaved in one process, after a warm-up."""
 
+import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -7,10 +8,16 @@ from typing import Any
 
 import numpy as np
 
-from offramp.inputs import Inputs, batch_size
-
 WARM_UP = 2
 """Rounds that are run and not counted."""
+
+
+def settled() -> float:
+    """The time in seconds, once an accelerator that is in use has done what it was asked."""
+    torch = sys.modules.get("torch")  # not imported here: exported models run without it
+    if torch is not None and torch.cuda.is_initialized():
+        torch.cuda.synchronize()
+    return time.perf_counter()
 
 
 @dataclass(frozen=True)
@@ -19,18 +26,21 @@ class Timing:
 
     Attributes:
         seconds: per contestant, one number per round.
-        samples: samples per round.
     """
 
     seconds: Mapping[str, tuple[float, ...]]
-    samples: int
 
     def ratio(self, name: str, to: str) -> float:
         """Median time of `name` as a share of the median time of `to`."""
         return float(np.median(self.seconds[name]) / np.median(self.seconds[to]))
 
+    def noise(self, name: str, to: str) -> float:
+        """Standard error of that ratio, from how it varies over the rounds (by its median absolute deviation)."""
+        each = np.array(self.seconds[name]) / np.array(self.seconds[to])
+        return float(1.2533 * 1.4826 * np.median(np.abs(each - np.median(each))) / len(each) ** 0.5)
 
-def interleaved(contestants: Mapping[str, Callable[[Inputs], Any]], rounds: Sequence[Sequence[Inputs]]) -> Timing:
+
+def interleaved(contestants: Mapping[str, Callable[[Any], Any]], rounds: Sequence[Sequence[Any]]) -> Timing:
     """How long each contestant takes for the batches of each round.
 
     Args:
@@ -43,8 +53,8 @@ def interleaved(contestants: Mapping[str, Callable[[Inputs], Any]], rounds: Sequ
     seconds: dict[str, list[float]] = {name: [] for name in contestants}
     for round_ in rounds:
         for name, run in contestants.items():
-            start = time.perf_counter()
+            start = settled()
             for batch in round_:
                 run(batch)
-            seconds[name].append(time.perf_counter() - start)
-    return Timing({name: tuple(values) for name, values in seconds.items()}, sum(map(batch_size, rounds[0])))
+            seconds[name].append(settled() - start)
+    return Timing({name: tuple(values) for name, values in seconds.items()})

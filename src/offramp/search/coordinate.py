@@ -4,8 +4,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
-from jaxtyping import Bool, Float, Int
 
+from offramp.arrays import Bool, Float, Int
 from offramp.decide.pareto import nondominated
 from offramp.decide.replay import above_backbone
 from offramp.decide.threshold import cuts

@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from itertools import product
 
 import numpy as np
-from jaxtyping import Bool, Float, Int
 
+from offramp.arrays import Bool, Float, Int
 from offramp.decide.replay import above_backbone
 from offramp.decide.threshold import between
 from offramp.types import Configuration, ExitTable, Goal

@@ -3,8 +3,8 @@
 from dataclasses import dataclass
 
 import numpy as np
-from jaxtyping import Float
 
+from offramp.arrays import Float
 from offramp.decide.replay import above_backbone
 from offramp.decide.saving import best_subset
 from offramp.decide.threshold import cuts

@@ -1,22 +1,28 @@
 """The tests every executor has to pass.
 
-An executor's test file is `class TestMine(ExecutorSuite)` with one fixture `make`, which turns a multi-exit model into
-the executor. The truth is the user's own model, tapped with hooks.
+An executor's test file is `class TestMine(ExecutorSuite)` with one fixture `make`, which turns a multi-exit model, a
+gate and calibrators into the executor that stops at all exits. The truth is the user's own model, tapped with hooks.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from functools import cache
 
+import numpy as np
 import torch
 
-from offramp.inputs import Inputs, leaves, mask_of
+from offramp.calibrate.calibrator import Calibrator
+from offramp.calibrate.temperature import Temperature
+from offramp.gates.gate import Gate
+from offramp.gates.max_prob import MaxProb
+from offramp.inputs import Inputs, leaves
 from offramp.model.modes import frozen
 from offramp.model.multi_exit import MultiExit
-from offramp.run.executor import Executor
+from offramp.run.executor import Executor, Said, Say
+from offramp.run.loop import stops_of
 from offramp.tasks.classification import Classification
 from offramp.testing.models import TOYS, Toy, attached
 
-Make = Callable[[MultiExit], Executor]
+Make = Callable[[MultiExit, Gate, Sequence[Calibrator]], Executor]
 
 
 @cache
@@ -34,91 +40,110 @@ class ExecutorSuite:
         for toy in TOYS:
             yield _attached(toy), toy.inputs(batch)
 
-    def truth(self, live: MultiExit, inputs: Inputs) -> torch.Tensor:
-        """All exits' logits, the backbone's last, from the user's own model."""
+    def calibrators(self, live: MultiExit) -> list[Calibrator]:
+        """Another temperature for every exit."""
+        return [Temperature(0.5 + 0.25 * index) for index in range(len(live.exits))]
+
+    def truth(self, live: MultiExit, inputs: Inputs) -> list[Said]:
+        """What all exits say, the backbone last, from the user's own model."""
         with frozen(live.backbone.model):
-            return live.outputs(inputs, Classification().logits_of)
+            outputs = live.outputs(inputs, Classification().logits_of)
+        inner = [calibrate(logits) for calibrate, logits in zip(self.calibrators(live), outputs[:-1], strict=True)]
+        return [_said(logits) for logits in (*inner, outputs[-1])]
 
-    def outputs(self, executor: Executor, live: MultiExit, inputs: Inputs) -> torch.Tensor:
-        """The same from the executor, which nobody leaves."""
-        found: list[torch.Tensor] = []
+    def close(self, found: Said, expected: Said, rows: Sequence[int] | None = None) -> None:
+        """Fails unless both say the same; `rows`: which rows of the expected."""
+        chosen = np.arange(len(expected.score)) if rows is None else np.array(rows, np.int64)
+        for one, other in ((found.logits, expected.logits), (found.score, expected.score)):
+            np.testing.assert_allclose(one, other[chosen], rtol=self.tolerance, atol=self.tolerance)
 
-        def stop(point: int, feature: torch.Tensor) -> None:
-            found.extend(
-                executor.head(exit_, feature, mask_of(inputs)) for exit_, at in enumerate(live.point_of) if at == point
-            )
-
-        with torch.no_grad():
-            last = executor.drive(inputs, stop)
-        assert last is not None
-        return torch.stack([*found, last])
+    def live(self, make: Make, live: MultiExit) -> tuple[Executor, tuple[tuple[int, ...], ...]]:
+        """The executor, and the exits at each of its stops."""
+        stops = stops_of((True,) * len(live.exits), live.point_of)
+        return make(live, MaxProb(), self.calibrators(live)), stops
 
     def test_pieces_say_what_the_model_says(self, make: Make) -> None:
-        """Segments and heads give the logits that hooks see, for every exit and batch size."""
+        """Segments, heads, calibration and gate say what hooks see, for every exit and batch size."""
         for batch in (1, 6):
             for live, inputs in self.cases(batch):
-                found = self.outputs(make(live), live, inputs)
-                torch.testing.assert_close(found, self.truth(live, inputs), rtol=self.tolerance, atol=self.tolerance)
+                executor, stops = self.live(make, live)
+                found: list[Said] = []
+
+                def stop(place: int, say: Say, found: list[Said] = found, stops: object = stops) -> None:
+                    found.extend(say(exit_) for exit_ in stops[place])  # type: ignore[index]
+
+                last = executor.drive(inputs, stop)
+                assert last is not None
+                for said, expected in zip([*found, last], self.truth(live, inputs), strict=True):
+                    self.close(said, expected)
 
     def test_whole_is_the_backbone(self, make: Make) -> None:
         """Uncut, at every batch size."""
         for batch in (1, 6):
             for live, inputs in self.cases(batch):
-                with torch.no_grad():
-                    found = make(live).whole(inputs)
-                expected = self.truth(live, inputs)[-1]
-                torch.testing.assert_close(found, expected, rtol=self.tolerance, atol=self.tolerance)
+                self.close(self.live(make, live)[0].whole(inputs), self.truth(live, inputs)[-1])
 
     def test_a_shrunk_batch_goes_on_as_if_the_others_had_never_been(self, make: Make) -> None:
         """Wherever the batch shrinks, what comes after is that of the remaining samples, side values included."""
-        staying = torch.tensor([4, 1, 2])
+        staying = [4, 1, 2]
         for live, inputs in self.cases():
-            executor, truth = make(live), self.truth(live, inputs)
-            for where in range(len(live.points)):
+            (executor, stops), truth = self.live(make, live), self.truth(live, inputs)
+            for where in range(len(stops)):
 
-                def stop(point: int, _feature: torch.Tensor, where: int = where) -> torch.Tensor | None:
-                    return staying if point == where else None
+                def stop(place: int, _say: Say, where: int = where) -> np.ndarray | None:
+                    return np.array(staying) if place == where else None
 
-                with torch.no_grad():
-                    found = executor.drive(inputs, stop)
+                found = executor.drive(inputs, stop)
                 assert found is not None
-                torch.testing.assert_close(found, truth[-1][staying], rtol=self.tolerance, atol=self.tolerance)
+                self.close(found, truth[-1], staying)
 
     def test_a_batch_that_shrinks_again_and_again_keeps_its_order(self, make: Make) -> None:
-        """At every point the last sample leaves; features and logits are those of the others."""
+        """At every stop the last sample leaves; what exits and backbone say is about the others."""
         for live, inputs in self.cases(6):
-            executor = make(live)
+            (executor, stops), truth = self.live(make, live), self.truth(live, inputs)
             sizes: list[int] = []
 
-            def stop(_point: int, feature: torch.Tensor, sizes: list[int] = sizes) -> torch.Tensor:
-                sizes.append(len(feature))
-                return torch.arange(len(feature) - 1)
+            def stop(
+                place: int,
+                say: Say,
+                sizes: list[int] = sizes,
+                stops: tuple[tuple[int, ...], ...] = stops,
+                truth: list[Said] = truth,
+            ) -> np.ndarray:
+                said = say(stops[place][0])
+                sizes.append(len(said.score))
+                self.close(said, truth[stops[place][0]], range(len(said.score)))
+                return np.arange(len(said.score) - 1)
 
-            with torch.no_grad():
-                found = executor.drive(inputs, stop)
-            expected = self.truth(live, inputs)[-1]
-            left = max(6 - len(live.points), 0)
-            assert sizes == [6 - index for index in range(min(len(live.points), 6))]
+            found = executor.drive(inputs, stop)
+            left = max(6 - len(stops), 0)
+            assert sizes == [6 - index for index in range(min(len(stops), 6))]
             assert (found is None) == (left == 0)
             if found is not None:
-                torch.testing.assert_close(found, expected[:left], rtol=self.tolerance, atol=self.tolerance)
+                self.close(found, truth[-1], range(left))
 
     def test_nothing_is_computed_for_nobody(self, make: Make) -> None:
-        """Where all have left at the first point no later one is reached."""
+        """Where all have left at the first stop no later one is reached."""
         for live, inputs in self.cases():
             reached: list[int] = []
 
-            def stop(point: int, _feature: torch.Tensor, reached: list[int] = reached) -> torch.Tensor:
-                reached.append(point)
-                return torch.zeros(0, dtype=torch.int64)
+            def stop(place: int, _say: Say, reached: list[int] = reached) -> np.ndarray:
+                reached.append(place)
+                return np.zeros(0, np.int64)
 
-            with torch.no_grad():
-                assert make(live).drive(inputs, stop) is None
+            assert self.live(make, live)[0].drive(inputs, stop) is None
             assert reached == [0]
 
     def test_inputs_are_left_alone(self, make: Make) -> None:
         """The caller's tensors hold what they held."""
         for live, inputs in self.cases():
             before = tuple(tensor.clone() for tensor in leaves(inputs))
-            self.outputs(make(live), live, inputs)
+            executor, _ = self.live(make, live)
+            executor.drive(inputs, lambda _place, _say: None)
+            executor.whole(inputs)
             torch.testing.assert_close(leaves(inputs), before, rtol=0, atol=0)
+
+
+def _said(logits: torch.Tensor) -> Said:
+    score, _ = MaxProb().step(logits, ())
+    return Said(logits.cpu().numpy(), score.cpu().numpy())

@@ -1,0 +1,37 @@
+"""`offramp export`: a folder of stages that runs without torch."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from offramp.bundle import Bundle
+from offramp.cli.attached import loaded_for
+from offramp.cli.options import BundlePath, OptionalModel, Weights
+from offramp.cli.progress import bars
+from offramp.exporting import export as export_bundle
+
+
+def export(
+    bundle: BundlePath,
+    out: Annotated[Path, typer.Option(metavar="DIR", help="Empty folder for the stages.")],
+    model: OptionalModel = None,
+    weights: Weights = None,
+    point: Annotated[
+        list[str] | None, typer.Option(help="Operating point to export; repeatable. Default: the named ones.")
+    ] = None,
+) -> None:
+    """Export a bundle: one ONNX file per stage and routing.json, run by ONNX Runtime or OpenVINO without torch.
+
+    Each stage is run in ONNX Runtime and compared with the model before the folder is complete.
+
+    Examples:
+      offramp export bundle timm:resnet50 --out stages
+      offramp export bundle nets.py:resnet56 --weights r.th --out stages --point balanced --point fast
+    """
+    loaded = Bundle.load(bundle)
+    live = loaded.attach(loaded_for(loaded.manifest.model, model, weights).model)
+    with bars() as progress:
+        routing = export_bundle(live, out, point or None, progress)
+    files = sum(len(stages) for stages in routing.cuts.values())
+    typer.echo(f"{files} stages for {', '.join(routing.points)}: {out}")

@@ -1,0 +1,67 @@
+"""An exported folder as a model: what `Bundle.use` is, without torch."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+from offramp.errors import InputError, UnknownNameError
+from offramp.run.executor import Executor
+from offramp.run.model import EarlyExitModel
+from offramp.run.routing import Routing, StageFile
+
+UNCUT = "uncut"
+"""The cut of the plain backbone."""
+
+RUNTIMES = ("onnx", "openvino")
+"""What can run exported stages."""
+
+
+def load(folder: Path | str, point: str | None = None, *, runtime: str = "onnx", threads: int = 0) -> EarlyExitModel:
+    """The exported model, ready to be called with NumPy arrays.
+
+    Args:
+        folder: that `offramp export` wrote.
+        point: the operating point to begin with; default the first.
+        runtime: `onnx` (ONNX Runtime) or `openvino`.
+        threads: how many threads a stage may use; 0 for all cores.
+
+    Raises:
+        BundleError: if the folder is not one that was exported.
+        UnknownNameError: if there is no such point or runtime.
+        InputError: if the runtime is not installed.
+    """
+    folder = Path(folder)
+    routing = Routing.read(folder)
+    names = {**{name: name for name in routing.points}, **routing.aliases}
+    active = point or next(iter(names))
+    if active not in names:
+        raise UnknownNameError.among("operating point", active, names)
+    make = runtime_of(runtime)
+    stops = {entry.enabled: entry.cut for entry in routing.points.values()}
+
+    def executor_for(enabled: tuple[bool, ...]) -> Executor:
+        return make(folder, routing.cuts[stops[enabled]], routing.cuts[UNCUT][0], threads)
+
+    points = {name: routing.points[meant].configuration for name, meant in names.items()}
+    places = {place: index for index, place in enumerate(dict.fromkeys(routing.exits[:-1]))}
+    return EarlyExitModel(executor_for, points, [places[place] for place in routing.exits[:-1]], active)
+
+
+def runtime_of(name: str) -> Callable[[Path, tuple[StageFile, ...], StageFile, int], Executor]:
+    """The executor of a runtime by name.
+
+    Raises:
+        UnknownNameError: if there is no such runtime.
+        InputError: if its package is not installed.
+    """
+    if name not in RUNTIMES:
+        raise UnknownNameError.among("runtime", name, RUNTIMES)
+    try:
+        if name == "onnx":
+            from offramp.run.onnx_runtime import OnnxRuntime
+
+            return OnnxRuntime
+        from offramp.run.openvino_runtime import OpenVino
+    except ModuleNotFoundError as error:
+        package = {"onnx": "onnxruntime", "openvino": "openvino"}[name]
+        raise InputError(f"expected the package {package} to run stages; pip install {package}") from error
+    return OpenVino

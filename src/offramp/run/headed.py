@@ -1,0 +1,89 @@
+"""A driver with heads and a gate on top: the executor of PyTorch."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+
+from offramp.calibrate.calibrator import Calibrator
+from offramp.gates.gate import Gate
+from offramp.inputs import Inputs, batch_size, device_of, mask_of, on
+from offramp.model.multi_exit import MultiExit
+from offramp.run.driver import Driver
+from offramp.run.executor import Said, Stop
+
+
+@dataclass(frozen=True, eq=False)
+class Headed:
+    """Runs the backbone on a driver, and the heads where they are asked.
+
+    Attributes:
+        driver: runs the backbone with stops.
+        multi_exit: has the heads.
+        gate: scores calibrated logits.
+        calibrators: one per exit but the last.
+    """
+
+    driver: Driver
+    multi_exit: MultiExit
+    gate: Gate
+    calibrators: tuple[Calibrator, ...]
+
+    @classmethod
+    def of(cls, driver: Driver, multi_exit: MultiExit, gate: Gate, calibrators: Sequence[Calibrator]) -> "Headed":
+        """The executor; its heads in eval mode, where the backbone is."""
+        multi_exit.heads.eval().to(device_of(multi_exit.backbone.model))
+        return cls(driver, multi_exit, gate, tuple(calibrators))
+
+    def samples(self, inputs: Inputs) -> int:
+        """The size of a batch."""
+        return batch_size(inputs)
+
+    def drive(self, inputs: Inputs, stop: Stop) -> Said | None:
+        """The backbone's answer to those who are left at the end."""
+        inputs = on(inputs, device_of(self.multi_exit.backbone.model))
+        remembered, mask = self.gate.init(batch_size(inputs)), mask_of(inputs)
+
+        def at(place: int, feature: torch.Tensor) -> torch.Tensor | None:
+            nonlocal remembered, mask
+
+            def say(exit_: int) -> Said:
+                nonlocal remembered
+                logits = self.logits(exit_, feature, mask)
+                score, remembered = self.gate.step(logits, remembered)
+                return Said(array(logits), array(score))
+
+            rows = stop(place, say)
+            if rows is None:
+                return None
+            staying = torch.from_numpy(rows).to(feature.device)
+            remembered = tuple(tensor.index_select(0, staying) for tensor in remembered)
+            mask = None if mask is None else mask.index_select(0, staying)
+            return staying
+
+        with torch.no_grad():
+            logits = self.driver.drive(inputs, at)
+            return None if logits is None else self._answer(logits, remembered)
+
+    def whole(self, inputs: Inputs) -> Said:
+        """The user's model itself, in eval mode."""
+        with torch.no_grad():
+            return self._answer(self.driver.whole(inputs), self.gate.init(batch_size(inputs)))
+
+    def logits(self, exit_: int, feature: torch.Tensor, mask: torch.Tensor | None = None) -> torch.Tensor:
+        """The calibrated logits of an exit; `mask` (B, T) is 0 where a token is padding."""
+        found: torch.Tensor = self.calibrators[exit_](self.multi_exit.head(exit_)(feature, mask))
+        return found
+
+    def _answer(self, logits: torch.Tensor, remembered: tuple[torch.Tensor, ...]) -> Said:
+        score, _ = self.gate.step(logits, remembered)
+        return Said(array(logits), array(score))
+
+
+def array(tensor: torch.Tensor) -> np.ndarray:
+    """A tensor's numbers; bfloat16, which NumPy has not, as float32."""
+    found = tensor.detach()
+    found = found.float() if found.dtype is torch.bfloat16 else found
+    result: np.ndarray = found.cpu().numpy()
+    return result

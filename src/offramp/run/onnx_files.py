@@ -1,0 +1,94 @@
+"""Stages as ONNX files, one each."""
+
+import contextlib
+import io
+import logging
+import warnings
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import torch
+from torch import nn
+
+from offramp.errors import CaptureError
+from offramp.inputs import Inputs
+from offramp.model.modes import frozen
+from offramp.run.routing import StageFile
+from offramp.run.stage import Stage, State, first_names, first_state
+
+LOGGERS = ("torch.onnx", "onnxscript", "onnx_ir", "torch.export")
+"""They tell about their own internals."""
+
+
+def export(
+    stages: Sequence[Stage],
+    exits: Sequence[Sequence[int]],
+    model: nn.Module,
+    example: Inputs,
+    folder: Path,
+    name: str,
+) -> tuple[StageFile, ...]:
+    """Writes `NAME-0.onnx`, `NAME-1.onnx`, … to `folder`.
+
+    Args:
+        stages: as `stages.stage.stages` makes them.
+        exits: the exits of each stage; of the last, the number of the backbone's own.
+        model: the backbone, which stays in eval mode meanwhile.
+        example: two samples.
+        folder: where the files go.
+        name: how the files begin.
+
+    Raises:
+        CaptureError: if the exporter cannot take a stage, with its reason.
+    """
+    found: list[StageFile] = []
+    masked = stages[0].masked
+    state, names = first_state(example, masked), first_names(example, masked)
+    with frozen(model), torch.no_grad():
+        for index, (stage, here) in enumerate(zip(stages, exits, strict=True)):
+            after = stage(*(tensor.clone() for tensor in state))
+            carried = len(after) - 2 * len(here)
+            onward = tuple(f"state{index + 1}_{position}" for position in range(carried))
+            logits, score = (tuple(f"{kind}_{exit_}" for exit_ in here) for kind in ("logits", "score"))
+            one = StageFile(f"{name}-{index}.onnx", names, onward, tuple(here), logits, score)
+            _write(stage, state, one, folder / one.file)
+            found.append(one)
+            state, names = after[:carried], onward
+    return tuple(found)
+
+
+def _write(stage: Stage, state: State, one: StageFile, path: Path) -> None:
+    batch = torch.export.Dim("batch", min=2, max=65535)
+    open_ = torch.export.Dim.AUTO
+    shapes = tuple({0: batch} | ({1: open_} if tensor.ndim in (2, 3) else {}) for tensor in state)
+    outputs = [*one.state, *(name for pair in zip(one.logits, one.score, strict=True) for name in pair)]
+    path.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        with _quiet():
+            torch.onnx.export(
+                stage,
+                state,
+                str(path),
+                dynamo=True,
+                external_data=False,
+                input_names=list(one.inputs),
+                output_names=outputs,
+                dynamic_shapes=(shapes,),
+            )
+    except Exception as error:  # whatever the exporter raises
+        reason = next(iter(str(error).strip().splitlines()), "no reason given")
+        raise CaptureError(f"cannot export {path.name}: {type(error).__name__}: {reason}") from error
+
+
+@contextlib.contextmanager
+def _quiet() -> Iterator[None]:
+    levels = {name: logging.getLogger(name).level for name in LOGGERS}
+    try:
+        for name in LOGGERS:
+            logging.getLogger(name).setLevel(logging.ERROR)
+        with warnings.catch_warnings(), contextlib.redirect_stdout(io.StringIO()):
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        for name, level in levels.items():
+            logging.getLogger(name).setLevel(level)

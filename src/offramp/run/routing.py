@@ -1,0 +1,110 @@
+"""What a folder of exported stages holds, as JSON with a version: all that a foreign runtime needs. Free of torch."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from offramp.errors import BundleError
+from offramp.types import Configuration
+
+FILE, VERSION = "routing.json", 1
+
+
+@dataclass(frozen=True)
+class StageFile:
+    """A stage on disk.
+
+    Attributes:
+        file: its name in the folder.
+        inputs: names of the tensors it takes, in order: those of the model at the first stage, else the state's.
+        state: names of the next state's tensors, in the order of the next stage's inputs; none at the last stage.
+        exits: the exits whose heads it has; at the last stage the backbone's own, by the number behind all others.
+        logits: per exit, the name of its calibrated logits.
+        score: per exit, the name of the gate's score.
+    """
+
+    file: str
+    inputs: tuple[str, ...]
+    state: tuple[str, ...]
+    exits: tuple[int, ...]
+    logits: tuple[str, ...]
+    score: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class PointEntry:
+    """An operating point: leave at the first enabled exit whose score is at least its threshold.
+
+    Attributes:
+        enabled: per exit but the backbone's.
+        threshold: per exit but the backbone's.
+        cut: which of the routing's cuts has stages for these exits.
+    """
+
+    enabled: tuple[bool, ...]
+    threshold: tuple[float, ...]
+    cut: str
+
+    @property
+    def configuration(self) -> Configuration:
+        """As the run loop takes it."""
+        return Configuration(self.enabled, self.threshold)
+
+
+@dataclass(frozen=True)
+class Routing:
+    """The stages and the operating points.
+
+    Attributes:
+        inputs: per input of the model its name, shape without batch axis and NumPy type; -1 stands for an open size.
+        classes: how many logits there are.
+        exits: the name of each exit's place, the backbone's last.
+        cuts: by name, the stages of the model cut at some of its exits; `uncut` has one stage and no exits.
+        points: the operating points by name.
+        aliases: names that mean one of them.
+    """
+
+    inputs: tuple[dict[str, Any], ...]
+    classes: int
+    exits: tuple[str, ...]
+    cuts: Mapping[str, tuple[StageFile, ...]]
+    points: Mapping[str, PointEntry]
+    aliases: Mapping[str, str]
+
+    def write(self, folder: Path) -> None:
+        """Writes `routing.json`, all or nothing."""
+        draft = folder / f"{FILE}.part"
+        draft.write_text(json.dumps({"version": VERSION, **asdict(self)}, indent=1) + "\n")
+        draft.replace(folder / FILE)
+
+    @classmethod
+    def read(cls, folder: Path) -> "Routing":
+        """The routing of a folder.
+
+        Raises:
+            BundleError: if there is none, or it is of another version, or it cannot be used.
+        """
+        try:
+            found = json.loads((folder / FILE).read_text())
+            version = found.pop("version")
+            if version != VERSION:
+                raise BundleError(f"expected {FILE} of version {VERSION}, got {version}; export the bundle again")
+            cuts = {name: tuple(StageFile(**_tuples(one)) for one in some) for name, some in found["cuts"].items()}
+            return cls(
+                inputs=tuple(found["inputs"]),
+                classes=int(found["classes"]),
+                exits=tuple(found["exits"]),
+                cuts=cuts,
+                points={name: PointEntry(**_tuples(one)) for name, one in found["points"].items()},
+                aliases=dict(found["aliases"]),
+            )
+        except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+            raise BundleError(
+                f"expected a folder that offramp export wrote, could not read {FILE} in {folder}: {error}"
+            ) from error
+
+
+def _tuples(entry: Mapping[str, Any]) -> dict[str, Any]:
+    return {key: tuple(value) if isinstance(value, list) else value for key, value in entry.items()}

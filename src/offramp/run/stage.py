@@ -1,0 +1,104 @@
+"""One stage: a segment of the backbone with all that its exits say at the end of it."""
+
+from collections.abc import Sequence
+
+import torch
+from torch import nn
+
+from offramp.calibrate.calibrator import Calibrator
+from offramp.calibrate.identity import Identity
+from offramp.errors import InputError
+from offramp.gates.gate import Gate
+from offramp.inputs import MASK, Inputs, call, leaves, mask_of, rebuild
+from offramp.model.capture import LogitsOf
+from offramp.model.multi_exit import MultiExit
+from offramp.model.resized import Chains
+from offramp.run.loop import stops_of
+
+State = tuple[torch.Tensor, ...]
+
+
+class Stage(nn.Module):
+    """From a state to the next one, and logits and score of each exit there.
+
+    The state is the segment's, then the attention mask where there is one, which the heads read. The last stage has no
+    heads: what the backbone itself says is its only answer, and there is no next state.
+    """
+
+    def __init__(
+        self,
+        segment: nn.Module,
+        heads: Sequence[nn.Module],
+        calibrators: Sequence[Calibrator],
+        gate: Gate,
+        masked: bool,
+    ) -> None:
+        super().__init__()
+        self.segment, self.heads = segment, nn.ModuleList(heads)
+        self.calibrators, self.gate, self.masked = tuple(calibrators), gate, masked
+
+    def forward(self, *state: torch.Tensor) -> State:
+        """(state…) to (next state…, logits, score, logits, score, …)."""
+        inner, mask = (state[:-1], state[-1]) if self.masked else (state, None)
+        after: State = self.segment(*inner)
+        if not len(self.heads):
+            return self._said(Identity(), after[0])
+        said: State = ()
+        for head, calibrator in zip(self.heads, self.calibrators, strict=True):
+            said += self._said(calibrator, head(after[0], mask))
+        return (*after, *(() if mask is None else (mask,)), *said)
+
+    def _said(self, calibrator: Calibrator, raw: torch.Tensor) -> State:
+        logits: torch.Tensor = calibrator(raw)
+        score, _ = self.gate.step(logits, ())
+        return logits, score
+
+
+class Plain(nn.Module):
+    """The backbone as one segment."""
+
+    def __init__(self, model: nn.Module, like: Inputs, logits_of: LogitsOf) -> None:
+        super().__init__()
+        self.model, self.like, self.logits_of = model, like, logits_of
+
+    def forward(self, *tensors: torch.Tensor) -> tuple[torch.Tensor]:
+        """The logits of a batch."""
+        return (self.logits_of(call(self.model, rebuild(self.like, tensors))),)
+
+
+def stages(
+    multi_exit: MultiExit, logits_of: LogitsOf, gate: Gate, calibrators: Sequence[Calibrator], enabled: Sequence[bool]
+) -> list[Stage]:
+    """The stages for a set of enabled exits, cut nowhere else.
+
+    Raises:
+        InputError: if the gate remembers earlier exits, or the model has no graph.
+    """
+    backbone = multi_exit.backbone
+    if gate.init(1):
+        raise InputError(f"expected a gate without a memory for stages, got {gate!r}; use the eager back end")
+    if backbone.graph is None:
+        raise InputError(
+            f"expected a captured model for stages, got {type(backbone.model).__name__}, left by hooks only"
+        )
+    stops = stops_of(enabled, multi_exit.point_of)
+    names = [multi_exit.exits[exits[0]].point for exits in stops]
+    chain = Chains(backbone, names, logits_of).fit_for(backbone.example)
+    masked = mask_of(backbone.example) is not None
+    multi_exit.heads.eval()
+    return [
+        Stage(segment, [multi_exit.heads[e] for e in exits], [calibrators[e] for e in exits], gate, masked).eval()
+        for segment, exits in zip(chain.segments, (*stops, ()), strict=True)
+    ]
+
+
+def first_state(inputs: Inputs, masked: bool) -> State:
+    """What the first stage takes: the inputs, and the mask once more where heads read it."""
+    mask = mask_of(inputs) if masked else None
+    return (*leaves(inputs), *(() if mask is None else (mask,)))
+
+
+def first_names(inputs: Inputs, masked: bool) -> tuple[str, ...]:
+    """What the tensors of the first state are called."""
+    names = tuple(inputs) if isinstance(inputs, dict) else tuple(f"input{i}" for i in range(len(leaves(inputs))))
+    return (*names, *((f"{MASK}_of_heads",) if masked else ()))

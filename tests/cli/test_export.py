@@ -1,0 +1,126 @@
+"""`offramp export`, and what runs the exported stages with ONNX Runtime and NumPy alone."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from offramp import deployed
+from offramp.bundle import Bundle
+from offramp.errors import BundleError, UnknownNameError
+from offramp.load.models import load_model
+from tests.cli.world import Ran, World, offramp, refused
+
+SCRIPT = """
+import json, sys
+import numpy as np
+import onnxruntime
+
+folder, point, data = sys.argv[1:]
+routing = json.load(open(folder + "/routing.json"))
+entry = routing["points"][routing["aliases"].get(point, point)]
+stages = routing["cuts"][entry["cut"]]
+sessions = [onnxruntime.InferenceSession(folder + "/" + stage["file"]) for stage in stages]
+x = np.load(data)["x"]
+alive, answer, exits = np.arange(len(x)), np.empty(len(x), int), np.empty(len(x), int)
+state = [x]
+for stage, session in zip(stages, sessions):
+    found = session.run(None, dict(zip(stage["inputs"], state)))
+    named = dict(zip([one.name for one in session.get_outputs()], found))
+    state, stay = [named[name] for name in stage["state"]], np.ones(len(alive), bool)
+    for exit_, logits, score in zip(stage["exits"], stage["logits"], stage["score"]):
+        last = not stage["state"]
+        on = last or entry["enabled"][exit_]
+        go = stay & (last | (on & (named[score] >= (0 if last else entry["threshold"][exit_]))))
+        answer[alive[go]], exits[alive[go]] = named[logits][go].argmax(1), exit_
+        stay &= ~go
+    alive, state = alive[stay], [one[stay] for one in state]
+    if len(alive) == 0:
+        break
+assert "torch" not in sys.modules and "offramp" not in sys.modules
+print(json.dumps({"answer": answer.tolist(), "exits": exits.tolist()}))
+"""
+
+
+@pytest.fixture(scope="module")
+def exported(world: World, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Ran]:
+    folder = tmp_path_factory.mktemp("exported") / "stages"
+    points = [point for name in ("balanced", "fast", "fastest") for point in ("--point", name)]
+    return folder, offramp("export", world.bundle, *world.net, "--out", folder, *points)
+
+
+def points_of(folder: Path) -> list[str]:
+    names: list[str] = list(json.loads((folder / "routing.json").read_text())["points"])
+    return names
+
+
+def test_it_says_what_it_wrote(exported: tuple[Path, Ran]) -> None:
+    folder, ran = exported
+    assert (ran.code, ran.err) == (0, "")
+    assert str(folder) in ran.out
+    written = {path.name for path in folder.iterdir()}
+    routing = json.loads((folder / "routing.json").read_text())
+    assert {stage["file"] for stages in routing["cuts"].values() for stage in stages} == written - {"routing.json"}
+    assert routing["inputs"] == [{"name": "input0", "shape": [3, 8, 8], "dtype": "float32"}]
+
+
+@pytest.mark.parametrize("runtime", ["onnx", "openvino"])
+def test_exported_stages_answer_as_the_bundle_does(world: World, exported: tuple[Path, Ran], runtime: str) -> None:
+    x = world.arrays()[0]
+    bundle = Bundle.load(world.bundle)
+    live = bundle.use("full", load_model(world.net[0], world.net[-1]).model)
+    model = deployed.load(exported[0], runtime=runtime, threads=1)
+    some = set()
+    for name in points_of(exported[0]):
+        expected, found = live.use(name)(torch.from_numpy(x)), model.use(name)(x)
+        np.testing.assert_array_equal(found.exit_index, expected.exit_index.numpy())
+        np.testing.assert_allclose(found.output, expected.output.numpy(), rtol=1e-3, atol=1e-3)
+        some |= set(found.exit_index.tolist())
+    assert len(some) > 1
+
+
+def test_a_script_of_thirty_lines_answers_the_same(world: World, exported: tuple[Path, Ran], tmp_path: Path) -> None:
+    (tmp_path / "alone.py").write_text(SCRIPT)
+    for name in points_of(exported[0]):
+        arguments = [sys.executable, str(tmp_path / "alone.py"), str(exported[0]), name, world.data]
+        said = json.loads(subprocess.run(arguments, check=True, capture_output=True, text=True).stdout)
+        found = deployed.load(exported[0], name)(world.arrays()[0])
+        assert said["exits"] == found.exit_index.tolist()
+        assert said["answer"] == found.output.argmax(1).tolist()
+
+
+def test_bad_folders_and_names_are_refused(world: World, exported: tuple[Path, Ran], tmp_path: Path) -> None:
+    refused("export", world.bundle, *world.net, "--out", exported[0], saying=["expected an empty folder"])
+    refused(
+        "export", world.bundle, *world.net, "--out", tmp_path / "a", "--point", "no", saying=["operating point", "'no'"]
+    )
+    assert not (tmp_path / "a").exists()
+    with pytest.raises(BundleError, match="a folder that offramp export wrote"):
+        deployed.load(tmp_path)
+    with pytest.raises(UnknownNameError, match="runtime"):
+        deployed.load(exported[0], runtime="tensorrt")
+    (tmp_path / "routing.json").write_text('{"version": 2}')
+    with pytest.raises(BundleError, match="of version 1, got 2"):
+        deployed.load(tmp_path)
+
+
+def test_speed_is_measured_on_every_back_end(world: World, tmp_path: Path) -> None:
+    out = tmp_path / "speed.json"
+    asked = ["--data", world.data, "--backends", "eager,onnx", "--batch-sizes", "1,8", "--rounds", "3", "--out", out]
+    ran = offramp("bench", "speed", world.bundle, *world.net, *asked, "--point", "fastest")
+    assert ran.code == 0, ran
+    rows = json.loads(out.read_text())["rows"]
+    assert {(row["backend"], row["batch"]) for row in rows} == {(b, s) for b in ("eager", "onnx") for s in (1, 8)}
+    names = {row["point"] for row in rows}
+    assert {"uncut", "exits-off"} <= names
+    assert any(name.endswith(", planned") for name in names)
+    for row in rows:
+        assert row["ms"] > 0
+        assert row["point"] != "uncut" or (row["ratio_to_uncut"], row["ideal_ratio"]) == (1.0, 1.0)
+    saving = [row for row in rows if row["point"] not in names - {"fastest"} and row["point"] == "fastest"]
+    assert all(row["ideal_ratio"] < 1 for row in saving)
+    refused("bench", "speed", world.bundle, *world.net, "--data", world.data, "--backends", "tpu", saying=["back end"])

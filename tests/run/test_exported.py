@@ -1,0 +1,99 @@
+"""Exported stages in the runtimes that people deploy: they say what the model says, decision by decision."""
+
+from collections.abc import Iterator, Sequence
+from functools import cache
+from pathlib import Path
+
+import pytest
+
+from offramp.calibrate.calibrator import Calibrator
+from offramp.gates.gate import Gate
+from offramp.inputs import Inputs
+from offramp.model.multi_exit import MultiExit
+from offramp.run import onnx_files
+from offramp.run.executor import Executor
+from offramp.run.loop import stops_of
+from offramp.run.routing import StageFile
+from offramp.run.stage import Plain, Stage, stages
+from offramp.testing.executors import ExecutorSuite, Make
+from offramp.testing.models import CLICKS, CNN, TEXT, attached
+from tests.toys import logits_of
+
+onnxruntime = pytest.importorskip("onnxruntime")
+
+
+@cache
+def made(name: str) -> MultiExit:
+    toy = {toy.name: toy for toy in (CNN, TEXT, CLICKS)}[name]
+    return attached(toy.model(), toy.inputs(2), ("grid-linear", "pooled-mlp"))
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("stages")
+
+
+class Exported(ExecutorSuite):
+    """Each toy is exported once."""
+
+    def cases(self, batch: int = 6) -> Iterator[tuple[MultiExit, Inputs]]:
+        for toy in (CNN, TEXT, CLICKS):
+            yield made(toy.name), toy.inputs(batch)
+
+    def exported(
+        self, folder: Path, live: MultiExit, gate: Gate, calibrators: Sequence[Calibrator]
+    ) -> tuple[Path, tuple[StageFile, ...], StageFile]:
+        into = folder / type(live.backbone.model).__name__
+        everyone, last = (True,) * len(live.exits), len(live.exits)
+        known = _written.get(into)
+        if known is None:
+            backbone = live.backbone
+            cut = stages(live, logits_of, gate, calibrators, everyone)
+            exits = (*stops_of(everyone, live.point_of), (last,))
+            files = onnx_files.export(cut, exits, backbone.model, backbone.example, into, "cut")
+            plain = Stage(Plain(backbone.model, backbone.example, logits_of), [], [], gate, masked=False)
+            (uncut,) = onnx_files.export([plain], [(last,)], backbone.model, backbone.example, into, "uncut")
+            known = _written[into] = (files, uncut)
+        return into, *known
+
+
+_written: dict[Path, tuple[tuple[StageFile, ...], StageFile]] = {}
+
+
+class Numbers:
+    """The executor, given NumPy instead of tensors."""
+
+    def __init__(self, executor: Executor) -> None:
+        self.executor = executor
+        self.drive = lambda inputs, stop: executor.drive(_numbers(inputs), stop)
+        self.whole = lambda inputs: executor.whole(_numbers(inputs))
+        self.samples = lambda inputs: executor.samples(_numbers(inputs))
+
+
+def _numbers(inputs: Inputs) -> object:
+    if isinstance(inputs, dict):
+        return {name: tensor.numpy() for name, tensor in inputs.items()}
+    return tuple(tensor.numpy() for tensor in inputs) if isinstance(inputs, tuple) else inputs.numpy()
+
+
+class TestOnnxRuntime(Exported):
+    @pytest.fixture
+    def make(self, folder: Path) -> Make:
+        from offramp.run.onnx_runtime import OnnxRuntime
+
+        def onnx(live: MultiExit, gate: Gate, calibrators: Sequence[Calibrator]) -> Executor:
+            return Numbers(OnnxRuntime(*self.exported(folder, live, gate, calibrators), threads=1))
+
+        return onnx
+
+
+class TestOpenVino(Exported):
+    @pytest.fixture
+    def make(self, folder: Path) -> Make:
+        pytest.importorskip("openvino")
+        from offramp.run.openvino_runtime import OpenVino
+
+        def vino(live: MultiExit, gate: Gate, calibrators: Sequence[Calibrator]) -> Executor:
+            return Numbers(OpenVino(*self.exported(folder, live, gate, calibrators), threads=1))
+
+        return vino
