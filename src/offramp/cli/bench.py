@@ -18,6 +18,7 @@ from offramp.cli.progress import bars
 from offramp.cli.tables import speed_table
 from offramp.errors import InputError
 from offramp.inputs import Inputs
+from offramp.load.combine import subset
 from offramp.report.paths import file_path
 from offramp.sources import Source
 from offramp.speed import grid
@@ -46,7 +47,8 @@ def speed(
 
     Each row: milliseconds per batch, the ratio to the uncut model on the same back end, what the saved MACs would make
     it (ideal), and how much of that is achieved. `exits-off` asks all exits and lets nobody leave; `planned` uses a
-    point only where a measurement on other rounds said that it is faster.
+    point only where a measurement on other rounds said that it is faster. On the data of the build only the report
+    part is used.
 
     Examples:
       offramp bench speed bundle timm:resnet50 --data photos/ --backends eager,onnx,openvino --threads 2
@@ -59,6 +61,10 @@ def speed(
         raise InputError("expected at least one batch size; give --batch-sizes 1,8")
     live, source = attached(bundle, model, weights, data)
     assert live.multi_exit is not None
+    if (
+        source.fingerprint() == live.manifest.data.fingerprint
+    ):  # on samples that trained heads more leave than on others
+        source = subset(source, live.splits["report"])
     wanted = list(dict.fromkeys(live.point(name).name for name in point or ("balanced", "fast", "fastest")))
     configurations = {name: live.point(name).configuration for name in wanted}
     before = torch.get_num_threads()
