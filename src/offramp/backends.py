@@ -1,22 +1,19 @@
 """Back ends by name, for a bundle on its backbone."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 
 from offramp.bundle import Bundle
-from offramp.deployed import UNCUT, runtime_of
+from offramp.deployed import executors as exported
 from offramp.errors import InputError, UnknownNameError
 from offramp.exporting import export
 from offramp.gates import gate
 from offramp.inputs import device_of
 from offramp.progress import Progress, silent
 from offramp.run.choice import executor
-from offramp.run.executor import Executor
+from offramp.run.model import ExecutorFor
 from offramp.run.routing import Routing
-
-ExecutorFor = Callable[[tuple[bool, ...]], Executor]
-"""The executor for a set of enabled exits."""
 
 NAMES = ("eager", "cuda-graphs", "onnx", "openvino")
 """All back ends."""
@@ -52,6 +49,7 @@ def executors(
         raise InputError("expected a bundle attached to its backbone; call attach(model) first")
     parts = (live, bundle.task.logits_of, gate(bundle.manifest.gate), bundle.calibrators)
     found: dict[str, ExecutorFor] = {}
+    routing: Routing | None = None
     for name in names:
         if name == "eager":
             found[name] = partial(executor, *parts)
@@ -62,20 +60,6 @@ def executors(
 
             found[name] = partial(CudaGraphs, *parts)
         else:
-            found[name] = _exported(bundle, name, points, folder, threads, progress)
+            routing = routing or export(bundle, folder / "stages", points, progress)
+            found[name] = exported(folder / "stages", routing, name, threads)
     return found
-
-
-def _exported(
-    bundle: Bundle, name: str, points: Sequence[str], folder: Path, threads: int, progress: Progress
-) -> ExecutorFor:
-    stages = folder / "stages"
-    routing = Routing.read(stages) if stages.exists() else export(bundle, stages, points, progress)
-    make = runtime_of(name)
-    cuts = {entry.enabled: entry.cut for entry in routing.points.values()}
-
-    def executor_for(enabled: tuple[bool, ...]) -> Executor:
-        cut = cuts.get(enabled, UNCUT)
-        return make(stages, routing.cuts[cut], routing.cuts[UNCUT][0], threads)
-
-    return executor_for

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from offramp.errors import InputError, UnknownNameError
 from offramp.run.executor import Executor
-from offramp.run.model import EarlyExitModel
+from offramp.run.model import EarlyExitModel, ExecutorFor
 from offramp.run.routing import Routing, StageFile
 
 UNCUT = "uncut"
@@ -35,18 +35,25 @@ def load(folder: Path | str, point: str | None = None, *, runtime: str = "onnx",
     active = point or next(iter(names))
     if active not in names:
         raise UnknownNameError.among("operating point", active, names)
-    make = runtime_of(runtime)
-    stops = {entry.enabled: entry.cut for entry in routing.points.values()}
-
-    def executor_for(enabled: tuple[bool, ...]) -> Executor:
-        return make(folder, routing.cuts[stops[enabled]], routing.cuts[UNCUT][0], threads)
-
     points = {name: routing.points[meant].configuration for name, meant in names.items()}
     places = {place: index for index, place in enumerate(dict.fromkeys(routing.exits[:-1]))}
-    return EarlyExitModel(executor_for, points, [places[place] for place in routing.exits[:-1]], active)
+    return EarlyExitModel(
+        executors(folder, routing, runtime, threads), points, [places[place] for place in routing.exits[:-1]], active
+    )
 
 
-def runtime_of(name: str) -> Callable[[Path, tuple[StageFile, ...], StageFile, int], Executor]:
+def executors(folder: Path, routing: Routing, runtime: str, threads: int = 0) -> ExecutorFor:
+    """What makes the executor for the exits of an operating point that was exported, or for none."""
+    make = _runtime(runtime)
+    cuts = {entry.enabled: entry.cut for entry in routing.points.values()}
+
+    def executor_for(enabled: tuple[bool, ...]) -> Executor:
+        return make(folder, routing.cuts[cuts[enabled] if any(enabled) else UNCUT], routing.cuts[UNCUT][0], threads)
+
+    return executor_for
+
+
+def _runtime(name: str) -> Callable[[Path, tuple[StageFile, ...], StageFile, int], Executor]:
     """The executor of a runtime by name.
 
     Raises:

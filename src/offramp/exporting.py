@@ -21,7 +21,7 @@ from offramp.progress import Progress, silent
 from offramp.run import onnx_files
 from offramp.run.loop import stops_of
 from offramp.run.routing import PointEntry, Routing, StageFile
-from offramp.run.stage import Plain, Stage, first_names, first_state, stages
+from offramp.run.stage import first_names, first_state, stages, uncut_stage
 from offramp.types import OperatingPoint
 
 
@@ -91,7 +91,7 @@ def _exported(
         cuts[name] = write(made, exits, name=name)
         parity.check(made, cuts[name], folder, first_state(backbone.example, made[0].masked))
         progress("exporting", done + 1, len(names) + 1)
-    plain = Stage(Plain(backbone.model, backbone.example, logits_of), [], [], scorer, masked=False).eval()
+    plain = uncut_stage(backbone, logits_of, scorer)
     cuts[UNCUT] = write([plain], [(last,)], name=UNCUT)
     parity.check([plain], cuts[UNCUT], folder, leaves(backbone.example))
     progress("exporting", len(names) + 1, len(names) + 1)

@@ -1,6 +1,6 @@
 """How fast a multi-exit model really is: back ends, batch sizes and operating points, interleaved in one process."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache, partial
 from typing import Any
@@ -9,14 +9,14 @@ import numpy as np
 from jaxtyping import Float
 
 from offramp.progress import Progress, silent
-from offramp.run.executor import Executor
 from offramp.run.loop import Plan, run, stops_of
+from offramp.run.model import ExecutorFor
 from offramp.run.timing import Timing, interleaved
 from offramp.run.tuning import tuned, uncut
 from offramp.types import Configuration, CostProfile
 
 UNCUT, OFF = "uncut", "exits-off"
-"""The plain backbone, and all exits asked though nobody may leave."""
+"""The plain backbone, and the most exits that a point has, asked though nobody may leave."""
 
 PLANNED = "planned"
 """Ends the name of a point that is used only where a measurement on other batches said that it is faster."""
@@ -48,7 +48,7 @@ class SpeedRow:
 
 
 def grid(
-    backends: Mapping[str, Callable[[tuple[bool, ...]], Executor]],
+    backends: Mapping[str, ExecutorFor],
     points: Mapping[str, Configuration],
     point_of: Sequence[int],
     cost: CostProfile,
@@ -67,8 +67,8 @@ def grid(
     """
     rows: list[SpeedRow] = []
     full = Configuration.full(len(point_of))
-    everyone = tuple(map(any, zip(*(point.enabled for point in points.values()), strict=True)))
-    off = Configuration(everyone, (float("inf"),) * len(point_of))
+    most = max((point.enabled for point in points.values()), key=sum)  # of one point, since stages are made for points
+    off = Configuration(most, (float("inf"),) * len(point_of))
     asked = {UNCUT: full, OFF: off, **points}
     for name, make in backends.items():
         made = cache(make)

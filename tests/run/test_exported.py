@@ -14,7 +14,7 @@ from offramp.run import onnx_files
 from offramp.run.executor import Executor
 from offramp.run.loop import stops_of
 from offramp.run.routing import StageFile
-from offramp.run.stage import Plain, Stage, stages
+from offramp.run.stage import stages, uncut_stage
 from offramp.testing.executors import ExecutorSuite, Make
 from offramp.testing.models import CLICKS, CNN, TEXT, attached
 from tests.toys import logits_of
@@ -51,7 +51,7 @@ class Exported(ExecutorSuite):
             cut = stages(live, logits_of, gate, calibrators, everyone)
             exits = (*stops_of(everyone, live.point_of), (last,))
             files = onnx_files.export(cut, exits, backbone.model, backbone.example, into, "cut")
-            plain = Stage(Plain(backbone.model, backbone.example, logits_of), [], [], gate, masked=False)
+            plain = uncut_stage(backbone, logits_of, gate)
             (uncut,) = onnx_files.export([plain], [(last,)], backbone.model, backbone.example, into, "uncut")
             known = _written[into] = (files, uncut)
         return into, *known

@@ -61,9 +61,7 @@ def speed(
         raise InputError("expected at least one batch size; give --batch-sizes 1,8")
     live, source = attached(bundle, model, weights, data)
     assert live.multi_exit is not None
-    if (
-        source.fingerprint() == live.manifest.data.fingerprint
-    ):  # on samples that trained heads more leave than on others
+    if source.fingerprint() == live.manifest.data.fingerprint:  # of those that trained heads more would leave
         source = subset(source, live.splits["report"])
     wanted = list(dict.fromkeys(live.point(name).name for name in point or ("balanced", "fast", "fastest")))
     configurations = {name: live.point(name).configuration for name in wanted}

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -10,15 +11,16 @@ import torch
 from torch import nn
 
 from offramp.calibrate.calibrator import Calibrator
+from offramp.errors import DataError
 from offramp.gates.gate import Gate
-from offramp.inputs import Inputs, batch_size, call, device_of, leaves, on, rebuild
+from offramp.inputs import Inputs, arranged, batch_size, described, device_of, leaves, on
 from offramp.model.capture import LogitsOf
 from offramp.model.modes import frozen
 from offramp.model.multi_exit import MultiExit
 from offramp.run.executor import Said, Say, Stop
 from offramp.run.headed import array
 from offramp.run.loop import stops_of
-from offramp.run.stage import Stage, first_state, stages
+from offramp.run.stage import Stage, first_state, stages, uncut_stage
 
 State = tuple[torch.Tensor, ...]
 WARM_UP = 3
@@ -80,15 +82,10 @@ class _Packed(nn.Module):
         return (*found[: self.carried], torch.cat(answers, dim=1))
 
 
-class _Whole(nn.Module):
-    def __init__(self, model: nn.Module, like: Inputs, logits_of: LogitsOf, gate: Gate) -> None:
-        super().__init__()
-        self.model, self.like, self.logits_of, self.gate = model, like, logits_of, gate
-
-    def forward(self, *tensors: torch.Tensor) -> State:
-        logits = self.logits_of(call(self.model, rebuild(self.like, tensors)))
-        score, _ = self.gate.step(logits, ())
-        return (torch.cat([logits.float(), score.float()[:, None]], dim=1),)
+def _taken(stage: Stage) -> int:
+    """How many tensors a stage takes."""
+    assert isinstance(stage.segment, torch.fx.GraphModule)
+    return len(stage.segment.graph.find_nodes(op="placeholder")) + stage.masked
 
 
 @dataclass(frozen=True, eq=False)
@@ -115,8 +112,13 @@ class CudaGraphs:
         self.multi_exit.heads.eval().to(device_of(self.multi_exit.backbone.model))
 
     @cached_property
-    def _stages(self) -> list[Stage]:
-        return stages(self.multi_exit, self.logits_of, self.gate, self.calibrators, self.enabled)
+    def _stages(self) -> list[_Packed]:
+        made = stages(self.multi_exit, self.logits_of, self.gate, self.calibrators, self.enabled)
+        return [*(_Packed(one, _taken(following)) for one, following in pairwise(made)), _Packed(made[-1], 0)]
+
+    @cached_property
+    def _uncut(self) -> _Packed:
+        return _Packed(uncut_stage(self.multi_exit.backbone, self.logits_of, self.gate), 0)
 
     @cached_property
     def _stops(self) -> Sequence[Sequence[int]]:
@@ -137,37 +139,40 @@ class CudaGraphs:
 
     def drive(self, inputs: Inputs, stop: Stop) -> Said | None:
         """The backbone's answer to those who are left at the end."""
-        device = device_of(self.multi_exit.backbone.model)
-        state, staying = first_state(on(inputs, device), self._stages[0].masked), None
+        inputs = self._placed(inputs)
+        device = leaves(inputs)[0].device
+        state, staying = first_state(inputs, self._stages[0].stage.masked), None
         for place, exits in enumerate(self._stops):
-            *after, packed = self._stage(place, state, staying)
+            *after, packed = self._run(place, self._stages[place], state, staying)
             rows = stop(place, self._say(array(packed), exits))
             if rows is not None and len(rows) == 0:
                 return None
             state = tuple(after)
             staying = None if rows is None else torch.from_numpy(rows).to(device, non_blocking=True)
-        (packed,) = self._stage(len(self._stops), state, staying)
+        (packed,) = self._run(len(self._stops), self._stages[-1], state, staying)
         return self._said(array(packed), 0)
 
     def whole(self, inputs: Inputs) -> Said:
         """The user's model, recorded as one graph."""
-        model = self.multi_exit.backbone.model
-        inputs = on(inputs, device_of(model))
-        with frozen(model):
-            (packed,) = self._run("whole", _Whole(model, inputs, self.logits_of, self.gate), leaves(inputs), None)
+        inputs = self._placed(inputs)
+        with frozen(self.multi_exit.backbone.model):
+            (packed,) = self._run("uncut", self._uncut, leaves(inputs), None)
         return self._said(array(packed), 0)
 
-    def _stage(self, index: int, state: State, rows: torch.Tensor | None) -> State:
-        stage = self._stages[index]
-        last = index == len(self._stops)
-        carried = 0 if last else self._carried(index)
-        return self._run(index, _Packed(stage, carried), state, rows)
+    def _placed(self, inputs: Inputs) -> Inputs:
+        """The inputs in order and on the device.
 
-    def _carried(self, index: int) -> int:
-        """How many tensors go on to the next stage."""
-        segment = self._stages[index + 1].segment
-        assert isinstance(segment, torch.fx.GraphModule)
-        return len(segment.graph.find_nodes(op="placeholder")) + self._stages[index].masked
+        Raises:
+            DataError: if they are not like those that the model was captured with.
+        """
+        backbone = self.multi_exit.backbone
+        found = arranged(inputs, backbone.example)
+        if backbone.graph is None or not backbone.graph.captured.sizes.allow(found):
+            raise DataError(
+                f"expected inputs {described(backbone.example)}, with which the model was captured, got "
+                f"{described(found)}; use the eager back end for other sizes"
+            )
+        return on(found, device_of(backbone.model))
 
     def _run(self, name: object, module: nn.Module, state: State, rows: torch.Tensor | None) -> State:
         samples = bucket(len(state[0] if rows is None else rows))

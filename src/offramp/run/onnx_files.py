@@ -61,7 +61,6 @@ def _write(stage: Stage, state: State, one: StageFile, path: Path) -> None:
     batch = torch.export.Dim("batch", min=2, max=65535)
     open_ = torch.export.Dim.AUTO
     shapes = tuple({0: batch} | ({1: open_} if tensor.ndim in (2, 3) else {}) for tensor in state)
-    outputs = [*one.state, *(name for pair in zip(one.logits, one.score, strict=True) for name in pair)]
     path.parent.mkdir(parents=True, exist_ok=True)
     try:
         with _quiet():
@@ -72,7 +71,7 @@ def _write(stage: Stage, state: State, one: StageFile, path: Path) -> None:
                 dynamo=True,
                 external_data=False,
                 input_names=list(one.inputs),
-                output_names=outputs,
+                output_names=one.outputs,
                 dynamic_shapes=(shapes,),
             )
     except Exception as error:  # whatever the exporter raises

@@ -24,20 +24,21 @@ class OnnxRuntime(Staged):
 
     def load(self, stage: StageFile) -> RunStage:
         """A session of its own."""
-        session = _session(self._folder / stage.file, self._threads)
-        outputs = [*stage.state, *(name for pair in zip(stage.logits, stage.score, strict=True) for name in pair)]
+        path = self._folder / stage.file
+        session = _session(path, path.stat().st_mtime_ns, self._threads)
         names = [one.name for one in session.get_inputs()]
 
         def run(arrays: Arrays) -> Arrays:
-            given = dict(zip(stage.inputs, arrays, strict=False))
-            found: list[np.ndarray] = session.run(outputs, {name: given[name] for name in names})
+            given = dict(zip(stage.inputs, arrays, strict=True))
+            found: list[np.ndarray] = session.run(stage.outputs, {name: given[name] for name in names})
             return found
 
         return run
 
 
 @cache
-def _session(path: Path, threads: int) -> onnxruntime.InferenceSession:
+def _session(path: Path, written: int, threads: int) -> onnxruntime.InferenceSession:
+    """One session for each file as it was written then."""
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = threads
     options.inter_op_num_threads = 1

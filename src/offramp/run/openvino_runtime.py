@@ -36,14 +36,14 @@ class OpenVino(Staged):
 
     def load(self, stage: StageFile) -> RunStage:
         """A compiled model of its own; one request, on which threads take turns."""
-        compiled = _compiled(self._folder / stage.file, self._threads, self._precision)
-        outputs = [*stage.state, *(name for pair in zip(stage.logits, stage.score, strict=True) for name in pair)]
-        ports = [compiled.output(name) for name in outputs]
+        path = self._folder / stage.file
+        compiled = _compiled(path, path.stat().st_mtime_ns, self._threads, self._precision)
+        ports = [compiled.output(name) for name in stage.outputs]
         names = [port.any_name for port in compiled.inputs]
         request, turn = compiled.create_infer_request(), Lock()
 
         def run(arrays: Arrays) -> Arrays:
-            given = dict(zip(stage.inputs, arrays, strict=False))
+            given = dict(zip(stage.inputs, arrays, strict=True))
             with turn:
                 found = request.infer({name: given[name] for name in names}, share_inputs=True)
                 return [found[port] for port in ports]
@@ -52,7 +52,8 @@ class OpenVino(Staged):
 
 
 @cache
-def _compiled(path: Path, threads: int, precision: str) -> openvino.CompiledModel:
+def _compiled(path: Path, written: int, threads: int, precision: str) -> openvino.CompiledModel:
+    """One model for each file as it was written then."""
     options = {"INFERENCE_PRECISION_HINT": precision, "NUM_STREAMS": 1, "PERFORMANCE_HINT": "LATENCY"}
     if threads:
         options["INFERENCE_NUM_THREADS"] = threads

@@ -32,6 +32,11 @@ class StageFile:
     logits: tuple[str, ...]
     score: tuple[str, ...]
 
+    @property
+    def outputs(self) -> list[str]:
+        """All that it gives, in order: the next state, then logits and score of each exit."""
+        return [*self.state, *(name for pair in zip(self.logits, self.score, strict=True) for name in pair)]
+
 
 @dataclass(frozen=True)
 class PointEntry:

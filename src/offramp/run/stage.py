@@ -10,6 +10,7 @@ from offramp.calibrate.identity import Identity
 from offramp.errors import InputError
 from offramp.gates.gate import Gate
 from offramp.inputs import MASK, Inputs, call, leaves, mask_of, rebuild
+from offramp.model.backbone import Backbone
 from offramp.model.capture import LogitsOf
 from offramp.model.multi_exit import MultiExit
 from offramp.model.resized import Chains
@@ -90,6 +91,11 @@ def stages(
         Stage(segment, [multi_exit.heads[e] for e in exits], [calibrators[e] for e in exits], gate, masked).eval()
         for segment, exits in zip(chain.segments, (*stops, ()), strict=True)
     ]
+
+
+def uncut_stage(backbone: Backbone, logits_of: LogitsOf, gate: Gate) -> Stage:
+    """The plain backbone as its own only stage."""
+    return Stage(Plain(backbone.model, backbone.example, logits_of), [], [], gate, masked=False).eval()
 
 
 def first_state(inputs: Inputs, masked: bool) -> State:
