@@ -4,11 +4,13 @@ from collections.abc import Iterator, Sequence
 from functools import cache
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from offramp.calibrate.calibrator import Calibrator
 from offramp.gates.gate import Gate
-from offramp.inputs import Inputs
+from offramp.gates.max_prob import MaxProb
+from offramp.inputs import Inputs, leaves
 from offramp.model.multi_exit import MultiExit
 from offramp.run import onnx_files
 from offramp.run.executor import Executor
@@ -97,3 +99,50 @@ class TestOpenVino(Exported):
             return Numbers(OpenVino(*self.exported(folder, live, gate, calibrators), threads=1))
 
         return vino
+
+
+class TestOpenVinoInBfloat16(Exported):
+    tolerance = 0.05
+
+    @pytest.fixture
+    def make(self, folder: Path) -> Make:
+        pytest.importorskip("openvino")
+        from offramp.run.openvino_runtime import OpenVino
+
+        def vino(live: MultiExit, gate: Gate, calibrators: Sequence[Calibrator]) -> Executor:
+            return Numbers(OpenVino(*self.exported(folder, live, gate, calibrators), threads=1, precision="bf16"))
+
+        return vino
+
+
+def test_maps_begin_blocked_for_onnx_runtime_and_openvino_leaves_that_out(folder: Path) -> None:
+    """A residual net's stages begin with a pooling over single pixels; OpenVINO compiles none."""
+    onnx, openvino = pytest.importorskip("onnx"), pytest.importorskip("openvino")
+    from offramp.run.openvino_runtime import _without_poolings
+
+    live = made(CNN.name)
+    where, files, _ = Exported().exported(folder, live, MaxProb(), ExecutorSuite().calibrators(live))
+    poolings = [
+        [n for n in onnx.load(where / one.file).graph.node if n.op_type == "MaxPool" and n.name.endswith("_blocked")]
+        for one in files
+    ]
+    assert not poolings[0]
+    assert any(poolings[1:])
+    for one, mine in zip(files, poolings, strict=True):
+        if mine:
+            model = openvino.Core().read_model(str(where / one.file))
+            before = sum(node.get_type_name() == "MaxPool" for node in model.get_ops())
+            _without_poolings(model)
+            assert sum(node.get_type_name() == "MaxPool" for node in model.get_ordered_ops()) == before - len(mine)
+
+
+def test_a_batch_longer_than_a_piece(folder: Path) -> None:
+    """Forty samples go through in pieces, and come out as one by one."""
+    from offramp.run.onnx_runtime import OnnxRuntime
+
+    live = made(CNN.name)
+    executor = OnnxRuntime(*Exported().exported(folder, live, MaxProb(), ExecutorSuite().calibrators(live)), threads=1)
+    inputs = np.concatenate([np.asarray(leaves(CNN.inputs(8))[0]) for _ in range(5)])
+    together = executor.whole(inputs)
+    alone = [executor.whole(inputs[i : i + 1]) for i in range(40)]
+    np.testing.assert_allclose(together.logits, np.concatenate([one.logits for one in alone]), rtol=1e-4, atol=1e-5)

@@ -88,7 +88,7 @@ class Global:
         feature = usual(feature, self.turned)
         if feature.ndim == 3:
             return mean_of(feature, mask)
-        return feature.flatten(2).mean(dim=2) if feature.ndim > 2 else feature
+        return feature.mean(dim=tuple(range(2, feature.ndim))) if feature.ndim > 2 else feature
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,8 @@ from torch import nn
 from offramp.errors import CaptureError
 from offramp.inputs import Inputs
 from offramp.model.modes import frozen
-from offramp.run.routing import StageFile
+from offramp.run.onnx_layout import blocked
+from offramp.run.routing import STATE, StageFile
 from offramp.run.stage import Stage, State, first_names, first_state
 
 LOGGERS = ("torch.onnx", "onnxscript", "onnx_ir", "torch.export")
@@ -48,10 +49,11 @@ def export(
         for index, (stage, here) in enumerate(zip(stages, exits, strict=True)):
             after = stage(*(tensor.clone() for tensor in state))
             carried = len(after) - 2 * len(here)
-            onward = tuple(f"state{index + 1}_{position}" for position in range(carried))
+            onward = tuple(f"{STATE}{index + 1}_{position}" for position in range(carried))
             logits, score = (tuple(f"{kind}_{exit_}" for exit_ in here) for kind in ("logits", "score"))
             one = StageFile(f"{name}-{index}.onnx", names, onward, tuple(here), logits, score)
             _write(stage, state, one, folder / one.file)
+            blocked(folder / one.file, one)
             found.append(one)
             state, names = after[:carried], onward
     return tuple(found)

@@ -1,20 +1,35 @@
 """ONNX Runtime: exported stages, one session each."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import onnxruntime
 
+from offramp.run.pieces import Arrays, Layout, Pieces
 from offramp.run.routing import StageFile
-from offramp.run.staged import Arrays, RunStage, Staged
+from offramp.run.staged import Staged
+
+TYPES: Mapping[str, Any] = {
+    "tensor(float)": np.float32,
+    "tensor(double)": np.float64,
+    "tensor(float16)": np.float16,
+    "tensor(int64)": np.int64,
+    "tensor(int32)": np.int32,
+    "tensor(int8)": np.int8,
+    "tensor(uint8)": np.uint8,
+    "tensor(bool)": np.bool_,
+}
+"""ONNX Runtime's names of types."""
 
 
 class OnnxRuntime(Staged):
     """Runs stages in ONNX Runtime on the processor.
 
-    Sessions do not spin while they wait: several sessions that do take the processor from each other.
+    Sessions do not spin while they wait: several sessions that do take the processor from each other. They share one
+    arena of memory, so that a stage finds in the caches what the stage before it had there.
     """
 
     def __init__(self, folder: Path, stages: Sequence[StageFile], uncut: StageFile, threads: int = 0) -> None:
@@ -22,25 +37,59 @@ class OnnxRuntime(Staged):
         self._folder, self._threads = folder, threads
         super().__init__(stages, uncut)
 
-    def load(self, stage: StageFile) -> RunStage:
+    def load(self, stage: StageFile) -> Pieces:
         """A session of its own."""
         path = self._folder / stage.file
-        session = _session(path, path.stat().st_mtime_ns, self._threads)
-        names = [one.name for one in session.get_inputs()]
+        return _Session(stage, _session(path, path.stat().st_mtime_ns, self._threads), self._threads)
 
-        def run(arrays: Arrays) -> Arrays:
-            given = dict(zip(stage.inputs, arrays, strict=True))
-            found: list[np.ndarray] = session.run(stage.outputs, {name: given[name] for name in names})
-            return found
 
-        return run
+class _Session(Pieces):
+    def __init__(self, stage: StageFile, session: onnxruntime.InferenceSession, threads: int) -> None:
+        super().__init__(stage, threads)
+        self._session = session
+        known = {one.name: one for one in session.get_inputs()}  # the exporter drops inputs that are not read
+        self._used = [name in known for name in stage.inputs]
+        self._takes = [_layout(known[name]) if name in known else None for name in stage.inputs]
+
+    def takes(self) -> Sequence[Layout | None]:
+        return self._takes
+
+    def gives(self, arrays: Arrays) -> Sequence[Layout]:
+        """Found out by running it."""
+        given = {name: one for name, one, used in zip(self.stage.inputs, arrays, self._used, strict=True) if used}
+        found = self._session.run(self.stage.outputs, given)
+        return [(array.shape[1:], array.dtype) for array in found]
+
+    def piece(self, arrays: Arrays, outputs: Arrays) -> None:
+        binding = self._session.io_binding()
+        for name, array, used in zip(self.stage.inputs, arrays, self._used, strict=True):
+            if used:
+                binding.bind_input(name, "cpu", 0, array.dtype.type, array.shape, array.ctypes.data)
+        for name, array in zip(self.stage.outputs, outputs, strict=True):
+            binding.bind_output(name, "cpu", 0, array.dtype.type, array.shape, array.ctypes.data)
+        self._session.run_with_iobinding(binding)
+
+
+def _layout(one: Any) -> Layout:
+    return tuple(size if isinstance(size, int) else -1 for size in one.shape[1:]), np.dtype(TYPES[one.type])
+
+
+@cache
+def _arena() -> None:
+    """One arena for all sessions of the process."""
+    memory = onnxruntime.OrtMemoryInfo(
+        "Cpu", onnxruntime.OrtAllocatorType.ORT_ARENA_ALLOCATOR, 0, onnxruntime.OrtMemType.DEFAULT
+    )
+    onnxruntime.create_and_register_allocator(memory, None)
 
 
 @cache
 def _session(path: Path, written: int, threads: int) -> onnxruntime.InferenceSession:
     """One session for each file as it was written then."""
+    _arena()
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = threads
     options.inter_op_num_threads = 1
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+    options.add_session_config_entry("session.use_env_allocators", "1")
     return onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])

@@ -1,18 +1,32 @@
-"""OpenVINO: exported stages, one compiled model each; it reads the same ONNX files."""
+"""OpenVINO: exported stages, compiled for the sizes that occur; it reads the same ONNX files."""
 
-from collections.abc import Sequence
+import threading
+from collections.abc import Iterable, Sequence
 from functools import cache
 from pathlib import Path
-from threading import Lock
+from typing import Any
 
+import numpy as np
 import openvino
+from openvino import Type
 
+from offramp.run.pieces import Arrays, Layout, Pieces, doubling
 from offramp.run.routing import StageFile
-from offramp.run.staged import Arrays, RunStage, Staged
+from offramp.run.staged import Staged
+
+RAW = {Type.bf16: np.dtype(np.uint16)}
+"""What carries types that NumPy has not."""
+
+PLAIN, LAST = openvino.Layout("NCHW"), openvino.Layout("NHWC")
 
 
 class OpenVino(Staged):
-    """Runs stages in OpenVINO on the processor."""
+    """Runs stages in OpenVINO on the processor.
+
+    A stage is compiled anew for every size of a piece (powers of two, so that these are few): compiled for one size it
+    is faster than for any, and what it hands on can stay in the layout of its convolutions. Between stages tensors
+    have the precision of the arithmetic.
+    """
 
     def __init__(
         self,
@@ -34,27 +48,138 @@ class OpenVino(Staged):
         self._folder, self._threads, self._precision = folder, threads, precision
         super().__init__(stages, uncut)
 
-    def load(self, stage: StageFile) -> RunStage:
-        """A compiled model of its own; one request, on which threads take turns."""
+    def load(self, stage: StageFile) -> Pieces:
+        """The stage, compiled when its sizes are known."""
         path = self._folder / stage.file
-        compiled = _compiled(path, path.stat().st_mtime_ns, self._threads, self._precision)
-        ports = [compiled.output(name) for name in stage.outputs]
-        names = [port.any_name for port in compiled.inputs]
-        request, turn = compiled.create_infer_request(), Lock()
+        made = _model(path, path.stat().st_mtime_ns, stage, self._threads, self._precision)
+        return _Stage(stage, made, self._threads)
 
-        def run(arrays: Arrays) -> Arrays:
-            given = dict(zip(stage.inputs, arrays, strict=True))
-            with turn:
-                found = request.infer({name: given[name] for name in names}, share_inputs=True)
-                return [found[port] for port in ports]
 
-        return run
+class _Model:
+    """A stage as OpenVINO reads it, and what was compiled of it."""
+
+    def __init__(self, path: Path, stage: StageFile, threads: int, precision: str) -> None:
+        self._path, self._stage, self._precision = path, stage, precision
+        self._options: dict[str, Any] = {
+            "INFERENCE_PRECISION_HINT": precision,
+            "NUM_STREAMS": 1,
+            "PERFORMANCE_HINT": "LATENCY",
+        }
+        if threads:
+            self._options["INFERENCE_NUM_THREADS"] = threads
+        self._compiled: dict[tuple[tuple[int, ...], ...], openvino.CompiledModel] = {}
+        self._turn = threading.Lock()
+        model = self._read()
+        known = {one.any_name: one for one in model.inputs}  # the exporter drops inputs that are not read
+        self.used = [name in known for name in stage.inputs]
+        self.takes = [_takes(known[name]) if name in known else None for name in stage.inputs]
+
+    def compiled(self, shapes: tuple[tuple[int, ...], ...]) -> openvino.CompiledModel:
+        """For inputs of exactly these shapes."""
+        with self._turn:
+            if shapes not in self._compiled:
+                model = self._read()
+                model.reshape(
+                    {
+                        name: list(shape)
+                        for name, shape, used in zip(self._stage.inputs, shapes, self.used, strict=True)
+                        if used
+                    }
+                )
+                self._compiled[shapes] = openvino.Core().compile_model(model, "CPU", self._options)
+            return self._compiled[shapes]
+
+    def _read(self) -> openvino.Model:
+        model = openvino.Core().read_model(str(self._path))
+        _without_poolings(model)
+        stage, steps = self._stage, openvino.preprocess.PrePostProcessor(model)
+        names = [one.any_name for one in model.inputs]
+        inner = [name for name in stage.inputs if name in names and stage.inner(name)]
+        for side, tensors in ((steps.input, inner), (steps.output, list(stage.state))):
+            for name in tensors:
+                port = model.input(name) if side == steps.input else model.output(name)
+                self._as_computed(side(name), port)
+        return steps.build()
+
+    def _as_computed(self, step: Any, port: Any) -> None:
+        """Lets a tensor between stages be what the arithmetic has: half as long, and with its channels last."""
+        if self._precision == "bf16" and port.element_type == Type.f32:
+            step.tensor().set_element_type(Type.bf16)
+        if (self._precision == "bf16" or port.element_type == Type.u8) and len(port.partial_shape) == 4:
+            step.tensor().set_layout(LAST)
+            step.model().set_layout(PLAIN)
+
+
+class _Stage(Pieces):
+    split = staticmethod(doubling)
+
+    def __init__(self, stage: StageFile, model: _Model, threads: int) -> None:
+        super().__init__(stage, threads)
+        self._model = model
+        self._local = threading.local()
+
+    def takes(self) -> Sequence[Layout | None]:
+        return self._model.takes
+
+    def gives(self, arrays: Arrays) -> Sequence[Layout]:
+        compiled = self._model.compiled(tuple(array.shape for array in arrays))
+        ports = [compiled.output(name) for name in self.stage.outputs]
+        return [(tuple(port.shape)[1:], _type(port)) for port in ports]
+
+    def piece(self, arrays: Arrays, outputs: Arrays) -> None:
+        shapes = tuple(array.shape for array in arrays)
+        known: dict[Any, _Request] = self._local.__dict__
+        if shapes not in known:
+            known[shapes] = _Request(self._model.compiled(shapes))
+        inputs = [
+            pair
+            for pair, used in zip(zip(self.stage.inputs, arrays, strict=True), self._model.used, strict=True)
+            if used
+        ]
+        known[shapes](inputs, zip(self.stage.outputs, outputs, strict=True))
+
+
+class _Request:
+    """One run at a time, on tensors that are set only when their memory is another than the time before."""
+
+    def __init__(self, compiled: openvino.CompiledModel) -> None:
+        self._request = compiled.create_infer_request()
+        self._types = {name: port.element_type for port in (*compiled.inputs, *compiled.outputs) for name in port.names}
+        self._places: dict[str, int] = {}
+
+    def __call__(self, inputs: Iterable[tuple[str, np.ndarray]], outputs: Iterable[tuple[str, np.ndarray]]) -> None:
+        for name, array in (*inputs, *outputs):
+            place = array.ctypes.data
+            if self._places.get(name) != place:
+                self._request.set_tensor(name, _tensor(array, self._types[name]))
+                self._places[name] = place
+        self._request.infer()
+
+
+def _without_poolings(model: openvino.Model) -> None:
+    """Takes out the poolings over single pixels, which are there for ONNX Runtime."""
+    for node in model.get_ops():
+        if node.get_type_name() == "MaxPool" and set(node.get_attributes()["kernel"]) == {1}:
+            node.output(0).replace(node.input_value(0))
+
+
+def _takes(port: Any) -> Layout:
+    return tuple(size.get_length() if size.is_static else -1 for size in port.partial_shape)[1:], _type(port)
+
+
+def _type(port: Any) -> np.dtype:
+    found: np.dtype = RAW.get(port.element_type) or np.dtype(port.element_type.to_dtype())
+    return found
+
+
+def _tensor(array: np.ndarray, kind: Type) -> openvino.Tensor:
+    """The array's memory as a tensor."""
+    if kind in RAW:
+        return openvino.Tensor(array, array.shape, kind)
+    return openvino.Tensor(array, shared_memory=True)
 
 
 @cache
-def _compiled(path: Path, written: int, threads: int, precision: str) -> openvino.CompiledModel:
+def _model(path: Path, written: int, stage: StageFile, threads: int, precision: str) -> _Model:
     """One model for each file as it was written then."""
-    options = {"INFERENCE_PRECISION_HINT": precision, "NUM_STREAMS": 1, "PERFORMANCE_HINT": "LATENCY"}
-    if threads:
-        options["INFERENCE_NUM_THREADS"] = threads
-    return openvino.Core().compile_model(str(path), "CPU", options)
+    return _Model(path, stage, threads, precision)

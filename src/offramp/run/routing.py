@@ -11,6 +11,9 @@ from offramp.types import Configuration
 
 FILE, VERSION = "routing.json", 1
 
+STATE = "state"
+"""How the names of tensors between stages begin."""
+
 
 @dataclass(frozen=True)
 class StageFile:
@@ -31,6 +34,10 @@ class StageFile:
     exits: tuple[int, ...]
     logits: tuple[str, ...]
     score: tuple[str, ...]
+
+    def inner(self, name: str) -> bool:
+        """Whether an input comes from the stage before, not from the user."""
+        return name.startswith(STATE)
 
     @property
     def outputs(self) -> list[str]:

@@ -1,33 +1,40 @@
 """Exported stages on a runtime that knows no torch: NumPy in, NumPy out."""
 
-from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping, Sequence
+from abc import abstractmethod
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
+from offramp.arrays import Int
 from offramp.errors import DataError
-from offramp.run.executor import Said, Say, Stop
+from offramp.run.buffers import Buffers
+from offramp.run.executor import Said, Say
+from offramp.run.pieces import Arrays, Pieces
 from offramp.run.routing import StageFile
+from offramp.run.stepwise import State, Stepwise
 
 MASK = "attention_mask"
 """The input that says which tokens are no padding; heads read it, too."""
 
-Arrays = Sequence[np.ndarray]
-RunStage = Callable[[Arrays], Arrays]
-"""The outputs of a stage, in the order of its `state`, then logits and score of each exit."""
 
-
-class Staged(ABC):
+class Staged(Stepwise):
     """The stages of one cut, and the uncut model. A back end says how a stage is loaded."""
 
     def __init__(self, stages: Sequence[StageFile], uncut: StageFile) -> None:
         self._stages, self._uncut = tuple(stages), uncut
-        self._run = [self.load(stage) for stage in (*self._stages, uncut)]
+        self._run = [self.load(stage) for stage in self._stages]
+        self._whole = self.load(uncut)
+        self._buffers = Buffers()
 
     @abstractmethod
-    def load(self, stage: StageFile) -> RunStage:
+    def load(self, stage: StageFile) -> Pieces:
         """The stage, ready to run."""
+
+    @property
+    def stops(self) -> int:
+        """How many places with exits there are."""
+        return len(self._stages) - 1
 
     def samples(self, inputs: Any) -> int:
         """The size of a batch.
@@ -40,30 +47,55 @@ class Staged(ABC):
             raise DataError(f"expected arrays with one common batch size of at least 1, got sizes {sorted(sizes)}")
         return sizes.pop()
 
-    def drive(self, inputs: Any, stop: Stop) -> Said | None:
-        """The backbone's answer to those who are left at the end."""
-        state: Arrays = self._first(inputs)
-        for place, stage in enumerate(self._stages):
-            found = self._run[place](state)
-            carried = len(stage.state)
-            if not carried:
-                return Said(found[0], found[1])
-            rows = stop(place, _say(stage, found[carried:]))
-            if rows is not None and len(rows) == 0:
-                return None
-            state = found[:carried] if rows is None else [array.take(rows, axis=0) for array in found[:carried]]
-        raise AssertionError("the last stage carries nothing on")
+    def start(self, inputs: Any) -> State:
+        """The inputs in order, and the mask once more where heads read it.
 
-    def whole(self, inputs: Any) -> Said:
-        """The backbone's own answer, uncut."""
-        logits, score = self._run[-1](self._arrays(inputs))
-        return Said(logits, score)
-
-    def _first(self, inputs: Any) -> list[np.ndarray]:
-        """The state of the first stage: the inputs, and the mask once more where heads read it."""
-        found = self._arrays(inputs)
+        Raises:
+            DataError: if the model cannot take them.
+        """
+        found = self._checked(inputs)
         names = self._uncut.inputs
         return found if len(self._stages[0].inputs) == len(names) else [*found, found[names.index(MASK)]]
+
+    def advance(self, place: int, state: State) -> tuple[State, Say]:
+        """Runs the stage before a stop."""
+        stage = self._stages[place]
+        found = self._run[place](state)
+        carried = len(stage.state)
+        return found[:carried], _say(stage, found[carried:])
+
+    def end(self, state: State) -> Said:
+        """Runs the last stage."""
+        logits, score = self._run[-1](state)
+        return Said(logits, score)
+
+    def whole(self, inputs: Any) -> Said:
+        """The backbone's own answer, uncut.
+
+        Raises:
+            DataError: if the model cannot take the inputs.
+        """
+        logits, score = self._whole(self._checked(inputs))
+        return Said(logits, score)
+
+    def take(self, state: State, rows: Int[np.ndarray, " staying"], place: int | None = None) -> State:
+        """These rows of a state."""
+        if place is None:
+            return [array[rows] for array in state]
+        found = []
+        for index, array in enumerate(state):
+            into = self._buffers.array((place, index), (len(rows), *array.shape[1:]), array.dtype)
+            found.append(np.take(array, rows, axis=0, out=into, mode="clip"))  # other modes copy once more
+        return found
+
+    def join(self, states: Sequence[State]) -> State:
+        """Several states as one."""
+        return [np.concatenate(arrays) for arrays in zip(*states, strict=True)]
+
+    def _checked(self, inputs: Any) -> list[np.ndarray]:
+        found = self._arrays(inputs)
+        self._whole.check(found)
+        return found
 
     def _arrays(self, inputs: Any) -> list[np.ndarray]:
         """The inputs in the order in which the model takes them."""

@@ -1,0 +1,35 @@
+"""Helps ONNX Runtime to keep its blocked layout of maps across stages."""
+
+from pathlib import Path
+
+import onnx
+
+from offramp.run.routing import StageFile
+
+
+def blocked(path: Path, stage: StageFile) -> None:
+    """Puts a max-pooling over single pixels, which changes nothing, behind each map that a stage begins with.
+
+    ONNX Runtime computes convolutions in a blocked layout, which only a convolution or a pooling begins. Where a map
+    goes into an addition as well, as in every residual block, that addition, and with it each one of the stage, would
+    stay in the plain layout and be a pass of its own, not a part of the convolution before it.
+    """
+    model = onnx.load(path)
+    graph = model.graph
+    maps = [
+        one.name
+        for one in graph.input
+        if stage.inner(one.name)
+        and len(one.type.tensor_type.shape.dim) == 4
+        and one.type.tensor_type.elem_type == onnx.TensorProto.FLOAT
+        and any(node.op_type == "Conv" and one.name in node.input for node in graph.node)
+    ]
+    for name in maps:
+        inside = f"{name}_blocked"
+        for node in graph.node:
+            for position, value in enumerate(node.input):
+                if value == name:
+                    node.input[position] = inside
+        graph.node.insert(0, onnx.helper.make_node("MaxPool", [name], [inside], name=inside, kernel_shape=[1, 1]))
+    if maps:
+        onnx.save(model, path)

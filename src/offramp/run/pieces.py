@@ -1,0 +1,115 @@
+"""A stage on a runtime that runs a few samples at a time and writes where it is told. Free of torch."""
+
+import os
+from abc import ABC, abstractmethod
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+
+from offramp.errors import DataError
+from offramp.run.buffers import Buffers
+from offramp.run.routing import StageFile
+
+Arrays = Sequence[np.ndarray]
+Layout = tuple[tuple[int, ...], np.dtype]
+"""Shape without batch axis, and type, of an array."""
+
+LARGEST = 16
+"""Samples in a piece at most, where there are one or two threads: larger ones are no faster per sample on a processor,
+and what they leave behind does not stay in its caches."""
+
+
+def largest(threads: int) -> int:
+    """Samples in a piece at most, for so many threads (0: all cores); a power of two.
+
+    >>> [largest(threads) for threads in (1, 2, 3, 16)]
+    [16, 16, 32, 128]
+    """
+    return LARGEST << max(((threads or os.cpu_count() or 1) - 1).bit_length() - 1, 0)
+
+
+def even(samples: int, most: int) -> Iterator[int]:
+    """Pieces of `most` samples, and what is left.
+
+    >>> list(even(37, 16))
+    [16, 16, 5]
+    """
+    yield from (min(most, samples - start) for start in range(0, samples, most))
+
+
+def doubling(samples: int, most: int) -> Iterator[int]:
+    """Pieces whose sizes are powers of two, so that few sizes occur; the largest first.
+
+    >>> list(doubling(37, 16))
+    [16, 16, 4, 1]
+    """
+    while samples:
+        size = min(most, 1 << (samples.bit_length() - 1))
+        yield size
+        samples -= size
+
+
+class Pieces(ABC):
+    """One stage, ready to run; subclasses say how a runtime runs a piece."""
+
+    split = staticmethod(even)
+    """How a batch is split into pieces."""
+
+    def __init__(self, stage: StageFile, threads: int) -> None:
+        self.stage, self._most = stage, largest(threads)
+        self._buffers = Buffers()
+        self._gives: dict[tuple[tuple[int, ...], ...], Sequence[Layout]] = {}
+
+    @abstractmethod
+    def takes(self) -> Sequence[Layout | None]:
+        """What the stage's inputs look like, in the order of `stage.inputs`; -1 stands for an open size, None for an
+        input that is not read.
+        """
+
+    @abstractmethod
+    def gives(self, arrays: Arrays) -> Sequence[Layout]:
+        """What the stage's outputs look like for such a sample, in the order of `stage.outputs`; asked once."""
+
+    @abstractmethod
+    def piece(self, arrays: Arrays, outputs: Arrays) -> None:
+        """Runs all of the rows given, into `outputs`."""
+
+    def check(self, arrays: Arrays) -> None:
+        """Refuses arrays that the stage cannot take.
+
+        Raises:
+            DataError: saying what was expected.
+        """
+        for name, array, layout in zip(self.stage.inputs, arrays, self.takes(), strict=True):
+            if layout is None:
+                continue
+            shape, dtype = layout
+            fits = len(shape) == array.ndim - 1 and all(
+                wanted in (-1, size) for wanted, size in zip(shape, array.shape[1:], strict=True)
+            )
+            if not fits or array.dtype != dtype:
+                sizes = " x ".join("any" if size < 0 else str(size) for size in shape)
+                raise DataError(
+                    f"expected {name} as {dtype} with samples of {sizes or 'one number'}, got {array.dtype} "
+                    f"with samples of {' x '.join(map(str, array.shape[1:])) or 'one number'}"
+                )
+
+    def __call__(self, arrays: Arrays) -> list[np.ndarray]:
+        """The outputs, in the order of `stage.outputs`; the next state's memory is used again by the next call."""
+        arrays = [np.ascontiguousarray(array) for array in arrays]
+        samples, carried = len(arrays[0]), len(self.stage.state)
+        shapes = tuple(array.shape[1:] for array in arrays)
+        if shapes not in self._gives:
+            self._gives[shapes] = self.gives([array[:1] for array in arrays])
+        outputs = [
+            self._buffers.array(index, (samples, *shape), dtype)
+            if index < carried
+            else np.empty((samples, *shape), dtype)
+            for index, (shape, dtype) in enumerate(self._gives[shapes])
+        ]
+        start = 0
+        for size in self.split(samples, self._most):
+            stop = start + size
+            self.piece([array[start:stop] for array in arrays], [output[start:stop] for output in outputs])
+            start = stop
+        return outputs
