@@ -15,7 +15,7 @@ from offramp.run.choice import executor
 from offramp.run.model import ExecutorFor
 from offramp.run.routing import Routing
 
-NAMES = ("eager", "cuda-graphs", "onnx", "openvino")
+NAMES = ("eager", "compile", "cuda-graphs", "onnx", "openvino", "openvino-bf16")
 """All back ends."""
 
 
@@ -53,6 +53,10 @@ def executors(
     for name in names:
         if name == "eager":
             found[name] = partial(executor, *parts)
+        elif name == "compile":
+            from offramp.run.torch_compile import TorchCompiled  # not above: it is slow to import
+
+            found[name] = partial(TorchCompiled, *parts)
         elif name == "cuda-graphs":
             if device_of(live.backbone.model).type != "cuda":
                 raise InputError("expected the model on a CUDA device for cuda-graphs; move it there or leave them out")

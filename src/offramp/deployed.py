@@ -1,6 +1,7 @@
 """An exported folder as a model: what `Bundle.use` is, without torch."""
 
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 from offramp.errors import InputError, UnknownNameError
@@ -11,8 +12,8 @@ from offramp.run.routing import Routing, StageFile
 UNCUT = "uncut"
 """The cut of the plain backbone."""
 
-RUNTIMES = ("onnx", "openvino")
-"""What can run exported stages."""
+RUNTIMES = ("onnx", "openvino", "openvino-bf16")
+"""What can run exported stages; `openvino-bf16` computes in bfloat16, where the processor can."""
 
 
 def load(folder: Path | str, point: str | None = None, *, runtime: str = "onnx", threads: int = 0) -> EarlyExitModel:
@@ -21,7 +22,7 @@ def load(folder: Path | str, point: str | None = None, *, runtime: str = "onnx",
     Args:
         folder: that `offramp export` wrote.
         point: the operating point to begin with; default the first.
-        runtime: `onnx` (ONNX Runtime) or `openvino`.
+        runtime: `onnx` (ONNX Runtime), `openvino` or `openvino-bf16`.
         threads: how many threads a stage may use; 0 for all cores.
 
     Raises:
@@ -69,6 +70,6 @@ def _runtime(name: str) -> Callable[[Path, tuple[StageFile, ...], StageFile, int
             return OnnxRuntime
         from offramp.run.openvino_runtime import OpenVino
     except ModuleNotFoundError as error:
-        package = {"onnx": "onnxruntime", "openvino": "openvino"}[name]
+        package = "onnxruntime" if name == "onnx" else "openvino"
         raise InputError(f"expected the package {package} to run stages; pip install {package}") from error
-    return OpenVino
+    return partial(OpenVino, precision=name.partition("-")[2] or "f32")

@@ -44,6 +44,18 @@ def test_the_batch_size_changes_nothing(world: World, tmp_path: Path, size: int)
     assert [row["exit"] for row in first] == [row["exit"] for row in second]
 
 
+@pytest.mark.parametrize("flags", [[], ["--max-wait", "0"], ["--batch-size", "7"]])
+def test_throughput_gives_the_same_lines(world: World, tmp_path: Path, flags: list[str]) -> None:
+    arguments = ["run", world.bundle, *world.net, "--data", world.data, "--point", "fastest"]
+    assert offramp(*arguments, "--out", tmp_path / "a.csv").code == 0
+    assert offramp(*arguments, "--mode", "throughput", "--out", tmp_path / "b.csv", *flags).code == 0
+    first, second = rows(tmp_path / "a.csv"), rows(tmp_path / "b.csv")
+    assert len({row["exit"] for row in first}) > 1
+    for one, other in zip(first, second, strict=True):
+        assert {**one, "score": ""} == {**other, "score": ""}
+        assert float(one["score"]) == pytest.approx(float(other["score"]), abs=1e-5)
+
+
 def manifest(world: World) -> dict[str, list[dict[str, str]]]:
     found: dict[str, list[dict[str, str]]] = json.loads((world.bundle / "manifest.json").read_text())
     return found

@@ -12,7 +12,7 @@ from offramp.inputs import Inputs
 from offramp.model.multi_exit import MultiExit
 from offramp.run.cuda_graphs import CudaGraphs
 from offramp.run.executor import Executor
-from offramp.run.headed import Headed
+from offramp.run.stepped import Stepped
 from offramp.testing.executors import ExecutorSuite, Make
 from offramp.testing.models import TOYS, Toy, attached
 from tests.toys import eager_of, logits_of
@@ -45,7 +45,7 @@ class TestEagerOnCuda(OnCuda):
     @pytest.fixture
     def make(self) -> Make:
         def eager(live: MultiExit, gate: Gate, calibrators: Sequence[Calibrator]) -> Executor:
-            return Headed.of(eager_of(live), live, gate, calibrators)
+            return Stepped.of(eager_of(live), live, gate, calibrators)
 
         return eager
 

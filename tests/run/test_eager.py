@@ -9,7 +9,7 @@ from offramp.gates.gate import Gate
 from offramp.gates.max_prob import MaxProb
 from offramp.model.multi_exit import MultiExit
 from offramp.run.executor import Executor
-from offramp.run.headed import Headed
+from offramp.run.stepped import Stepped
 from offramp.testing.executors import ExecutorSuite, Make
 from tests.toys import CNN, NAMES, attached, eager_of, live, untouched, whole
 
@@ -18,7 +18,7 @@ class TestEager(ExecutorSuite):
     @pytest.fixture
     def make(self) -> Make:
         def eager(live_: MultiExit, gate: Gate, calibrators: Sequence[Calibrator]) -> Executor:
-            return Headed.of(eager_of(live_), live_, gate, calibrators)
+            return Stepped.of(eager_of(live_), live_, gate, calibrators)
 
         return eager
 
@@ -49,7 +49,7 @@ def test_a_model_in_train_mode_is_run_in_eval_mode_and_given_back(name: str) -> 
 
 def test_heads_are_the_exits_in_order() -> None:
     model = live("vit")
-    executor = Headed.of(eager_of(model), model, MaxProb(), [Identity()] * len(model.exits))
+    executor = Stepped.of(eager_of(model), model, MaxProb(), [Identity()] * len(model.exits))
     feature = torch.randn(2, *model.points[0].feature_shape)
     with torch.no_grad():
         torch.testing.assert_close(executor.logits(1, feature), model.heads[1](feature), rtol=0, atol=0)

@@ -154,7 +154,7 @@ class Replaced(Chains):
     """Segments of another kind."""
 
     def __init__(self, chains: Chains, kind: type[Chain]) -> None:
-        self.chains, self.kind = chains, kind
+        self.chains, self.kind, self.names = chains, kind, chains.names
 
     def arranged(self, inputs: Inputs) -> Inputs:
         return self.chains.arranged(inputs)

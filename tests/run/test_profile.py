@@ -11,6 +11,7 @@ from offramp.gates.max_prob import MaxProb
 from offramp.inputs import Inputs, leaves
 from offramp.model.leaving import Stop
 from offramp.model.segments import Chain, State
+from offramp.run.buffers import Buffers
 from offramp.run.eager import Eager
 from offramp.run.headed import Headed
 from offramp.run.profile import seconds
@@ -33,7 +34,7 @@ class Slow:
 
     def drive(self, inputs: Inputs, stop: Stop) -> torch.Tensor | None:
         chain = self.eager.chains.fit_for(inputs)
-        return through(partial(self.segment, chain), len(chain.segments), leaves(inputs), stop)
+        return through(partial(self.segment, chain), len(chain.segments), leaves(inputs), stop, Buffers())
 
     def segment(self, chain: Chain, index: int, state: State) -> State:
         self.time.now += 10.0 * (index + 1) if self.time.now < 100 else float(index + 1)

@@ -26,7 +26,7 @@ class Chains:
     """
 
     def __init__(self, backbone: Backbone, names: Sequence[str], logits_of: LogitsOf) -> None:
-        self._backbone, self._names, self._logits_of = backbone, tuple(names), logits_of
+        self._backbone, self.names, self._logits_of = backbone, tuple(names), logits_of
         assert backbone.graph is not None
         self._chains: list[tuple[Sizes, Chain]] = [(backbone.graph.captured.sizes, backbone.chain(names))]
         self._refused: dict[Shapes, str] = {}
@@ -72,12 +72,12 @@ class Chains:
         few = select(inputs, torch.arange(min(2, batch_size(inputs))))
         try:
             with capturing(model):
-                backbone = by_graph(model, few, self._logits_of, self._names)
+                backbone = by_graph(model, few, self._logits_of, self.names)
         except CaptureError as error:
             raise DataError(
-                f"expected inputs with which {type(model).__name__} can be left at {', '.join(self._names)}, such as "
+                f"expected inputs with which {type(model).__name__} can be left at {', '.join(self.names)}, such as "
                 f"{described(self._backbone.example)}, got {described(inputs)}: {error}; resize or pad them, or build "
                 "a bundle for them"
             ) from error
         assert backbone.graph is not None
-        return backbone.graph.captured.sizes, backbone.chain(self._names)
+        return backbone.graph.captured.sizes, backbone.chain(self.names)

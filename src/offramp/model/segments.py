@@ -1,8 +1,10 @@
 """A captured backbone cut into segments that share its parameters."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import cached_property, reduce
 from itertools import pairwise
+from typing import Any
 
 import torch
 from torch import fx
@@ -24,8 +26,29 @@ class Chain:
 
     def segment(self, index: int, state: State) -> State:
         """The state after segment `index`, which may work on the given state in place as the model itself does."""
-        result: State = self.segments[index](*state)
-        return result
+        return self._functions[index](*state)
+
+    @cached_property
+    def _functions(self) -> list[Callable[..., State]]:
+        return [function(segment) for segment in self.segments]
+
+
+def function(segment: fx.GraphModule) -> Callable[..., State]:
+    """The segment as a function that holds its parameters, which are not looked up by name then.
+
+    In a deep net of small layers the look-ups, five for a convolution and its batch norm, cost a tenth of the time.
+    """
+    graph, values, held = fx.Graph(), dict[fx.Node, fx.Node](), list[Any]()
+    for node in segment.graph.find_nodes(op="placeholder"):
+        values[node] = graph.node_copy(node)
+    for node in segment.graph.find_nodes(op="get_attr"):
+        values[node] = graph.placeholder(f"held_{node.name}")
+        held.append(reduce(getattr, node.target.split("."), segment))
+    for node in segment.graph.nodes:
+        if node not in values:
+            values[node] = graph.node_copy(node, values.__getitem__)
+    run = fx.GraphModule({}, graph).forward
+    return lambda *state: run(*state, *held)
 
 
 def split(captured: Capture, at: Sequence[Cut]) -> Chain:

@@ -1,11 +1,24 @@
 """Memory that is used again from batch to batch, for each thread its own. Free of torch."""
 
+import contextlib
 import math
 import threading
-from collections.abc import Hashable
+from collections.abc import Hashable, Iterator
 from typing import Any
 
 import numpy as np
+
+_depth = threading.local()
+
+
+@contextlib.contextmanager
+def running() -> Iterator[None]:
+    """Within it memory is not shared with the batch, of the same thread, in the midst of which this one was begun."""
+    _depth.value = getattr(_depth, "value", 0) + 1
+    try:
+        yield
+    finally:
+        _depth.value -= 1
 
 
 class Buffers:
@@ -20,7 +33,7 @@ class Buffers:
     def array(self, name: Hashable, shape: tuple[int, ...], dtype: Any) -> np.ndarray:
         """An array that holds anything; valid until the same thread asks for one of this name again."""
         known: dict[Any, np.ndarray] = self._local.__dict__
-        size, key = math.prod(shape), (name, np.dtype(dtype).str)
+        size, key = math.prod(shape), (getattr(_depth, "value", 0), name, np.dtype(dtype).str)
         found = known.get(key)
         if found is None or len(found) < size:
             found = known[key] = np.empty(size, dtype)

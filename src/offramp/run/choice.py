@@ -11,6 +11,7 @@ from offramp.run.driver import Driver
 from offramp.run.eager import Eager
 from offramp.run.headed import Headed
 from offramp.run.hooked import Hooked
+from offramp.run.stepped import Stepped
 
 
 def driver(backbone: Backbone, names: Sequence[str], logits_of: LogitsOf) -> Driver:
@@ -25,4 +26,6 @@ def executor(
     """The executor of PyTorch, which stops only where an exit is enabled."""
     on = {exit_.point for exit_, is_on in zip(multi_exit.exits, enabled, strict=True) if is_on}
     names = [point.name for point in multi_exit.points if point.name in on]
-    return Headed.of(driver(multi_exit.backbone, names, logits_of), multi_exit, gate, calibrators)
+    runs = driver(multi_exit.backbone, names, logits_of)
+    kind = Stepped if isinstance(runs, Eager) else Headed
+    return kind.of(runs, multi_exit, gate, calibrators)  # type: ignore[arg-type]

@@ -11,12 +11,12 @@ import torch
 from torch import nn
 
 from offramp.calibrate.calibrator import Calibrator
-from offramp.errors import DataError
 from offramp.gates.gate import Gate
-from offramp.inputs import Inputs, arranged, batch_size, described, device_of, leaves, on
+from offramp.inputs import Inputs, batch_size, device_of, leaves
 from offramp.model.capture import LogitsOf
 from offramp.model.modes import frozen
 from offramp.model.multi_exit import MultiExit
+from offramp.run.captured import placed
 from offramp.run.executor import Said, Say, Stop
 from offramp.run.headed import array
 from offramp.run.loop import stops_of
@@ -139,7 +139,7 @@ class CudaGraphs:
 
     def drive(self, inputs: Inputs, stop: Stop) -> Said | None:
         """The backbone's answer to those who are left at the end."""
-        inputs = self._placed(inputs)
+        inputs = placed(inputs, self.multi_exit.backbone)
         device = leaves(inputs)[0].device
         state, staying = first_state(inputs, self._stages[0].stage.masked), None
         for place, exits in enumerate(self._stops):
@@ -154,25 +154,10 @@ class CudaGraphs:
 
     def whole(self, inputs: Inputs) -> Said:
         """The user's model, recorded as one graph."""
-        inputs = self._placed(inputs)
+        inputs = placed(inputs, self.multi_exit.backbone)
         with frozen(self.multi_exit.backbone.model):
             (packed,) = self._run("uncut", self._uncut, leaves(inputs), None)
         return self._said(array(packed), 0)
-
-    def _placed(self, inputs: Inputs) -> Inputs:
-        """The inputs in order and on the device.
-
-        Raises:
-            DataError: if they are not like those that the model was captured with.
-        """
-        backbone = self.multi_exit.backbone
-        found = arranged(inputs, backbone.example)
-        if backbone.graph is None or not backbone.graph.captured.sizes.allow(found):
-            raise DataError(
-                f"expected inputs {described(backbone.example)}, with which the model was captured, got "
-                f"{described(found)}; use the eager back end for other sizes"
-            )
-        return on(found, device_of(backbone.model))
 
     def _run(self, name: object, module: nn.Module, state: State, rows: torch.Tensor | None) -> State:
         samples = bucket(len(state[0] if rows is None else rows))

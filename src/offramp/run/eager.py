@@ -1,7 +1,7 @@
 """Eager PyTorch: the exported segments as they are, on the user's own parameters."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import torch
 from torch import nn
@@ -13,6 +13,7 @@ from offramp.model.leaving import Stop
 from offramp.model.modes import frozen
 from offramp.model.resized import Chains
 from offramp.model.turns import running
+from offramp.run.buffers import Buffers
 from offramp.run.segmented import through
 
 
@@ -24,11 +25,13 @@ class Eager:
         model: the user's.
         chains: it, cut at the stops, for inputs of any size.
         logits_of: picks the logits out of its output.
+        buffers: memory for what is left of a batch.
     """
 
     model: nn.Module
     chains: Chains
     logits_of: LogitsOf
+    buffers: Buffers = field(default_factory=Buffers)
 
     @classmethod
     def of(cls, backbone: Backbone, names: Sequence[str], logits_of: LogitsOf) -> "Eager":
@@ -39,7 +42,7 @@ class Eager:
         """The logits of those who are left at the end."""
         inputs = on(self.chains.arranged(inputs), device_of(self.model))
         chain = self.chains.fit_for(inputs)
-        return through(chain.segment, len(chain.segments), leaves(inputs), stop)
+        return through(chain.segment, len(chain.segments), leaves(inputs), stop, self.buffers)
 
     def whole(self, inputs: Inputs) -> torch.Tensor:
         """The user's model itself, in eval mode."""

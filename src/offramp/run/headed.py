@@ -64,19 +64,20 @@ class Headed:
 
         with torch.no_grad():
             logits = self.driver.drive(inputs, at)
-            return None if logits is None else self._answer(logits, remembered)
+            return None if logits is None else self.answer(logits, remembered)
 
     def whole(self, inputs: Inputs) -> Said:
         """The user's model itself, in eval mode."""
         with torch.no_grad():
-            return self._answer(self.driver.whole(inputs), self.gate.init(batch_size(inputs)))
+            return self.answer(self.driver.whole(inputs), self.gate.init(batch_size(inputs)))
 
     def logits(self, exit_: int, feature: torch.Tensor, mask: torch.Tensor | None = None) -> torch.Tensor:
         """The calibrated logits of an exit; `mask` (B, T) is 0 where a token is padding."""
         found: torch.Tensor = self.calibrators[exit_](self.multi_exit.head(exit_)(feature, mask))
         return found
 
-    def _answer(self, logits: torch.Tensor, remembered: tuple[torch.Tensor, ...]) -> Said:
+    def answer(self, logits: torch.Tensor, remembered: tuple[torch.Tensor, ...]) -> Said:
+        """The backbone's logits with their score."""
         score, _ = self.gate.step(logits, remembered)
         return Said(array(logits), array(score))
 

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from offramp.arrays import Float, Int
+from offramp.run.buffers import running
 from offramp.run.executor import Executor, Said, Say
 from offramp.types import Configuration
 
@@ -77,13 +78,47 @@ class _Batch:
             for position, answer, value in zip(who.tolist(), said.logits, said.score.tolist(), strict=True):
                 self.on_resolved(position, answer, exit_index, value)
 
-    def leave(self, said: Said, going: Any, exit_index: int) -> Int[np.ndarray, " staying"]:
-        """Lets those go who may; returns the rows of those who stay."""
-        gone: Int[np.ndarray, " gone"] = going.nonzero()[0]
-        staying: Int[np.ndarray, " staying"] = (~going).nonzero()[0]
-        self.resolve(self.alive[gone], Said(said.logits[gone], said.score[gone]), exit_index)
-        self.alive = self.alive[staying]
-        return staying
+
+@dataclass(frozen=True, eq=False)
+class Left:
+    """Those who leave at an exit.
+
+    Attributes:
+        exit_index: which exit.
+        rows: who, by their place among those who reached the stop.
+        said: what the exit says about them.
+    """
+
+    exit_index: int
+    rows: Int[np.ndarray, " gone"]
+    said: Said
+
+
+def decide(
+    exits: Sequence[int], say: Say, configuration: Configuration
+) -> tuple[list[Left], Int[np.ndarray, " staying"] | None]:
+    """Who leaves at a stop, at which exit; and the rows of those who stay, in order, or None for all.
+
+    Args:
+        exits: the enabled exits of the stop.
+        say: what they say about all who reached it.
+        configuration: has their thresholds.
+    """
+    left: list[Left] = []
+    rows: Int[np.ndarray, " staying"] | None = None
+    for exit_ in exits:
+        said = say(exit_)
+        score = said.score if rows is None else said.score[rows]
+        # in double precision, since a threshold is not rounded to single
+        going = score.astype(np.float64) >= configuration.threshold[exit_]
+        if not going.any():
+            continue
+        gone = going.nonzero()[0] if rows is None else rows[going]
+        left.append(Left(exit_, gone, Said(said.logits[gone], said.score[gone])))
+        rows = (~going).nonzero()[0] if rows is None else rows[~going]
+        if len(rows) == 0:
+            break
+    return left, rows
 
 
 def run(plan: Plan, inputs: Any, on_resolved: OnResolved | None = None) -> Outcome:
@@ -98,22 +133,15 @@ def run(plan: Plan, inputs: Any, on_resolved: OnResolved | None = None) -> Outco
     batch = _Batch(plan.executor.samples(inputs), on_resolved)
 
     def stop(place: int, say: Say) -> Int[np.ndarray, " staying"] | None:
-        rows: Int[np.ndarray, " staying"] | None = None
-        for exit_ in plan.stops[place]:
-            said = say(exit_)
-            if rows is not None:
-                said = Said(said.logits[rows], said.score[rows])
-            # in double precision, since a threshold is not rounded to single
-            going = said.score.astype(np.float64) >= plan.configuration.threshold[exit_]
-            if not going.any():
-                continue
-            staying = batch.leave(said, going, exit_)
-            rows = staying if rows is None else rows[staying]
-            if len(rows) == 0:
-                break
+        left, rows = decide(plan.stops[place], say, plan.configuration)
+        for some in left:
+            batch.resolve(batch.alive[some.rows], some.said, some.exit_index)
+        if rows is not None:
+            batch.alive = batch.alive[rows]
         return rows
 
-    said = plan.executor.drive(inputs, stop) if plan.stops else plan.executor.whole(inputs)
-    if said is not None:
-        batch.resolve(batch.alive, said, len(plan.configuration.enabled))
+    with running():
+        said = plan.executor.drive(inputs, stop) if plan.stops else plan.executor.whole(inputs)
+        if said is not None:
+            batch.resolve(batch.alive, said, len(plan.configuration.enabled))
     return Outcome(batch.output, batch.exit_index, batch.score)

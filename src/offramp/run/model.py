@@ -10,6 +10,7 @@ import numpy as np
 from offramp.errors import UnknownNameError
 from offramp.run.executor import Executor
 from offramp.run.loop import OnResolved, Outcome, Plan, run, stops_of
+from offramp.run.pooled import Pooled
 from offramp.run.tuning import Tuned, tuned, uncut
 from offramp.types import Configuration
 
@@ -76,6 +77,19 @@ class EarlyExitModel:
         name, plan = self._active
         found = run(self._fastest(name, plan, inputs), inputs, on_resolved)
         return Outcome(*map(self._convert, (found.output, found.exit_index, found.score)))
+
+    def pooled(self, on_resolved: OnResolved, full: int = 32, max_wait: float = math.inf) -> Pooled:
+        """Runs a stream of batches for throughput at the operating point that is active now; see `Pooled`.
+
+        Args:
+            on_resolved: called for every sample with its number, counted over all batches from 0.
+            full: samples that a stage runs at once.
+            max_wait: seconds that a sample waits for others.
+
+        Raises:
+            InputError: if the model is left by hooks, which cannot stop between stages.
+        """
+        return Pooled(self._active[1], on_resolved, full, max_wait)
 
     def tune(self, rounds: Mapping[int, Sequence[Sequence[Any]]]) -> Mapping[str, Mapping[int, Tuned]]:
         """Measures where leaving early is worth it; from then on batches of other sizes go to the uncut model.

@@ -6,9 +6,13 @@ import torch
 
 from offramp.model.leaving import Stop
 from offramp.model.segments import State
+from offramp.run.buffers import Buffers
+from offramp.run.compact import compacted
 
 
-def through(segment: Callable[[int, State], State], count: int, state: State, stop: Stop) -> torch.Tensor | None:
+def through(
+    segment: Callable[[int, State], State], count: int, state: State, stop: Stop, buffers: Buffers
+) -> torch.Tensor | None:
     """The logits of those who are left after `count` segments, with a stop after each but the last; see `Executor`.
 
     Args:
@@ -16,6 +20,7 @@ def through(segment: Callable[[int, State], State], count: int, state: State, st
         count: how many segments there are.
         state: before the first one.
         stop: says which rows stay.
+        buffers: memory for what is left of a batch.
     """
     for index in range(count - 1):
         state = segment(index, state)
@@ -24,5 +29,5 @@ def through(segment: Callable[[int, State], State], count: int, state: State, st
             continue
         if len(staying) == 0:
             return None
-        state = tuple(tensor.index_select(0, staying) for tensor in state)
+        state = compacted(state, staying, buffers, index)
     return segment(count - 1, state)[0]

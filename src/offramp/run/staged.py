@@ -1,7 +1,7 @@
 """Exported stages on a runtime that knows no torch: NumPy in, NumPy out."""
 
 from abc import abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Hashable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -87,6 +87,10 @@ class Staged(Stepwise):
             into = self._buffers.array((place, index), (len(rows), *array.shape[1:]), array.dtype)
             found.append(np.take(array, rows, axis=0, out=into, mode="clip"))  # other modes copy once more
         return found
+
+    def kind(self, state: State) -> Hashable:
+        """Shapes without batch axis."""
+        return tuple(array.shape[1:] for array in state)
 
     def join(self, states: Sequence[State]) -> State:
         """Several states as one."""

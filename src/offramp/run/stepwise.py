@@ -1,14 +1,14 @@
 """Executors that run one stage at a time, so that what is under way can wait and go on with others. Free of torch."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Hashable, Sequence
 from typing import Any
 
 from offramp.arrays import Int
 from offramp.run.executor import Said, Say, Stop
 
-State = Sequence[Any]
-"""What travels from stage to stage: arrays or tensors whose first axis is the batch."""
+State = Any
+"""What travels from stage to stage; executors know what is in it."""
 
 
 class Stepwise(ABC):
@@ -48,8 +48,12 @@ class Stepwise(ABC):
         """These rows of a state; with a place the memory of that place is used again."""
 
     @abstractmethod
+    def kind(self, state: State) -> Hashable:
+        """Equal for states that can be joined."""
+
+    @abstractmethod
     def join(self, states: Sequence[State]) -> State:
-        """Several states as one, in new memory."""
+        """Several states of one kind as one, in new memory."""
 
     def drive(self, inputs: Any, stop: Stop) -> Said | None:
         """The backbone's own answer to those who are left at its end; see `Executor.drive`."""

@@ -1,0 +1,118 @@
+"""Eager PyTorch, stage by stage: the segments of a captured backbone, its heads and the gate."""
+
+from collections.abc import Hashable, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+import torch
+
+from offramp.arrays import Int
+from offramp.calibrate.calibrator import Calibrator
+from offramp.gates.gate import Gate
+from offramp.inputs import Inputs, batch_size, device_of, leaves, mask_of, on
+from offramp.model.multi_exit import MultiExit
+from offramp.model.segments import Chain
+from offramp.run.compact import compacted
+from offramp.run.eager import Eager
+from offramp.run.executor import Said, Say
+from offramp.run.headed import Headed, array
+from offramp.run.stepwise import Stepwise
+
+Tensors = tuple[torch.Tensor, ...]
+
+
+@dataclass(eq=False)
+class UnderWay:
+    """A batch between two segments.
+
+    Attributes:
+        chain: the segments for inputs of its sizes.
+        tensors: the feature, and its side values.
+        remembered: what the gate remembers; changed when an exit is asked.
+        mask: which tokens are no padding, where that is known.
+    """
+
+    chain: Chain
+    tensors: Tensors
+    remembered: Tensors
+    mask: torch.Tensor | None
+
+    @property
+    def everything(self) -> Tensors:
+        """All tensors whose first axis is the batch."""
+        return (*self.tensors, *self.remembered, *(() if self.mask is None else (self.mask,)))
+
+    def holding(self, everything: Tensors) -> "UnderWay":
+        """The same with other tensors, in the order of `everything`."""
+        first, second = len(self.tensors), len(self.tensors) + len(self.remembered)
+        mask = None if self.mask is None else everything[second]
+        return replace(self, tensors=everything[:first], remembered=everything[first:second], mask=mask)
+
+
+@dataclass(frozen=True, eq=False)
+class Stepped(Headed, Stepwise):
+    """Runs segments, and the heads where they are asked; its driver is `Eager`."""
+
+    driver: Eager
+
+    @classmethod
+    def of(  # type: ignore[override]
+        cls, driver: Eager, multi_exit: MultiExit, gate: Gate, calibrators: Sequence[Calibrator]
+    ) -> "Stepped":
+        """The executor; its heads in eval mode, where the backbone is."""
+        multi_exit.heads.eval().to(device_of(multi_exit.backbone.model))
+        return cls(driver, multi_exit, gate, tuple(calibrators))
+
+    @property
+    def stops(self) -> int:
+        """How many places with exits there are."""
+        return len(self.driver.chains.names)
+
+    drive = Stepwise.drive
+
+    def start(self, inputs: Inputs) -> UnderWay:
+        """The inputs, in order and on the model's device.
+
+        Raises:
+            DataError: if the model cannot be left at the same points with them.
+        """
+        found = on(self.driver.chains.arranged(inputs), device_of(self.driver.model))
+        chain = self.driver.chains.fit_for(found)
+        return UnderWay(chain, leaves(found), self.gate.init(batch_size(found)), mask_of(found))
+
+    def advance(self, place: int, state: UnderWay) -> tuple[UnderWay, Say]:
+        """Runs the segment before a stop; heads are run when they are asked."""
+        after = self._after(place, state)
+
+        def say(exit_: int) -> Said:
+            with torch.inference_mode():
+                logits = self.logits(exit_, after.tensors[0], after.mask)
+                score, after.remembered = self.gate.step(logits, after.remembered)
+            return Said(array(logits), array(score))
+
+        return after, say
+
+    def end(self, state: UnderWay) -> Said:
+        """Runs the last segment."""
+        after = self._after(self.stops, state)
+        with torch.inference_mode():
+            return self.answer(after.tensors[0], after.remembered)
+
+    def take(self, state: UnderWay, rows: Int[np.ndarray, " staying"], place: int | None = None) -> UnderWay:
+        """These rows of a batch under way."""
+        staying = torch.from_numpy(rows).to(state.tensors[0].device)
+        if place is None:
+            return state.holding(tuple(tensor.index_select(0, staying) for tensor in state.everything))
+        return state.holding(compacted(state.everything, staying, self.driver.buffers, place))
+
+    def kind(self, state: UnderWay) -> Hashable:
+        """The segments, and shapes without batch axis."""
+        return (id(state.chain), *(tensor.shape[1:] for tensor in state.everything))
+
+    def join(self, states: Sequence[UnderWay]) -> UnderWay:
+        """Several as one."""
+        return states[0].holding(tuple(map(torch.cat, zip(*(state.everything for state in states), strict=True))))
+
+    def _after(self, place: int, state: UnderWay) -> UnderWay:
+        with torch.inference_mode():
+            return replace(state, tensors=state.chain.segment(place, state.tensors))
