@@ -27,3 +27,6 @@ def test_the_python_of_a_page_runs(
         assert "['one', 'two']" in said
         assert "layer1.0" in said
         assert "bert.encoder.layer.1 ('" in said
+    if page.stem == "memory":
+        size, outputs = 4 * 4 * (64 * 64 + 64) + 4 * (64 * 4 + 4), 4 * (8 * 64 + 4)
+        assert f"uncut {size} 0 {outputs:.1f} " in said

@@ -6,6 +6,7 @@ import typer
 
 from offramp import __version__
 from offramp.cli.bench import bench
+from offramp.cli.bench_memory import memory
 from offramp.cli.build import build
 from offramp.cli.demo import demo
 from offramp.cli.evaluate import evaluate
@@ -22,6 +23,7 @@ app = typer.Typer(
 )
 for command in (inspect, build, evaluate, run, export, demo):
     app.command(command.__name__)(command)
+bench.command("memory")(memory)
 app.add_typer(bench, name="bench")
 
 

@@ -7,8 +7,10 @@ from rich.table import Table
 
 from offramp.bundle import Bundle
 from offramp.decide.estimate import estimated_cost
+from offramp.deployed import UNCUT
 from offramp.evaluation import Evaluation
-from offramp.report.units import percent
+from offramp.memory import MemoryRow
+from offramp.report.units import percent, size
 from offramp.speed import SpeedRow
 from offramp.types import Bound
 
@@ -50,6 +52,32 @@ def speed_table(rows: Sequence[SpeedRow]) -> Table:
         achieved = "" if row.achieved is None else percent(row.achieved)
         cells = (row.backend, str(row.batch), row.point, f"{row.ms:.2f}", ratio, percent(row.ideal_ratio), achieved)
         table.add_row(*cells)
+    return table
+
+
+def memory_table(rows: Sequence[MemoryRow]) -> Table:
+    """The memory of a bundle, a row for each back end, batch size and operating point."""
+    blind = list(dict.fromkeys(row.backend for row in rows if row.allocated_bytes_per_sample is None))
+    table = _table(
+        "memory",
+        ["back end", "batch", "point", "model", "heads", "allocated\nper sample", "of\nuncut", "peak RSS, MB"],
+        "RSS of a fresh process: peak after imports / after loading / after all batches"
+        + (f"\nallocated: not shown by {' and '.join(blind)}, where heads are in the model's files" if blind else ""),
+    )
+    uncut = {(row.backend, row.batch): row.allocated_bytes_per_sample for row in rows if row.point == UNCUT}
+    for row in rows:
+        allocated, whole = row.allocated_bytes_per_sample, uncut.get((row.backend, row.batch))
+        resident = (row.imported_rss_bytes, row.loaded_rss_bytes, row.peak_rss_bytes)
+        table.add_row(
+            row.backend,
+            str(row.batch),
+            row.point,
+            size(row.model_bytes),
+            "-" if row.head_bytes is None else size(row.head_bytes),
+            "-" if allocated is None else size(allocated),
+            "-" if allocated is None or not whole else percent(allocated / whole, 0),
+            " / ".join(f"{count / 1e6:.0f}" for count in resident),
+        )
     return table
 
 

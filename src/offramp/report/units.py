@@ -20,3 +20,15 @@ def percent(share: float, digits: int = 1) -> str:
     '12.3 %'
     """
     return f"{100 * share:.{digits}f} %"
+
+
+def size(count: int | float) -> str:
+    """Bytes with a decimal prefix: a MB is a million.
+
+    >>> size(3_426_344), size(65_120), size(12.0)
+    ('3.43 MB', '65.1 kB', '12 B')
+    """
+    for prefix, unit in (("G", 1e9), ("M", 1e6), ("k", 1e3)):
+        if count >= unit:
+            return f"{count / unit:.3g} {prefix}B"
+    return f"{count:.3g} B"
