@@ -17,7 +17,7 @@ import offramp
 from benchmarks.cifar_front.figure import draw
 from benchmarks.fronts import cost_within, spread
 from benchmarks.kept import kept
-from benchmarks.machine import machine
+from offramp.machine import machine
 
 TIMED = ("balanced", "fast", "fastest")
 """Operating points whose time is measured."""

@@ -24,9 +24,9 @@ from benchmarks.earlyon.contestants import BATCHED, Contestant, ours, plain, the
 from benchmarks.earlyon.measure import decisions, measured, rounds_of, rows_of
 from benchmarks.earlyon.page import page
 from benchmarks.earlyon.peer import PACKAGE, missing
-from benchmarks.machine import machine
 from offramp.bundle import MANIFEST
 from offramp.errors import DataError
+from offramp.machine import machine
 from offramp.model.modes import frozen
 from offramp.sources import Source
 

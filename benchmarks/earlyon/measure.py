@@ -110,7 +110,7 @@ def rows_of(timing: Timing, found: Sequence[Measured], batches: int, exits: int)
                 "point": who.point,
                 "who": who.who,
                 "on": who.on,
-                "ms": 1e3 * float(np.median(timing.seconds[name])) / batches,
+                "ms": 1e3 * float(np.median(timing.seconds(name))) / batches,
                 **{f"p{q}": 1e3 * float(np.percentile(one.seconds, q)) for q in PERCENTILES},
                 "to_plain_eager": timing.ratio(name, plain),
                 "to_plain_eager_noise": timing.noise(name, plain),

@@ -18,13 +18,13 @@ from typing import Any
 import offramp
 from benchmarks.fronts import cost_within, spread
 from benchmarks.kept import kept
-from benchmarks.machine import machine
 from benchmarks.sst2.backbones import fine_tune, train_linear
 from benchmarks.sst2.network import folder, transformers
 from benchmarks.sst2.page import page
 from offramp.load.models import LoadedModel
 from offramp.load.tables import TextTable, open_table
 from offramp.load.tokens import TokenPreprocess
+from offramp.machine import machine
 
 TIMED = ("balanced", "fast", "fastest")
 """Operating points whose time is measured."""

@@ -15,9 +15,9 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.kept import kept
-from benchmarks.machine import machine
 from benchmarks.zoo.check import Row, check
 from benchmarks.zoo.table import table
+from offramp.machine import machine
 
 PACKAGES = ("timm", "torchvision", "transformers")
 

@@ -5,41 +5,31 @@ from functools import partial
 from pathlib import Path
 
 from offramp.bundle import Bundle
-from offramp.deployed import executors as exported
+from offramp.deployed import Runtime, runtime_of
 from offramp.errors import InputError, UnknownNameError
-from offramp.exporting import export
+from offramp.exporting import Cuts
 from offramp.gates import gate
 from offramp.inputs import device_of
-from offramp.progress import Progress, silent
 from offramp.run.choice import executor
-from offramp.run.model import ExecutorFor
-from offramp.run.routing import Routing
+from offramp.run.executor import Executor
+from offramp.run.stage_seconds import ExecutorFor
 
 NAMES = ("eager", "compile", "cuda-graphs", "onnx", "openvino", "openvino-bf16")
 """All back ends."""
 
 
-def executors(
-    bundle: Bundle,
-    names: Sequence[str],
-    points: Sequence[str],
-    folder: Path,
-    threads: int = 0,
-    progress: Progress = silent,
-) -> dict[str, ExecutorFor]:
+def executors(bundle: Bundle, names: Sequence[str], folder: Path, threads: int = 0) -> dict[str, ExecutorFor]:
     """What makes the executors of each back end.
 
     Args:
         bundle: attached to its backbone.
         names: of back ends.
-        points: the operating points that exported stages are for.
-        folder: empty; where stages are exported to, if any back end needs them.
+        folder: where stages are exported to when a set of exits is first asked for, if any back end needs them.
         threads: of exported stages; 0 for all cores.
-        progress: told how far exporting is.
 
     Raises:
         UnknownNameError: listing the back ends there are.
-        InputError: if the model is not where a back end needs it.
+        InputError: if the model is not where a back end needs it, or a package is missing.
     """
     unknown = next((name for name in names if name not in NAMES), None)
     if unknown is not None:
@@ -49,7 +39,7 @@ def executors(
         raise InputError("expected a bundle attached to its backbone; call attach(model) first")
     parts = (live, bundle.task.logits_of, gate(bundle.manifest.gate), bundle.calibrators)
     found: dict[str, ExecutorFor] = {}
-    routing: Routing | None = None
+    cuts: Cuts | None = None
     for name in names:
         if name == "eager":
             found[name] = partial(executor, *parts)
@@ -64,6 +54,10 @@ def executors(
 
             found[name] = partial(CudaGraphs, *parts)
         else:
-            routing = routing or export(bundle, folder / "stages", points, progress)
-            found[name] = exported(folder / "stages", routing, name, threads)
+            cuts = cuts or Cuts(bundle, folder)
+            found[name] = partial(_exported, runtime_of(name), cuts, threads)
     return found
+
+
+def _exported(make: Runtime, cuts: Cuts, threads: int, enabled: tuple[bool, ...]) -> Executor:
+    return make(cuts.folder, cuts.of(enabled), cuts.uncut, threads)

@@ -149,8 +149,10 @@ class Bundle:
             raise InputError("expected the backbone beside the bundle; pass model=, or call attach(model) first")
         make = partial(executor, live.multi_exit, self.task.logits_of, gate(self.manifest.gate), self.calibrators)
         names = (*(point.name for point in self.points), *self.manifest.aliases)
-        points = {name: self.point(name).configuration for name in names}
-        return EarlyExitModel(make, points, live.multi_exit.point_of, active, torch.from_numpy)
+        points = {name: self.point(name) for name in names}
+        promises = {name: point.bound.epsilon for name, point in points.items() if point.bound is not None}
+        configurations = {name: point.configuration for name, point in points.items()}
+        return EarlyExitModel(make, configurations, live.multi_exit.point_of, active, torch.from_numpy, promises)
 
     def save(self, folder: Path | str) -> Path:
         """Writes the bundle; the manifest last, so that a folder with a manifest is complete.

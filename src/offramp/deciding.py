@@ -1,7 +1,7 @@
 """From recorded outputs to certified operating points."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -31,9 +31,28 @@ class Decided:
     risk: str
 
 
+@dataclass(frozen=True)
+class Wish:
+    """What operating points are asked for.
+
+    Attributes:
+        gate: how safe it is to stop, by name.
+        searcher: what chooses exits and thresholds, by name.
+        max_drop: largest excess risk wanted, a share.
+        delta: probability that any certificate fails.
+        keep: operating points kept at most.
+    """
+
+    gate: str
+    searcher: str
+    max_drop: float
+    delta: float
+    keep: int
+
+
 def decide(
     multi_exit: MultiExit,
-    recordings: dict[str, Recording],
+    recordings: Mapping[str, Recording],
     task: Task,
     labels: Labels | None,
     parts: Parts,
@@ -42,20 +61,51 @@ def decide(
     """Calibrates and searches on the choose part, proves on the certify part, and measures on the report part."""
     chosen = options.chosen()
     choose = recordings["choose"]
-    target = task.predict(choose.reference) if labels is None else labels[parts["choose"]]
+    known = None if labels is None else {part: labels[parts[part]] for part in recordings}
+    target = task.predict(choose.reference) if known is None else known["choose"]
     start = calibrate.NAMES[chosen.calibrator]()
     calibrators = tuple(start.fit(logits, target) for logits in choose.outputs[:-1])
-    cost = multi_exit.macs()
-    tables = {
-        part: table(recording, task, chosen.gate, calibrators, cost, None if labels is None else labels[parts[part]])
-        for part, recording in recordings.items()
-    }
-    path = search.NAMES[chosen.searcher]().search(tables["choose"], Goal(options.max_drop))
-    points = [operating_point(tables["choose"], found, f"p{index:02d}") for index, found in enumerate(path)]
-    certified = certify(points, tables["certify"], options.max_drop, options.delta)
-    kept, aliases = named(worth_keeping(certified, options.keep), options.max_drop)
-    report = tuple(operating_point(tables["report"], point.configuration, point.name) for point in kept)
-    return Decided(calibrators, cost, kept, aliases, report, tables["choose"].risk)
+    wish = Wish(chosen.gate, chosen.searcher, options.max_drop, options.delta, options.keep)
+    return decide_by(multi_exit.macs(), multi_exit.macs(), recordings, task, known, calibrators, wish)
+
+
+def decide_by(
+    price: CostProfile,
+    macs: CostProfile,
+    recordings: Mapping[str, Recording],
+    task: Task,
+    labels: Mapping[str, Labels] | None,
+    calibrators: tuple[Calibrator, ...],
+    wish: Wish,
+) -> Decided:
+    """Searches for what is cheap by a price, proves it, and says what it costs in MACs.
+
+    Args:
+        price: what the search minimises, and what decides which of two points is the cheaper one.
+        macs: what the points' costs are told in.
+        recordings: the parts choose, certify and report.
+        task: compares answers.
+        labels: of each part, where the risk is error.
+        calibrators: one per exit but the last.
+        wish: what is asked for.
+    """
+
+    def tables(cost: CostProfile) -> dict[str, ExitTable]:
+        return {
+            part: table(recording, task, wish.gate, calibrators, cost, None if labels is None else labels[part])
+            for part, recording in recordings.items()
+        }
+
+    priced, told = tables(price), tables(macs)
+    path = search.NAMES[wish.searcher]().search(priced["choose"], Goal(wish.max_drop))
+    points = [operating_point(priced["choose"], found, f"p{index:02d}") for index, found in enumerate(path)]
+    certified = certify(points, priced["certify"], wish.max_drop, wish.delta)
+    kept, aliases = named(worth_keeping(certified, wish.keep), wish.max_drop)
+    chosen = tuple(
+        replace(operating_point(told["choose"], point.configuration, point.name), bound=point.bound) for point in kept
+    )
+    report = tuple(operating_point(told["report"], point.configuration, point.name) for point in kept)
+    return Decided(calibrators, macs, chosen, aliases, report, priced["choose"].risk)
 
 
 def table(

@@ -6,11 +6,15 @@ from pathlib import Path
 
 from offramp.errors import InputError, UnknownNameError
 from offramp.run.executor import Executor
-from offramp.run.model import EarlyExitModel, ExecutorFor
+from offramp.run.model import EarlyExitModel
 from offramp.run.routing import Routing, StageFile
+from offramp.run.stage_seconds import ExecutorFor
 
 UNCUT = "uncut"
 """The cut of the plain backbone."""
+
+Runtime = Callable[[Path, tuple[StageFile, ...], StageFile, int], Executor]
+"""Makes an executor of the stages in a folder, those of one cut and the uncut one, for so many threads."""
 
 RUNTIMES = ("onnx", "openvino", "openvino-bf16")
 """What can run exported stages; `openvino-bf16` computes in bfloat16, where the processor can."""
@@ -37,15 +41,20 @@ def load(folder: Path | str, point: str | None = None, *, runtime: str = "onnx",
     if active not in names:
         raise UnknownNameError.among("operating point", active, names)
     points = {name: routing.points[meant].configuration for name, meant in names.items()}
+    bounds = {name: routing.points[meant].promise for name, meant in names.items()}
     places = {place: index for index, place in enumerate(dict.fromkeys(routing.exits[:-1]))}
     return EarlyExitModel(
-        executors(folder, routing, runtime, threads), points, [places[place] for place in routing.exits[:-1]], active
+        executors(folder, routing, runtime, threads),
+        points,
+        [places[place] for place in routing.exits[:-1]],
+        active,
+        promises={name: bound for name, bound in bounds.items() if bound is not None},
     )
 
 
 def executors(folder: Path, routing: Routing, runtime: str, threads: int = 0) -> ExecutorFor:
     """What makes the executor for the exits of an operating point that was exported, or for none."""
-    make = _runtime(runtime)
+    make = runtime_of(runtime)
     cuts = {entry.enabled: entry.cut for entry in routing.points.values()}
 
     def executor_for(enabled: tuple[bool, ...]) -> Executor:
@@ -54,12 +63,12 @@ def executors(folder: Path, routing: Routing, runtime: str, threads: int = 0) ->
     return executor_for
 
 
-def _runtime(name: str) -> Callable[[Path, tuple[StageFile, ...], StageFile, int], Executor]:
+def runtime_of(name: str) -> Runtime:
     """The executor of a runtime by name.
 
     Raises:
         UnknownNameError: if there is no such runtime.
-        InputError: if its package is not installed.
+        InputError: if its package is not installed, or the processor cannot do it.
     """
     if name not in RUNTIMES:
         raise UnknownNameError.among("runtime", name, RUNTIMES)
@@ -68,8 +77,21 @@ def _runtime(name: str) -> Callable[[Path, tuple[StageFile, ...], StageFile, int
             from offramp.run.onnx_runtime import OnnxRuntime
 
             return OnnxRuntime
-        from offramp.run.openvino_runtime import OpenVino
+        from offramp.run.openvino_runtime import OpenVino, computes_bf16
     except ModuleNotFoundError as error:
         package = "onnxruntime" if name == "onnx" else "openvino"
         raise InputError(f"expected the package {package} to run stages; pip install {package}") from error
+    if name == "openvino-bf16" and not computes_bf16():
+        raise InputError("expected a processor that computes in bfloat16; use openvino")
     return partial(OpenVino, precision=name.partition("-")[2] or "f32")
+
+
+def available(name: str) -> bool:
+    """Whether a back end can be used here; those that are no runtimes can."""
+    if name not in RUNTIMES:
+        return True
+    try:
+        runtime_of(name)
+    except InputError:
+        return False
+    return True

@@ -2,7 +2,6 @@
 
 import shutil
 from collections.abc import Sequence
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +20,7 @@ from offramp.progress import Progress, silent
 from offramp.run import onnx_files
 from offramp.run.loop import stops_of
 from offramp.run.routing import PointEntry, Routing, StageFile
-from offramp.run.stage import first_names, first_state, stages, uncut_stage
+from offramp.run.stage import Stage, State, first_names, first_state, stages, uncut_stage
 from offramp.types import OperatingPoint
 
 
@@ -46,8 +45,6 @@ def export(
     folder, live = Path(folder), bundle.multi_exit
     if live is None:
         raise InputError("expected a bundle attached to its backbone; call attach(model) first")
-    for package in ("onnx", "onnxscript", "onnxruntime"):
-        require(package, "exporting stages")
     wanted = [bundle.point(name) for name in points or _named(bundle)]
     made = _empty(folder)
     try:
@@ -77,42 +74,91 @@ def _empty(folder: Path) -> bool:
 def _exported(
     bundle: Bundle, live: MultiExit, wanted: Sequence[OperatingPoint], folder: Path, progress: Progress
 ) -> Routing:
-    backbone, logits_of = live.backbone, bundle.task.logits_of
-    from offramp.run import parity  # not above: it needs ONNX Runtime
-
-    scorer, last = gate(bundle.manifest.gate), len(live.exits)
-    names = {point.configuration.enabled: "" for point in wanted if any(point.configuration.enabled)}
-    names = {enabled: f"cut{index}" for index, enabled in enumerate(names)}
-    cuts: dict[str, tuple[StageFile, ...]] = {}
-    write = partial(onnx_files.export, model=backbone.model, example=backbone.example, folder=folder)
-    for done, (enabled, name) in enumerate(names.items()):
-        made = stages(live, logits_of, scorer, bundle.calibrators, enabled)
-        exits = (*stops_of(enabled, live.point_of), (last,))
-        cuts[name] = write(made, exits, name=name)
-        parity.check(made, cuts[name], folder, first_state(backbone.example, made[0].masked))
-        progress("exporting", done + 1, len(names) + 1)
-    plain = uncut_stage(backbone, logits_of, scorer)
-    cuts[UNCUT] = write([plain], [(last,)], name=UNCUT)
-    parity.check([plain], cuts[UNCUT], folder, leaves(backbone.example))
-    progress("exporting", len(names) + 1, len(names) + 1)
+    cuts = Cuts(bundle, folder)
+    sets = list(dict.fromkeys(point.configuration.enabled for point in wanted if any(point.configuration.enabled)))
+    for done, enabled in enumerate(sets):
+        cuts.of(enabled)
+        progress("exporting", done + 1, len(sets) + 1)
+    _ = cuts.uncut
+    progress("exporting", len(sets) + 1, len(sets) + 1)
     entries = {
         point.name: PointEntry(
             point.configuration.enabled,
             point.configuration.threshold,
-            names.get(point.configuration.enabled, UNCUT),
+            cuts.name(point.configuration.enabled),
+            None if point.bound is None else point.bound.epsilon,
         )
         for point in wanted
     }
     routing = Routing(
-        inputs=_inputs(backbone),
-        classes=backbone.classes,
-        exits=(*(exit_.point for exit_ in live.exits), type(backbone.model).__name__),
-        cuts=cuts,
+        inputs=_inputs(live.backbone),
+        classes=live.backbone.classes,
+        exits=(*(exit_.point for exit_ in live.exits), type(live.backbone.model).__name__),
+        cuts=cuts.files,
         points=entries,
         aliases={alias: name for alias, name in bundle.manifest.aliases.items() if name in entries},
     )
     routing.write(folder)
     return routing
+
+
+class Cuts:
+    """Stages in a folder, written when a set of exits is first asked for, and compared with the model.
+
+    Attributes:
+        files: the stages of each cut by its name.
+    """
+
+    def __init__(self, bundle: Bundle, folder: Path) -> None:
+        """No cut yet.
+
+        Raises:
+            InputError: if the bundle is not attached, or a package is missing.
+        """
+        if bundle.multi_exit is None:
+            raise InputError("expected a bundle attached to its backbone; call attach(model) first")
+        for package in ("onnx", "onnxscript", "onnxruntime"):
+            require(package, "exporting stages")
+        self._live, self._logits_of = bundle.multi_exit, bundle.task.logits_of
+        self._gate, self._calibrators = gate(bundle.manifest.gate), bundle.calibrators
+        self.folder, self.files = folder, dict[str, tuple[StageFile, ...]]()
+        self._names: dict[tuple[bool, ...], str] = {}
+
+    def of(self, enabled: tuple[bool, ...]) -> tuple[StageFile, ...]:
+        """The stages for these exits.
+
+        Raises:
+            CaptureError: if the exporter cannot take a stage, or a stage answers otherwise than the model.
+        """
+        if not any(enabled):
+            return (self.uncut,)
+        name = self.name(enabled)
+        if name not in self.files:
+            made = stages(self._live, self._logits_of, self._gate, self._calibrators, enabled)
+            exits = (*stops_of(enabled, self._live.point_of), (len(self._live.exits),))
+            self._write(name, made, exits, first_state(self._live.backbone.example, made[0].masked))
+        return self.files[name]
+
+    @property
+    def uncut(self) -> StageFile:
+        """The plain backbone."""
+        if UNCUT not in self.files:
+            backbone = self._live.backbone
+            plain = uncut_stage(backbone, self._logits_of, self._gate)
+            self._write(UNCUT, [plain], [(len(self._live.exits),)], leaves(backbone.example))
+        return self.files[UNCUT][0]
+
+    def name(self, enabled: tuple[bool, ...]) -> str:
+        """What the cut at these exits is called."""
+        return self._names.setdefault(enabled, f"cut{len(self._names)}") if any(enabled) else UNCUT
+
+    def _write(self, name: str, made: Sequence[Stage], exits: Sequence[Sequence[int]], state: State) -> None:
+        from offramp.run import parity  # not above: it needs ONNX Runtime
+
+        backbone = self._live.backbone
+        files = onnx_files.export(made, exits, backbone.model, backbone.example, self.folder, name)
+        parity.check(made, files, self.folder, state)
+        self.files[name] = files
 
 
 def _inputs(backbone: Backbone) -> tuple[dict[str, Any], ...]:

@@ -1,7 +1,7 @@
 """How fast a multi-exit model really is: back ends, batch sizes and operating points, interleaved in one process."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache, partial
 from typing import Any
 
@@ -10,16 +10,18 @@ from jaxtyping import Float
 
 from offramp.progress import Progress, silent
 from offramp.run.loop import Plan, run, stops_of
-from offramp.run.model import ExecutorFor
-from offramp.run.timing import Timing, interleaved
-from offramp.run.tuning import tuned, uncut
+from offramp.run.stage_seconds import ExecutorFor
+from offramp.run.timing import interleaved
+from offramp.run.tuning import UNCUT as NOBODY
+from offramp.run.tuning import fastest, times_of, tuned, uncut
 from offramp.types import Configuration, CostProfile
 
 UNCUT, OFF = "uncut", "exits-off"
 """The plain backbone, and the most exits that a point has, asked though nobody may leave."""
 
 PLANNED = "planned"
-"""Ends the name of a point that is used only where a measurement on other batches said that it is faster."""
+"""Ends the name of a point in whose place the fastest plan is used that promises no less, by a measurement on other
+batches; the uncut model is always one."""
 
 
 @dataclass(frozen=True)
@@ -28,85 +30,166 @@ class SpeedRow:
 
     Attributes:
         backend: what it ran on.
+        precision: of the arithmetic.
+        threads: how many.
         batch: samples at a time.
         point: an operating point, the same as planned, `uncut` or `exits-off`.
         ms: median milliseconds per batch.
         ratio_to_uncut: median time as a share of the uncut model's on the same back end.
+        ratio_to_best: median time as a share of the uncut model's on the back end where that is fastest.
         ideal_ratio: mean backbone MACs of the samples that were run, as a share of the whole.
         achieved: saved time as a share of saved MACs; None where no MACs were saved.
-        noise: standard error of the ratio over rounds.
+        noise: standard error of `ratio_to_uncut` over rounds.
+        break_even: which share has to leave early to be as fast as uncut; None where none can be said.
+        p50, p95, p99: milliseconds within which that percentage of the batches was done.
     """
 
     backend: str
+    precision: str
+    threads: int
     batch: int
     point: str
     ms: float
     ratio_to_uncut: float
+    ratio_to_best: float
     ideal_ratio: float
     achieved: float | None
     noise: float
+    break_even: float | None
+    p50: float
+    p95: float
+    p99: float
+
+    @property
+    def is_plain(self) -> bool:
+        """Whether it is of the plain model."""
+        return self.point == UNCUT
+
+
+@dataclass(frozen=True)
+class Backend:
+    """What is timed.
+
+    Attributes:
+        name: of the back end.
+        precision: of its arithmetic.
+        make: makes the executor of a set of enabled exits.
+        plain: whether the uncut model alone is timed, for comparison.
+    """
+
+    name: str
+    precision: str
+    make: ExecutorFor
+    plain: bool = False
 
 
 def grid(
-    backends: Mapping[str, ExecutorFor],
+    backends: Sequence[Backend],
     points: Mapping[str, Configuration],
     point_of: Sequence[int],
     cost: CostProfile,
     rounds: Mapping[int, Sequence[Sequence[Any]]],
+    threads: int,
+    promises: Mapping[str, float] | None = None,
     progress: Progress = silent,
 ) -> list[SpeedRow]:
     """The grid of a model.
 
     Args:
-        backends: by name, what makes the executor of a set of enabled exits.
+        backends: what to run on.
         points: the operating points to run.
         point_of: for each exit, the number of its exit point.
         cost: in MACs, for the ideal.
         rounds: per batch size the batches of each round; the first third decides what is planned.
+        threads: how many the back ends use, for the record.
+        promises: the bounds of the points that have one, which say what may be planned in whose place.
         progress: told about every back end and batch size.
     """
     rows: list[SpeedRow] = []
+    for done, backend in enumerate(backends):
+        plans = _plans(backend, points, point_of)
+        for step, some in enumerate(rounds.values()):
+            rows += _rows(backend, plans, list(points), some, cost, threads, promises or {})
+            progress(f"timing {backend.name}", done * len(rounds) + step + 1, len(backends) * len(rounds))
+    return _beside_best(rows)
+
+
+def _plans(backend: Backend, points: Mapping[str, Configuration], point_of: Sequence[int]) -> dict[str, Plan]:
     full = Configuration.full(len(point_of))
-    most = max((point.enabled for point in points.values()), key=sum)  # of one point, since stages are made for points
-    off = Configuration(most, (float("inf"),) * len(point_of))
-    asked = {UNCUT: full, OFF: off, **points}
-    for name, make in backends.items():
-        made = cache(make)
-        plans = {point: Plan(c, stops_of(c.enabled, point_of), made(c.enabled)) for point, c in asked.items()}
-        for size, some in rounds.items():
-            first = max(len(some) // 3, 1)
-            given = some[first:]
-            planned = {f"{point}, {PLANNED}": _planned(plans[point], some[:first]) for point in points}
-            everything = {**plans, **planned}
-            timing = interleaved({point: partial(run, plan) for point, plan in everything.items()}, given)
-            rows += [
-                _row(name, size, point, timing, _ideal(plan, given, cost), len(given[0]))
-                for point, plan in everything.items()
-            ]
-            progress(f"timing {name}", len(rows), len(backends) * len(rounds) * len(everything))
+    asked = {UNCUT: full}
+    if not backend.plain and points:
+        most = max((point.enabled for point in points.values()), key=sum)
+        asked |= {OFF: Configuration(most, (float("inf"),) * len(point_of)), **points}
+    made = cache(backend.make)
+    return {name: Plan(c, stops_of(c.enabled, point_of), made(c.enabled)) for name, c in asked.items()}
+
+
+def _rows(
+    backend: Backend,
+    plans: Mapping[str, Plan],
+    points: Sequence[str],
+    rounds: Sequence[Sequence[Any]],
+    cost: CostProfile,
+    threads: int,
+    promises: Mapping[str, float],
+) -> list[SpeedRow]:
+    """The rows of a back end at a batch size."""
+    first = max(len(rounds) // 3, 1)
+    given, size = rounds[first:], plans[UNCUT].executor.samples(rounds[0][0])
+    everything = dict(plans)
+    if not backend.plain:
+        everything |= _planned({name: plans[name] for name in points}, rounds[:first], promises)
+    timing = interleaved({name: partial(run, plan) for name, plan in everything.items()}, given)
+    rows = []
+    for name, plan in everything.items():
+        ratio, ideal = timing.ratio(name, UNCUT), _ideal(plan, given, cost)
+        p50, p95, p99 = (1e3 * timing.quantile(name, share) for share in (0.5, 0.95, 0.99))
+        rows.append(
+            SpeedRow(
+                backend=backend.name,
+                precision=backend.precision,
+                threads=threads,
+                batch=size,
+                point=name,
+                ms=1e3 * float(np.median(timing.seconds(name))) / len(given[0]),
+                ratio_to_uncut=ratio,
+                ratio_to_best=1.0,
+                ideal_ratio=ideal,
+                achieved=(1 - ratio) / (1 - ideal) if ideal < 1 else None,
+                noise=timing.noise(name, UNCUT),
+                break_even=times_of(plan, given[:3], ratio).break_even if name in points and plan.stops else None,
+                p50=p50,
+                p95=p95,
+                p99=p99,
+            )
+        )
     return rows
 
 
-def _planned(plan: Plan, rounds: Sequence[Sequence[Any]]) -> Plan:
-    """The plan, or the uncut model where it is not faster."""
-    return plan if tuned(plan, rounds).early else uncut(plan)
+def _planned(
+    plans: Mapping[str, Plan], rounds: Sequence[Sequence[Any]], promises: Mapping[str, float]
+) -> dict[str, Plan]:
+    """For each point the fastest plan that promises no less, or the uncut model."""
+    found, planned = tuned(plans, rounds), dict[str, Plan]()
+    for name, plan in plans.items():
+        bound = promises.get(name)
+        others = [other for other in plans if bound is not None and promises.get(other, np.inf) <= bound]
+        best = fastest(found, list(dict.fromkeys([name, *others])))
+        planned[f"{name}, {PLANNED}"] = uncut(plan) if best == NOBODY else plans[best]
+    return planned
 
 
 def _ideal(plan: Plan, rounds: Sequence[Sequence[Any]], cost: CostProfile) -> float:
+    if not plan.stops:
+        return 1.0
     upto: Float[np.ndarray, " exits"] = cost.upto
     spent = [upto[run(plan, inputs).exit_index].mean() for round_ in rounds for inputs in round_]
     return float(np.mean(spent) / upto[-1])
 
 
-def _row(backend: str, batch: int, point: str, timing: Timing, ideal: float, batches: int) -> SpeedRow:
-    ratio = timing.ratio(point, UNCUT)
-    return SpeedRow(
-        backend=backend,
-        batch=batch,
-        point=point,
-        ms=1e3 * float(np.median(timing.seconds[point])) / batches,
-        ratio_to_uncut=ratio,
-        ideal_ratio=ideal,
-        achieved=(1 - ratio) / (1 - ideal) if ideal < 1 else None,
-        noise=timing.noise(point, UNCUT),
-    )
+def _beside_best(rows: Sequence[SpeedRow]) -> list[SpeedRow]:
+    """The same rows with the ratio to the fastest plain model at their batch size."""
+    best = {
+        batch: min(row.ms for row in rows if row.batch == batch and row.is_plain) for batch in {r.batch for r in rows}
+    }
+    return [replace(row, ratio_to_best=row.ms / best[row.batch]) for row in rows]

@@ -106,21 +106,3 @@ def test_bad_folders_and_names_are_refused(world: World, exported: tuple[Path, R
     (tmp_path / "routing.json").write_text('{"version": 2}')
     with pytest.raises(BundleError, match="of version 1, got 2"):
         deployed.load(tmp_path)
-
-
-def test_speed_is_measured_on_every_back_end(world: World, tmp_path: Path) -> None:
-    out = tmp_path / "speed.json"
-    asked = ["--data", world.data, "--backends", "eager,onnx", "--batch-sizes", "1,8", "--rounds", "3", "--out", out]
-    ran = offramp("bench", "speed", world.bundle, *world.net, *asked, "--point", "fastest")
-    assert ran.code == 0, ran
-    rows = json.loads(out.read_text())["rows"]
-    assert {(row["backend"], row["batch"]) for row in rows} == {(b, s) for b in ("eager", "onnx") for s in (1, 8)}
-    names = {row["point"] for row in rows}
-    assert {"uncut", "exits-off"} <= names
-    assert any(name.endswith(", planned") for name in names)
-    for row in rows:
-        assert row["ms"] > 0
-        assert row["point"] != "uncut" or (row["ratio_to_uncut"], row["ideal_ratio"]) == (1.0, 1.0)
-    saving = [row for row in rows if row["point"] not in names - {"fastest"} and row["point"] == "fastest"]
-    assert all(row["ideal_ratio"] < 1 for row in saving)
-    refused("bench", "speed", world.bundle, *world.net, "--data", world.data, "--backends", "tpu", saying=["back end"])

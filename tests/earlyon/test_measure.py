@@ -61,7 +61,7 @@ def test_what_is_read_is_of_the_timed_batches_alone() -> None:
     assert all(one.answers.classes.tolist() == expected for one in found)
     assert all(len(one.seconds) == 10 for one in found)
     for one in found:
-        spent = sum(timing.seconds[one.contestant.name])
+        spent = sum(timing.seconds(one.contestant.name))
         assert 0 < one.seconds.sum() <= spent
 
 

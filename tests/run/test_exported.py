@@ -146,3 +146,13 @@ def test_a_batch_longer_than_a_piece(folder: Path) -> None:
     together = executor.whole(inputs)
     alone = [executor.whole(inputs[i : i + 1]) for i in range(40)]
     np.testing.assert_allclose(together.logits, np.concatenate([one.logits for one in alone]), rtol=1e-4, atol=1e-5)
+
+
+def test_files_say_nothing_of_the_machine_they_were_made_on(folder: Path) -> None:
+    live = made(CNN.name)
+    where, files, uncut = Exported().exported(folder, live, MaxProb(), ExecutorSuite().calibrators(live))
+    for one in (*files, uncut):
+        held = (where / one.file).read_bytes()
+        assert b"offramp" not in held
+        assert str(Path.cwd()).encode() not in held
+        assert b".py" not in held

@@ -167,8 +167,7 @@ class Clocked:
         time.sleep(self.seconds)
         said = Said(np.ones((len(inputs), 2)), np.ones(len(inputs)))
         rows = stop(0, lambda _: said)
-        assert rows is not None
-        return None if len(rows) == 0 else said
+        return None if rows is not None and len(rows) == 0 else said
 
     def whole(self, inputs: np.ndarray) -> Said:
         """As fast as the batch is small."""

@@ -1,35 +1,28 @@
 """`offramp bench speed`: how fast a bundle really is."""
 
 import json
-import tempfile
+from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
-import numpy as np
-import torch
 import typer
 from rich.console import Console
 
-from offramp.backends import NAMES, executors
+from offramp.backends import NAMES
+from offramp.benching import POINTS, bench
 from offramp.cli.attached import attached
 from offramp.cli.options import BundlePath, Data, Json, OptionalModel, Weights, sizes_of
 from offramp.cli.progress import bars
 from offramp.cli.tables import speed_table
-from offramp.errors import InputError
-from offramp.inputs import Inputs
-from offramp.load.combine import subset
-from offramp.report.paths import file_path
-from offramp.sources import Source
-from offramp.speed import grid
+from offramp.machine import machine
+from offramp.report.paths import figure_path, file_path
+from offramp.speed import SpeedRow
 
-bench = typer.Typer(help="Measurements.", no_args_is_help=True)
-
-LEAST = 40
-"""Samples in a round at least, so that what leaves early in one is much alike."""
+VERSION = 1
+"""Of the JSON file."""
 
 
-@bench.command("speed")
 def speed(
     bundle: BundlePath,
     data: Data,
@@ -41,55 +34,43 @@ def speed(
     threads: Annotated[int, typer.Option(min=1, help="Threads.")] = 1,
     rounds: Annotated[int, typer.Option(min=3, help="Rounds, over which medians are taken.")] = 15,
     out: Annotated[Path | None, typer.Option(metavar="FILE.json", help="Write the rows to this file.")] = None,
+    figure: Annotated[Path | None, typer.Option(metavar="FILE.png", help="Draw the grid to this file.")] = None,
     as_json: Json = False,
 ) -> None:
     """Time a bundle against its plain model: back ends x batch sizes x operating points, interleaved in one process.
 
     Each row: milliseconds per batch, the ratio to the uncut model on the same back end, what the saved MACs would make
-    it (ideal), and how much of that is achieved. `exits-off` asks all exits and lets nobody leave; `planned` uses a
-    point only where a measurement on other rounds said that it is faster. On the data of the build only the report
-    part is used.
+    it (ideal), how much of that is achieved, the ratio to the uncut model where that is fastest, and which share has
+    to leave early to break even. `exits-off` asks all exits and lets nobody leave; `planned` uses the fastest point
+    that promises no less, or the uncut model, by a measurement on other rounds. The plain model is timed on every back
+    end that is installed. On the data of the build only the report part is used. The file also has p50, p95 and p99.
 
     Examples:
       offramp bench speed bundle timm:resnet50 --data photos/ --backends eager,onnx,openvino --threads 2
-      offramp bench speed bundle nets.py:net --data test.npz --point fast --batch-sizes 1,32 --out speed.json
+      offramp bench speed bundle nets.py:net --data test.npz --point fast --batch-sizes 1,32 --figure speed.png
     """
     if out is not None:
         file_path(out)
-    names, sizes = backends.split(","), sizes_of("--batch-sizes", batch_sizes)
-    if not sizes:
-        raise InputError("expected at least one batch size; give --batch-sizes 1,8")
+    if figure is not None:
+        figure_path(figure)
+    sizes = sizes_of("--batch-sizes", batch_sizes)
     live, source = attached(bundle, model, weights, data)
-    assert live.multi_exit is not None
-    if source.fingerprint() == live.manifest.data.fingerprint:  # of those that trained heads more would leave
-        source = subset(source, live.splits["report"])
-    wanted = list(dict.fromkeys(live.point(name).name for name in point or ("balanced", "fast", "fastest")))
-    configurations = {name: live.point(name).configuration for name in wanted}
-    before = torch.get_num_threads()
-    torch.set_num_threads(threads)
-    try:
-        with bars() as progress, tempfile.TemporaryDirectory(prefix="offramp-") as folder:
-            made = executors(live, names, wanted, Path(folder), threads, progress)
-            given = {size: _rounds(source, size, rounds) for size in sizes}
-            multi_exit = live.multi_exit
-            rows = grid(made, configurations, multi_exit.point_of, multi_exit.macs(), given, progress)
-    finally:
-        torch.set_num_threads(before)
-    found = {"threads": threads, "rows": [{**asdict(row), "threads": threads} for row in rows]}
+    with bars() as progress:
+        rows = bench(live, source, backends.split(","), sizes, point or POINTS, threads, rounds, progress)
+    found = result(rows, threads)
     if out is not None:
         out.write_text(json.dumps(found, indent=1) + "\n")
+    if figure is not None:
+        from offramp.report.speed import speed_figure  # not above: drawing is slow to import
+
+        speed_figure(rows, f"{live.manifest.model.type}, {threads} thread{'s' * (threads > 1)}", figure)
     if as_json:
         typer.echo(json.dumps(found))
     else:
         Console(soft_wrap=True).print(speed_table(rows))
 
 
-def _rounds(source: Source, size: int, rounds: int) -> list[list[Inputs]]:
-    """Random batches; each round has at least `LEAST` samples."""
-    generator = np.random.default_rng(size)
-    count = max(1, -(-LEAST // size))
-
-    def draw() -> Inputs:
-        return source.inputs(np.sort(generator.integers(0, len(source), size)))
-
-    return [[draw() for _ in range(count)] for _ in range(rounds)]
+def result(rows: Sequence[SpeedRow], threads: int) -> dict[str, Any]:
+    """What is written: the rows, and the machine they were measured on."""
+    facts = {**machine("onnxruntime", "openvino"), "threads": threads}
+    return {"version": VERSION, "machine": facts, "rows": [asdict(row) for row in rows]}

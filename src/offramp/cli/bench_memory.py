@@ -17,8 +17,8 @@ from offramp.cli.tables import memory_table
 from offramp.errors import InputError
 from offramp.inputs import Inputs
 from offramp.load.combine import subset
+from offramp.machine import machine
 from offramp.memory import BACKENDS, Origin, grid
-from offramp.report.machine import machine
 from offramp.report.paths import file_path
 from offramp.sources import Source
 

@@ -5,7 +5,7 @@ from typing import Annotated
 import typer
 
 from offramp import __version__
-from offramp.cli.bench import bench
+from offramp.cli.bench import speed
 from offramp.cli.bench_memory import memory
 from offramp.cli.build import build
 from offramp.cli.demo import demo
@@ -13,6 +13,7 @@ from offramp.cli.evaluate import evaluate
 from offramp.cli.export import export
 from offramp.cli.inspect import inspect
 from offramp.cli.run import run
+from offramp.cli.tune import tune
 
 app = typer.Typer(
     help="Early exits for any pretrained PyTorch model: found, trained without labels, certified, and really taken.",
@@ -21,9 +22,11 @@ app = typer.Typer(
     rich_markup_mode="rich",
     add_completion=True,
 )
-for command in (inspect, build, evaluate, run, export, demo):
+for command in (inspect, build, evaluate, tune, run, export, demo):
     app.command(command.__name__)(command)
-bench.command("memory")(memory)
+bench = typer.Typer(help="Measurements.", no_args_is_help=True)
+for measure in (speed, memory):
+    bench.command(measure.__name__)(measure)
 app.add_typer(bench, name="bench")
 
 

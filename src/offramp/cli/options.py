@@ -107,3 +107,21 @@ def sizes_of(flag: str, text: str) -> list[int]:
     if any(size < 1 for size in sizes):
         raise InputError(f"expected sizes of at least 1 for {flag}, got {text!r}")
     return list(dict.fromkeys(sizes))
+
+
+def shares_of(flag: str, text: str) -> dict[int, float]:
+    """Batch sizes with their shares, 1 where none is given.
+
+    >>> shares_of("--batch-sizes", "1, 32:0.5")
+    {1: 1.0, 32: 0.5}
+    """
+    found: dict[int, float] = {}
+    for part in text.split(","):
+        size, _, share = part.partition(":")
+        try:
+            found[int(size)] = float(share or 1)
+        except ValueError as error:
+            raise InputError(f"expected batch sizes such as 1,32 or 1:0.2,32:0.8 for {flag}, got {text!r}") from error
+    if min(found) < 1 or not all(math.isfinite(share) and share > 0 for share in found.values()):
+        raise InputError(f"expected batch sizes of at least 1 with positive shares for {flag}, got {text!r}")
+    return found

@@ -11,7 +11,7 @@ from offramp.deployed import UNCUT
 from offramp.evaluation import Evaluation
 from offramp.memory import MemoryRow
 from offramp.report.units import percent, size
-from offramp.speed import SpeedRow
+from offramp.speed import PLANNED, SpeedRow
 from offramp.types import Bound
 
 
@@ -46,12 +46,35 @@ def front_table(bundle: Bundle) -> Table:
 
 def speed_table(rows: Sequence[SpeedRow]) -> Table:
     """The grid of a bundle, a row for each back end, batch size and operating point."""
-    table = _table("time per batch", ["back end", "batch", "point", "ms", "of uncut", "ideal", "achieved"], "")
+    best = {
+        batch: min((row for row in rows if row.is_plain and row.batch == batch), key=lambda row: row.ms)
+        for batch in dict.fromkeys(row.batch for row in rows)
+    }
+    planned = {(row.backend, row.batch, row.point): row for row in rows if row.point.endswith(PLANNED)}
+    threads = f"{rows[0].threads} thread{'s' * (rows[0].threads > 1)}"
+    table = _table(
+        f"time per batch, {threads}; shares in % of the uncut model on the same back end",
+        ["back end", "batch", "point", "ms", "time", "plan", "ideal", "achieved", "even"],
+        "\n".join(
+            f"at batch {batch} the plain model is fastest on {row.backend} ({row.precision}): {row.ms:.3g} ms"
+            for batch, row in best.items()
+        ),
+    )
     for row in rows:
-        ratio = f"{percent(row.ratio_to_uncut)} ± {100 * row.noise:.1f}"
-        achieved = "" if row.achieved is None else percent(row.achieved)
-        cells = (row.backend, str(row.batch), row.point, f"{row.ms:.2f}", ratio, percent(row.ideal_ratio), achieved)
-        table.add_row(*cells)
+        if row.point.endswith(PLANNED):
+            continue
+        plan = planned.get((row.backend, row.batch, f"{row.point}, {PLANNED}"))
+        table.add_row(
+            row.backend,
+            str(row.batch),
+            row.point,
+            f"{row.ms:.3g}",
+            f"{100 * row.ratio_to_uncut:.1f}±{100 * row.noise:.1f}",
+            "" if plan is None else f"{100 * plan.ratio_to_uncut:.1f}",
+            "" if row.ideal_ratio == 1 else f"{100 * row.ideal_ratio:.1f}",
+            "" if row.achieved is None else f"{100 * row.achieved:.0f}",
+            "" if row.break_even is None else f"{100 * row.break_even:.0f}",
+        )
     return table
 
 

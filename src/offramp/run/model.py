@@ -2,20 +2,28 @@
 
 import math
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from functools import cache
 from typing import Any
 
 import numpy as np
 
 from offramp.errors import UnknownNameError
-from offramp.run.executor import Executor
+from offramp.run.guard import Guard
 from offramp.run.loop import OnResolved, Outcome, Plan, run, stops_of
 from offramp.run.pooled import Pooled
-from offramp.run.tuning import Tuned, tuned, uncut
+from offramp.run.stage_seconds import ExecutorFor
+from offramp.run.tuning import UNCUT, Tuned, fastest, tuned, uncut
 from offramp.types import Configuration
 
-ExecutorFor = Callable[[tuple[bool, ...]], Executor]
-"""The executor for a set of enabled exits, which stops nowhere else."""
+
+@dataclass(frozen=True, eq=False)
+class _Choice:
+    """What is used at a batch size; `name` and `guard` are None where that is the uncut model."""
+
+    name: str | None
+    plan: Plan
+    guard: Guard | None
 
 
 class EarlyExitModel:
@@ -32,6 +40,7 @@ class EarlyExitModel:
         point_of: Sequence[int],
         active: str,
         convert: Callable[[np.ndarray], Any] = np.asarray,
+        promises: Mapping[str, float] | None = None,
     ) -> None:
         """The model.
 
@@ -41,6 +50,7 @@ class EarlyExitModel:
             point_of: for each exit, the number of its place.
             active: the operating point to begin with.
             convert: makes of an array what the caller wants.
+            promises: the bound of each certified point; those of one risk.
         """
         made = cache(executor_for)
         self._convert = convert
@@ -49,8 +59,9 @@ class EarlyExitModel:
             enabled = configuration.enabled
             return Plan(configuration, stops_of(enabled, point_of), made(enabled))
 
-        self._uncut_at: Mapping[str, Mapping[int, bool]] = {}
         self._plans = {name: plan(configuration) for name, configuration in points.items()}
+        self._promises = dict(promises or {})
+        self._tuned: Mapping[str, Mapping[int, _Choice]] = {}
         self._active = active, self._plan(active)
 
     @property
@@ -75,7 +86,14 @@ class EarlyExitModel:
             on_resolved: called once per item as soon as its answer is known, with an array of logits.
         """
         name, plan = self._active
-        found = run(self._fastest(name, plan, inputs), inputs, on_resolved)
+        choice = self._choice(name, plan, inputs)
+        if choice is None:
+            found = run(plan, inputs, on_resolved)
+        elif choice.guard is None or not choice.guard.early():
+            found = run(uncut(plan), inputs, on_resolved)
+        else:
+            found = run(choice.plan, inputs, on_resolved)
+            choice.guard.saw(found.exit_index)
         return Outcome(*map(self._convert, (found.output, found.exit_index, found.score)))
 
     def pooled(self, on_resolved: OnResolved, full: int = 32, max_wait: float = math.inf) -> Pooled:
@@ -91,28 +109,64 @@ class EarlyExitModel:
         """
         return Pooled(self._active[1], on_resolved, full, max_wait)
 
-    def tune(self, rounds: Mapping[int, Sequence[Sequence[Any]]]) -> Mapping[str, Mapping[int, Tuned]]:
-        """Measures where leaving early is worth it; from then on batches of other sizes go to the uncut model.
+    def tune(
+        self, rounds: Mapping[int, Sequence[Sequence[Any]]], points: Sequence[str] | None = None
+    ) -> Mapping[str, Mapping[int, Tuned]]:
+        """Measures which plan is fastest at each batch size; from then on it is used there.
 
-        Each operating point is run against the uncut model on the same executor, interleaved; it is used at a batch
-        size only where it is faster by more than `MARGIN` and the noise. A batch of a size that was not measured is
-        treated as the nearest one.
+        All operating points are run against the uncut model on the same executor, interleaved. In place of a point
+        another one may be used that is faster and promises no less, or the uncut model, where none is faster by more
+        than `MARGIN` and the noise. A batch of a size that was not measured is treated as the nearest one. While the
+        model runs the exit shares are watched: where too few leave the uncut model takes over, see `Guard`.
 
         Args:
             rounds: per batch size the batches of each round, real ones: what they save depends on them.
-        """
-        found = {name: {size: tuned(plan, some) for size, some in rounds.items()} for name, plan in self._plans.items()}
-        self._uncut_at = {name: {size: not one.early for size, one in sizes.items()} for name, sizes in found.items()}
-        return found
+            points: the operating points to measure; default all.
 
-    def _fastest(self, name: str, plan: Plan, inputs: Any) -> Plan:
-        """The plan, or the uncut model where that was measured to be faster."""
-        sizes = self._uncut_at.get(name)
+        Returns:
+            What was measured, by operating point and batch size.
+
+        Raises:
+            UnknownNameError: listing the operating points.
+        """
+        plans = {name: self._plan(name) for name in points or self._plans}
+        first = {plan.configuration: name for name, plan in reversed(plans.items())}  # aliases are measured once
+        found: dict[int, dict[str, Tuned]] = {}
+        for size, some in rounds.items():
+            once = tuned({name: plans[name] for name in first.values()}, some)
+            found[size] = {name: once[first[plan.configuration]] for name, plan in plans.items()}
+        self._tuned = {name: {size: self._chosen(name, sizes) for size, sizes in found.items()} for name in plans}
+        return {name: {size: sizes[name] for size, sizes in found.items()} for name in plans}
+
+    def plan(self, name: str, samples: int) -> str | None:
+        """Which operating point is used for a batch of that size where `name` is asked for; None for the uncut model.
+
+        Raises:
+            UnknownNameError: listing the operating points.
+        """
+        plan = self._plan(name)
+        choice = self._nearest(name, plan, samples)
+        return name if choice is None else choice.name
+
+    def _chosen(self, name: str, found: Mapping[str, Tuned]) -> "_Choice":
+        promise = self._promises.get(name)
+        others = [other for other, bound in self._promises.items() if promise is not None and bound <= promise]
+        best = fastest(found, [one for one in dict.fromkeys([name, *others]) if one in found])
+        if best == UNCUT:
+            return _Choice(None, uncut(self._plans[name]), None)
+        times = found[best].times
+        assert times is not None
+        return _Choice(best, self._plans[best], Guard(times))
+
+    def _choice(self, name: str, plan: Plan, inputs: Any) -> "_Choice | None":
+        """What was measured to be fastest; None where nothing was measured, or nothing can be saved."""
+        return self._nearest(name, plan, plan.executor.samples(inputs)) if self._tuned.get(name) else None
+
+    def _nearest(self, name: str, plan: Plan, samples: int) -> "_Choice | None":
+        sizes = self._tuned.get(name)
         if not sizes or not plan.stops:
-            return plan
-        samples = plan.executor.samples(inputs)
-        nearest = min(sizes, key=lambda size: abs(math.log(size / samples)))
-        return uncut(plan) if sizes[nearest] else plan
+            return None
+        return sizes[min(sizes, key=lambda size: abs(math.log(size / samples)))]
 
     def _plan(self, name: str) -> Plan:
         if name not in self._plans:

@@ -13,7 +13,7 @@ from torch import nn
 from offramp.errors import CaptureError
 from offramp.inputs import Inputs
 from offramp.model.modes import frozen
-from offramp.run.onnx_layout import blocked
+from offramp.run.onnx_layout import finish
 from offramp.run.routing import STATE, StageFile
 from offramp.run.stage import Stage, State, first_names, first_state
 
@@ -53,7 +53,7 @@ def export(
             logits, score = (tuple(f"{kind}_{exit_}" for exit_ in here) for kind in ("logits", "score"))
             one = StageFile(f"{name}-{index}.onnx", names, onward, tuple(here), logits, score)
             _write(stage, state, one, folder / one.file)
-            blocked(folder / one.file, one)
+            finish(folder / one.file, one)
             found.append(one)
             state, names = after[:carried], onward
     return tuple(found)

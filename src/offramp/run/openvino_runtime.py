@@ -55,6 +55,11 @@ class OpenVino(Staged):
         return _Stage(stage, made, self._threads)
 
 
+def computes_bf16() -> bool:
+    """Whether the processor has instructions for bfloat16."""
+    return "BF16" in openvino.Core().get_property("CPU", "OPTIMIZATION_CAPABILITIES")
+
+
 class _Model:
     """A stage as OpenVINO reads it, and what was compiled of it."""
 

@@ -53,11 +53,13 @@ class PointEntry:
         enabled: per exit but the backbone's.
         threshold: per exit but the backbone's.
         cut: which of the routing's cuts has stages for these exits.
+        promise: the certified upper limit of the risk; None where nothing was certified.
     """
 
     enabled: tuple[bool, ...]
     threshold: tuple[float, ...]
     cut: str
+    promise: float | None = None
 
     @property
     def configuration(self) -> Configuration:

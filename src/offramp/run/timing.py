@@ -8,6 +8,8 @@ from typing import Any
 
 import numpy as np
 
+from offramp.arrays import Float
+
 WARM_UP = 2
 """Rounds that are run and not counted."""
 
@@ -22,39 +24,50 @@ def settled() -> float:
 
 @dataclass(frozen=True)
 class Timing:
-    """Seconds per round of each contestant; all of them ran each round on the same inputs, one after the other.
+    """What each contestant took; all of them ran each round on the same inputs, one after the other.
 
     Attributes:
-        seconds: per contestant, one number per round.
+        batches: per contestant, for each round the seconds of each of its batches.
     """
 
-    seconds: Mapping[str, tuple[float, ...]]
+    batches: Mapping[str, tuple[tuple[float, ...], ...]]
+
+    def seconds(self, name: str) -> Float[np.ndarray, " rounds"]:
+        """Seconds of each round."""
+        return np.array([sum(round_) for round_ in self.batches[name]])
+
+    def quantile(self, name: str, share: float) -> float:
+        """Seconds within which that share of the batches was done."""
+        return float(np.quantile([one for round_ in self.batches[name] for one in round_], share))
 
     def ratio(self, name: str, to: str) -> float:
         """Median time of `name` as a share of the median time of `to`."""
-        return float(np.median(self.seconds[name]) / np.median(self.seconds[to]))
+        return float(np.median(self.seconds(name)) / np.median(self.seconds(to)))
 
     def noise(self, name: str, to: str) -> float:
         """Standard error of that ratio, from how it varies over the rounds (by its median absolute deviation)."""
-        each = np.array(self.seconds[name]) / np.array(self.seconds[to])
+        each = self.seconds(name) / self.seconds(to)
         return float(1.2533 * 1.4826 * np.median(np.abs(each - np.median(each))) / len(each) ** 0.5)
 
 
 def interleaved(contestants: Mapping[str, Callable[[Any], Any]], rounds: Sequence[Sequence[Any]]) -> Timing:
-    """How long each contestant takes for the batches of each round.
+    """How long each contestant takes for the batches of each round; each round begins with another contestant.
 
     Args:
         contestants: what to time, each called with one batch at a time.
         rounds: the batches of each round; rounds may differ, so that the median is over inputs too.
     """
+    names = list(contestants)
     for round_ in rounds[:WARM_UP]:
         for run in contestants.values():
             run(round_[0])
-    seconds: dict[str, list[float]] = {name: [] for name in contestants}
-    for round_ in rounds:
-        for name, run in contestants.items():
-            start = settled()
+    taken: dict[str, list[tuple[float, ...]]] = {name: [] for name in names}
+    for index, round_ in enumerate(rounds):
+        first = index % len(names)
+        for name in (*names[first:], *names[:first]):
+            run, times = contestants[name], [settled()]
             for batch in round_:
                 run(batch)
-            seconds[name].append(settled() - start)
-    return Timing({name: tuple(values) for name, values in seconds.items()})
+                times.append(settled())
+            taken[name].append(tuple(np.diff(times).tolist()))
+    return Timing({name: tuple(rounds_) for name, rounds_ in taken.items()})

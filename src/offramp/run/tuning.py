@@ -1,12 +1,16 @@
-"""Whether leaving early is faster than not, measured on the spot. Free of torch."""
+"""Which plan is fastest at a batch size, measured on the spot; "uncut" is always one, and wins ties. Free of torch."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
+import numpy as np
+
+from offramp.run.guard import Times
 from offramp.run.loop import Plan, run
-from offramp.run.timing import interleaved
+from offramp.run.stage_seconds import stage_seconds
+from offramp.run.timing import Timing, interleaved
 from offramp.types import Configuration
 
 MARGIN = 0.03
@@ -14,6 +18,9 @@ MARGIN = 0.03
 
 SURE = 2.0
 """By so many standard errors beyond the margin."""
+
+UNCUT = ""
+"""Names the uncut model among the plans; no operating point has it."""
 
 
 @dataclass(frozen=True)
@@ -24,11 +31,13 @@ class Tuned:
         early: whether leaving early is worth it.
         ratio: its time as a share of the uncut model's.
         noise: standard error of the ratio.
+        times: what leaving at each exit takes; None where nobody leaves early.
     """
 
     early: bool
     ratio: float
     noise: float
+    times: Times | None = None
 
 
 def uncut(plan: Plan) -> Plan:
@@ -36,10 +45,53 @@ def uncut(plan: Plan) -> Plan:
     return replace(plan, configuration=Configuration.full(len(plan.configuration.enabled)), stops=())
 
 
-def tuned(plan: Plan, rounds: Sequence[Sequence[Any]]) -> Tuned:
-    """Runs the plan against the uncut model on the batches of each round, interleaved."""
-    if not plan.stops:
-        return Tuned(False, 1.0, 0.0)
-    timing = interleaved({"early": partial(run, plan), "uncut": partial(run, uncut(plan))}, rounds)
-    ratio, noise = timing.ratio("early", "uncut"), timing.noise("early", "uncut")
-    return Tuned(ratio + SURE * noise < 1.0 - MARGIN, ratio, noise)
+def tuned(plans: Mapping[str, Plan], rounds: Sequence[Sequence[Any]]) -> dict[str, Tuned]:
+    """Runs all plans and the uncut model on the batches of each round, interleaved.
+
+    Args:
+        plans: by name, on one back end.
+        rounds: the batches of each round, all of one size.
+    """
+    cut = {name: plan for name, plan in plans.items() if plan.stops}
+    found = {name: Tuned(False, 1.0, 0.0) for name in plans}
+    if cut:
+        contestants = {UNCUT: uncut(next(iter(cut.values()))), **cut}
+        timing = interleaved({name: partial(run, plan) for name, plan in contestants.items()}, rounds)
+        found.update({name: _tuned(name, plan, timing, rounds) for name, plan in cut.items()})
+    return found
+
+
+def fastest(found: Mapping[str, Tuned], among: Sequence[str]) -> str:
+    """The fastest of some plans, the first of equal ones; `UNCUT` where none is worth it.
+
+    A later one has to be faster by the margin and the noise, too.
+    """
+    best, time = UNCUT, 1.0
+    for name in among:
+        one = found[name]
+        if one.ratio + SURE * one.noise < time * (1.0 - MARGIN):
+            best, time = name, one.ratio
+    return best
+
+
+def _tuned(name: str, plan: Plan, timing: Timing, rounds: Sequence[Sequence[Any]]) -> Tuned:
+    ratio, noise = timing.ratio(name, UNCUT), timing.noise(name, UNCUT)
+    return Tuned(ratio + SURE * noise < 1.0 - MARGIN, ratio, noise, times_of(plan, rounds, ratio))
+
+
+def times_of(plan: Plan, rounds: Sequence[Sequence[Any]], ratio: float) -> Times:
+    """What leaving at each exit takes, from the stages' seconds; scaled so that the samples of the rounds take `ratio`.
+
+    Scaled, since a stage takes longer per sample when the batch has shrunk.
+    """
+    batches = [batch for round_ in rounds for batch in round_[:1]]
+    exits = len(plan.configuration.enabled)
+    stages = np.median([stage_seconds(plan.executor, plan.stops, batch) for batch in batches], axis=0)
+    whole = float(np.median([stage_seconds(plan.executor, (), batch)[0] for batch in batches]))
+    left = np.concatenate([run(plan, batch).exit_index for batch in batches])
+    share = np.bincount(left, minlength=exits + 1) / len(left)
+    reached = np.cumsum(stages) / whole
+    leaving = np.full(exits + 1, reached[-1])
+    for place, here in enumerate(plan.stops):
+        leaving[list(here)] = reached[place]
+    return Times(leaving * (ratio / float(leaving @ share)), share)

@@ -1,0 +1,96 @@
+"""Times a bundle against its plain model on its user's machine."""
+
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from offramp.backends import executors
+from offramp.bundle import Bundle
+from offramp.deployed import RUNTIMES, available
+from offramp.errors import InputError
+from offramp.inputs import Inputs
+from offramp.load.combine import subset
+from offramp.machine import threads_set
+from offramp.progress import Progress, silent
+from offramp.sources import Source
+from offramp.speed import Backend, SpeedRow, grid
+
+POINTS = ("balanced", "fast", "fastest")
+"""What is timed where nothing else is asked for."""
+
+LEAST = 40
+"""Samples in a round at least, so that what leaves early in one is much alike."""
+
+
+def bench(
+    bundle: Bundle,
+    source: Source,
+    backends: Sequence[str] = ("eager",),
+    batch_sizes: Sequence[int] = (1, 8, 32, 128),
+    points: Sequence[str] = POINTS,
+    threads: int = 1,
+    rounds: int = 15,
+    progress: Progress = silent,
+) -> list[SpeedRow]:
+    """The grid of a bundle: back ends x batch sizes x operating points, interleaved in one process.
+
+    The plain model is timed on all back ends that are installed, so that the fastest is known. On the data of the
+    build only the report part is used.
+
+    Args:
+        bundle: attached to its backbone.
+        source: real inputs; what leaving early saves depends on them.
+        backends: names of back ends.
+        batch_sizes: samples at a time.
+        points: names of operating points.
+        threads: of all back ends; PyTorch's are set while it runs.
+        rounds: over which medians are taken.
+        progress: told how far it is.
+
+    Raises:
+        UnknownNameError: if there is no such back end or point.
+        InputError: if the bundle is not attached, or a package is missing.
+    """
+    live = bundle.multi_exit
+    if live is None:
+        raise InputError("expected a bundle attached to its backbone; call attach(model) first")
+    if not batch_sizes or not backends:
+        raise InputError("expected at least one batch size and one back end; give --batch-sizes 1,8 --backends eager")
+    if source.fingerprint() == bundle.manifest.data.fingerprint:  # of those that trained heads more would leave
+        source = subset(source, bundle.splits["report"])
+    wanted = [bundle.point(name) for name in dict.fromkeys(bundle.point(name).name for name in points)]
+    plain = [name for name in ("eager", *RUNTIMES) if name not in backends and available(name)]
+    with tempfile.TemporaryDirectory(prefix="offramp-") as folder, threads_set(threads):
+        made = executors(bundle, [*backends, *plain], Path(folder), threads)
+        return grid(
+            [Backend(name, precision(bundle, name), make, name in plain) for name, make in made.items()],
+            {point.name: point.configuration for point in wanted},
+            live.point_of,
+            live.macs(),
+            {size: drawn(source, size, rounds) for size in batch_sizes},
+            threads,
+            {point.name: point.bound.epsilon for point in wanted if point.bound is not None},
+            progress,
+        )
+
+
+def precision(bundle: Bundle, backend: str) -> str:
+    """What a back end computes in."""
+    if backend.endswith("bf16"):
+        return "bf16"
+    assert bundle.multi_exit is not None
+    kinds = {p.dtype for p in bundle.multi_exit.backbone.model.parameters() if p.dtype.is_floating_point}
+    names = {torch.float32: "f32", torch.float64: "f64", torch.bfloat16: "bf16", torch.float16: "f16"}
+    return "/".join(sorted(names.get(kind, str(kind)) for kind in kinds)) or "f32"
+
+
+def drawn(source: Source, size: int, rounds: int) -> list[list[Inputs]]:
+    """Random batches; each round has at least `LEAST` samples."""
+    generator = np.random.default_rng(size)
+    count = max(1, -(-LEAST // size))
+    return [
+        [source.inputs(np.sort(generator.integers(0, len(source), size))) for _ in range(count)] for _ in range(rounds)
+    ]
