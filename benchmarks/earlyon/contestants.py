@@ -87,7 +87,7 @@ def ours(
     configurations = {name: bundle.point(name).configuration for name in points}
     configurations[PLAIN] = Configuration.full(len(live.exits))
     found = []
-    for on, make in executors(bundle, backends, folder, threads).items():
+    for on, make in executors(bundle.live, backends, folder, threads).items():
         model = EarlyExitModel(make, configurations, live.point_of, PLAIN)
         for point in (PLAIN, *points):
             if (on, point) != (EAGER, PLAIN):

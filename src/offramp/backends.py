@@ -1,15 +1,14 @@
-"""Back ends by name, for a bundle on its backbone."""
+"""Back ends by name, for a multi-exit model."""
 
 from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 
-from offramp.bundle import Bundle
 from offramp.deployed import Runtime, runtime_of
 from offramp.errors import InputError, UnknownNameError
 from offramp.exporting import Cuts
-from offramp.gates import gate
 from offramp.inputs import device_of
+from offramp.live import Live
 from offramp.run.choice import executor
 from offramp.run.executor import Executor
 from offramp.run.stage_seconds import ExecutorFor
@@ -18,11 +17,11 @@ NAMES = ("eager", "compile", "cuda-graphs", "onnx", "openvino", "openvino-bf16")
 """All back ends."""
 
 
-def executors(bundle: Bundle, names: Sequence[str], folder: Path, threads: int = 0) -> dict[str, ExecutorFor]:
+def executors(live: Live, names: Sequence[str], folder: Path, threads: int = 0) -> dict[str, ExecutorFor]:
     """What makes the executors of each back end.
 
     Args:
-        bundle: attached to its backbone.
+        live: the model.
         names: of back ends.
         folder: where stages are exported to when a set of exits is first asked for, if any back end needs them.
         threads: of exported stages; 0 for all cores.
@@ -34,10 +33,7 @@ def executors(bundle: Bundle, names: Sequence[str], folder: Path, threads: int =
     unknown = next((name for name in names if name not in NAMES), None)
     if unknown is not None:
         raise UnknownNameError.among("back end", unknown, NAMES)
-    live = bundle.multi_exit
-    if live is None:
-        raise InputError("expected a bundle attached to its backbone; call attach(model) first")
-    parts = (live, bundle.task.logits_of, gate(bundle.manifest.gate), bundle.calibrators)
+    parts = (live.multi_exit, live.logits_of, live.gate, live.calibrators)
     found: dict[str, ExecutorFor] = {}
     cuts: Cuts | None = None
     for name in names:
@@ -48,13 +44,13 @@ def executors(bundle: Bundle, names: Sequence[str], folder: Path, threads: int =
 
             found[name] = partial(TorchCompiled, *parts)
         elif name == "cuda-graphs":
-            if device_of(live.backbone.model).type != "cuda":
+            if device_of(live.multi_exit.backbone.model).type != "cuda":
                 raise InputError("expected the model on a CUDA device for cuda-graphs; move it there or leave them out")
             from offramp.run.cuda_graphs import CudaGraphs
 
             found[name] = partial(CudaGraphs, *parts)
         else:
-            cuts = cuts or Cuts(bundle, folder)
+            cuts = cuts or Cuts(live, folder)
             found[name] = partial(_exported, runtime_of(name), cuts, threads)
     return found
 

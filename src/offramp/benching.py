@@ -12,6 +12,7 @@ from offramp.bundle import Bundle
 from offramp.deployed import RUNTIMES, available
 from offramp.errors import InputError
 from offramp.inputs import Inputs
+from offramp.live import Live
 from offramp.load.combine import subset
 from offramp.machine import threads_set
 from offramp.progress import Progress, silent
@@ -54,9 +55,7 @@ def bench(
         UnknownNameError: if there is no such back end or point.
         InputError: if the bundle is not attached, or a package is missing.
     """
-    live = bundle.multi_exit
-    if live is None:
-        raise InputError("expected a bundle attached to its backbone; call attach(model) first")
+    live = bundle.live
     if not batch_sizes or not backends:
         raise InputError("expected at least one batch size and one back end; give --batch-sizes 1,8 --backends eager")
     if source.fingerprint() == bundle.manifest.data.fingerprint:  # of those that trained heads more would leave
@@ -64,12 +63,12 @@ def bench(
     wanted = [bundle.point(name) for name in dict.fromkeys(bundle.point(name).name for name in points)]
     plain = [name for name in ("eager", *RUNTIMES) if name not in backends and available(name)]
     with tempfile.TemporaryDirectory(prefix="offramp-") as folder, threads_set(threads):
-        made = executors(bundle, [*backends, *plain], Path(folder), threads)
+        made = executors(live, [*backends, *plain], Path(folder), threads)
         return grid(
-            [Backend(name, precision(bundle, name), make, name in plain) for name, make in made.items()],
+            [Backend(name, precision(live, name), make, name in plain) for name, make in made.items()],
             {point.name: point.configuration for point in wanted},
-            live.point_of,
-            live.macs(),
+            live.multi_exit.point_of,
+            live.multi_exit.macs(),
             {size: drawn(source, size, rounds) for size in batch_sizes},
             threads,
             {point.name: point.bound.epsilon for point in wanted if point.bound is not None},
@@ -77,12 +76,11 @@ def bench(
         )
 
 
-def precision(bundle: Bundle, backend: str) -> str:
+def precision(live: Live, backend: str) -> str:
     """What a back end computes in."""
     if backend.endswith("bf16"):
         return "bf16"
-    assert bundle.multi_exit is not None
-    kinds = {p.dtype for p in bundle.multi_exit.backbone.model.parameters() if p.dtype.is_floating_point}
+    kinds = {p.dtype for p in live.multi_exit.backbone.model.parameters() if p.dtype.is_floating_point}
     names = {torch.float32: "f32", torch.float64: "f64", torch.bfloat16: "bf16", torch.float16: "f16"}
     return "/".join(sorted(names.get(kind, str(kind)) for kind in kinds)) or "f32"
 

@@ -27,6 +27,7 @@ from offramp.errors import BundleError, ForeignBackboneError, InputError, Unknow
 from offramp.gates import gate
 from offramp.heads.head import HeadType
 from offramp.inputs import tokens_of
+from offramp.live import Live
 from offramp.manifest import Manifest
 from offramp.model.backbone import Backbone
 from offramp.model.by_graph import by_graph
@@ -136,6 +137,17 @@ class Bundle:
             ),
         )
 
+    @property
+    def live(self) -> Live:
+        """The attached model with the gate and the calibrators, of which executors are made.
+
+        Raises:
+            InputError: if the bundle is not attached.
+        """
+        if self.multi_exit is None:
+            raise InputError("expected a bundle attached to its backbone; pass model=, or call attach(model) first")
+        return Live(self.multi_exit, self.task.logits_of, gate(self.manifest.gate), self.calibrators)
+
     def use(self, name: str, model: nn.Module | None = None) -> EarlyExitModel:
         """The model that leaves early, at the operating point `name`.
 
@@ -144,10 +156,8 @@ class Bundle:
             model: the backbone; may be left out right after `build` or `attach`.
         """
         active = self.point(name).name
-        live = self if model is None else self.attach(model)
-        if live.multi_exit is None:
-            raise InputError("expected the backbone beside the bundle; pass model=, or call attach(model) first")
-        make = partial(executor, live.multi_exit, self.task.logits_of, gate(self.manifest.gate), self.calibrators)
+        live = (self if model is None else self.attach(model)).live
+        make = partial(executor, live.multi_exit, live.logits_of, live.gate, live.calibrators)
         names = (*(point.name for point in self.points), *self.manifest.aliases)
         points = {name: self.point(name) for name in names}
         promises = {name: point.bound.epsilon for name, point in points.items() if point.bound is not None}

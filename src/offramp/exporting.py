@@ -10,12 +10,11 @@ import torch
 
 from offramp.bundle import Bundle
 from offramp.deployed import UNCUT
-from offramp.errors import BundleError, InputError
-from offramp.gates import gate
+from offramp.errors import BundleError
 from offramp.inputs import leaves
+from offramp.live import Live
 from offramp.load.optional import require
 from offramp.model.backbone import Backbone
-from offramp.model.multi_exit import MultiExit
 from offramp.progress import Progress, silent
 from offramp.run import onnx_files
 from offramp.run.loop import stops_of
@@ -42,9 +41,7 @@ def export(
         CaptureError: if the exporter cannot take a stage.
         BundleError: if the folder is not empty or cannot be written.
     """
-    folder, live = Path(folder), bundle.multi_exit
-    if live is None:
-        raise InputError("expected a bundle attached to its backbone; call attach(model) first")
+    folder, live = Path(folder), bundle.live
     wanted = [bundle.point(name) for name in points or _named(bundle)]
     made = _empty(folder)
     try:
@@ -72,9 +69,9 @@ def _empty(folder: Path) -> bool:
 
 
 def _exported(
-    bundle: Bundle, live: MultiExit, wanted: Sequence[OperatingPoint], folder: Path, progress: Progress
+    bundle: Bundle, live: Live, wanted: Sequence[OperatingPoint], folder: Path, progress: Progress
 ) -> Routing:
-    cuts = Cuts(bundle, folder)
+    cuts, multi_exit = Cuts(live, folder), live.multi_exit
     sets = list(dict.fromkeys(point.configuration.enabled for point in wanted if any(point.configuration.enabled)))
     for done, enabled in enumerate(sets):
         cuts.of(enabled)
@@ -91,9 +88,9 @@ def _exported(
         for point in wanted
     }
     routing = Routing(
-        inputs=_inputs(live.backbone),
-        classes=live.backbone.classes,
-        exits=(*(exit_.point for exit_ in live.exits), type(live.backbone.model).__name__),
+        inputs=_inputs(multi_exit.backbone),
+        classes=multi_exit.backbone.classes,
+        exits=(*(exit_.point for exit_ in multi_exit.exits), type(multi_exit.backbone.model).__name__),
         cuts=cuts.files,
         points=entries,
         aliases={alias: name for alias, name in bundle.manifest.aliases.items() if name in entries},
@@ -109,19 +106,16 @@ class Cuts:
         files: the stages of each cut by its name.
     """
 
-    def __init__(self, bundle: Bundle, folder: Path) -> None:
+    def __init__(self, live: Live, folder: Path) -> None:
         """No cut yet.
 
         Raises:
-            InputError: if the bundle is not attached, or a package is missing.
+            InputError: if a package is missing.
         """
-        if bundle.multi_exit is None:
-            raise InputError("expected a bundle attached to its backbone; call attach(model) first")
         for package in ("onnx", "onnxscript", "onnxruntime"):
             require(package, "exporting stages")
-        self._live, self._logits_of = bundle.multi_exit, bundle.task.logits_of
-        self._gate, self._calibrators = gate(bundle.manifest.gate), bundle.calibrators
-        self.folder, self.files = folder, dict[str, tuple[StageFile, ...]]()
+        self._live, self.folder = live, folder
+        self.files: dict[str, tuple[StageFile, ...]] = {}
         self._names: dict[tuple[bool, ...], str] = {}
 
     def of(self, enabled: tuple[bool, ...]) -> tuple[StageFile, ...]:
@@ -134,18 +128,19 @@ class Cuts:
             return (self.uncut,)
         name = self.name(enabled)
         if name not in self.files:
-            made = stages(self._live, self._logits_of, self._gate, self._calibrators, enabled)
-            exits = (*stops_of(enabled, self._live.point_of), (len(self._live.exits),))
-            self._write(name, made, exits, first_state(self._live.backbone.example, made[0].masked))
+            multi_exit = self._live.multi_exit
+            made = stages(multi_exit, self._live.logits_of, self._live.gate, self._live.calibrators, enabled)
+            exits = (*stops_of(enabled, multi_exit.point_of), (len(multi_exit.exits),))
+            self._write(name, made, exits, first_state(multi_exit.backbone.example, made[0].masked))
         return self.files[name]
 
     @property
     def uncut(self) -> StageFile:
         """The plain backbone."""
         if UNCUT not in self.files:
-            backbone = self._live.backbone
-            plain = uncut_stage(backbone, self._logits_of, self._gate)
-            self._write(UNCUT, [plain], [(len(self._live.exits),)], leaves(backbone.example))
+            backbone = self._live.multi_exit.backbone
+            plain = uncut_stage(backbone, self._live.logits_of, self._live.gate)
+            self._write(UNCUT, [plain], [(len(self._live.multi_exit.exits),)], leaves(backbone.example))
         return self.files[UNCUT][0]
 
     def name(self, enabled: tuple[bool, ...]) -> str:
@@ -155,7 +150,7 @@ class Cuts:
     def _write(self, name: str, made: Sequence[Stage], exits: Sequence[Sequence[int]], state: State) -> None:
         from offramp.run import parity  # not above: it needs ONNX Runtime
 
-        backbone = self._live.backbone
+        backbone = self._live.multi_exit.backbone
         files = onnx_files.export(made, exits, backbone.model, backbone.example, self.folder, name)
         parity.check(made, files, self.folder, state)
         self.files[name] = files

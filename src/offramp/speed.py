@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import cache, partial
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -139,10 +139,11 @@ def _rows(
     everything = dict(plans)
     if not backend.plain:
         everything |= _planned({name: plans[name] for name in points}, rounds[:first], promises)
-    timing = interleaved({name: partial(run, plan) for name, plan in everything.items()}, given)
+    watched = {name: _Watched(plan) for name, plan in everything.items()}
+    timing = interleaved(watched, given)
     rows = []
     for name, plan in everything.items():
-        ratio, ideal = timing.ratio(name, UNCUT), _ideal(plan, given, cost)
+        ratio, ideal = timing.ratio(name, UNCUT), watched[name].ideal(cost)
         p50, p95, p99 = (1e3 * timing.quantile(name, share) for share in (0.5, 0.95, 0.99))
         rows.append(
             SpeedRow(
@@ -157,7 +158,7 @@ def _rows(
                 ideal_ratio=ideal,
                 achieved=(1 - ratio) / (1 - ideal) if ideal < 1 else None,
                 noise=timing.noise(name, UNCUT),
-                break_even=times_of(plan, given[:3], ratio).break_even if name in points and plan.stops else None,
+                break_even=times_of(plan, given[:1], ratio).break_even if name in points and plan.stops else None,
                 p50=p50,
                 p95=p95,
                 p99=p99,
@@ -179,12 +180,20 @@ def _planned(
     return planned
 
 
-def _ideal(plan: Plan, rounds: Sequence[Sequence[Any]], cost: CostProfile) -> float:
-    if not plan.stops:
-        return 1.0
-    upto: Float[np.ndarray, " exits"] = cost.upto
-    spent = [upto[run(plan, inputs).exit_index].mean() for round_ in rounds for inputs in round_]
-    return float(np.mean(spent) / upto[-1])
+class _Watched:
+    """A plan that notes at which exits its samples leave."""
+
+    def __init__(self, plan: Plan) -> None:
+        self._plan, self._left = plan, list[Any]()
+
+    def __call__(self, inputs: Any) -> None:
+        """Runs a batch."""
+        self._left.append(run(self._plan, inputs).exit_index)
+
+    def ideal(self, cost: CostProfile) -> float:
+        """Mean backbone cost of all samples, as a share of the whole."""
+        upto: Float[np.ndarray, " exits"] = cost.upto
+        return float(upto[np.concatenate(self._left)].mean() / upto[-1])
 
 
 def _beside_best(rows: Sequence[SpeedRow]) -> list[SpeedRow]:

@@ -59,9 +59,7 @@ def tune(
         DataError: if it is not the data of the build.
         InputError: if the mix is none, or the bundle is not attached.
     """
-    live, mix = bundle.multi_exit, dict(batch_mix or {1: 1.0})
-    if live is None:
-        raise InputError("expected a bundle attached to its backbone; call attach(model) first")
+    live, mix = bundle.live.multi_exit, dict(batch_mix or {1: 1.0})
     if not mix or min(mix) < 1 or not all(np.isfinite(share) and share > 0 for share in mix.values()):
         raise InputError(f"expected batch sizes with positive shares, got {mix}; give --batch-sizes 1,32")
     if source.fingerprint() != bundle.manifest.data.fingerprint:
@@ -74,7 +72,7 @@ def tune(
     }
     chooser = subset(source, bundle.splits["choose"])
     with tempfile.TemporaryDirectory(prefix="offramp-") as folder, threads_set(threads):
-        make = executors(bundle, [backend], Path(folder), threads)[backend]
+        make = executors(bundle.live, [backend], Path(folder), threads)[backend]
         profiles = measured(make, live.point_of, chooser, mix, backend, threads, rounds, progress)
     labels = source.labels() if bundle.manifest.risk == "error" else None
     goal = bundle.manifest.goal
