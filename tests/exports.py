@@ -1,6 +1,6 @@
 """The toy bundle with operating points that cannot be mistaken for each other, and its exported stages."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from functools import cache
 from pathlib import Path
@@ -32,9 +32,9 @@ def distinct() -> Bundle:
     return replace(plain, manifest=manifest)
 
 
-def exported(folder: Path) -> Path:
+def exported(folder: Path, points: Sequence[str] = POINTS) -> Path:
     """The stages of that bundle in a folder that is made."""
-    export(distinct(), folder, POINTS)
+    export(distinct(), folder, points)
     return folder
 
 

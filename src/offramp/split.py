@@ -4,8 +4,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from jaxtyping import Int
 
+from offramp.arrays import Int
 from offramp.errors import DataError, InputError
 
 PARTS = ("train", "choose", "certify", "report")

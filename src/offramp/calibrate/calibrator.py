@@ -3,7 +3,8 @@
 from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
-from jaxtyping import Float, Int
+
+from offramp.arrays import Float, Int
 
 
 @runtime_checkable

@@ -4,7 +4,8 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from jaxtyping import Float, Int
+
+from offramp.arrays import Float, Int
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,11 +4,10 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from jaxtyping import Float, Int
-from scipy.optimize import minimize_scalar
-from scipy.special import logsumexp
 
+from offramp.arrays import Float, Int
 from offramp.errors import DataError
+from offramp.scientific import scipy
 
 RANGE = (0.1, 10.0)
 """Temperatures searched. Where an exit is right on every sample the optimum is 0, whose softmax would be all
@@ -47,7 +46,7 @@ class Temperature:
                 f"targets and logits of shape {logits.shape}; check the samples given to the calibrator"
             )
         wide = logits.astype(np.float64)
-        found = minimize_scalar(
+        found = scipy("optimize", "temperatures").minimize_scalar(
             lambda log_t: negative_log_likelihood(wide / np.exp(log_t), target),
             bounds=tuple(np.log(RANGE)),
             method="bounded",
@@ -68,4 +67,4 @@ def negative_log_likelihood(logits: Float[np.ndarray, "samples classes"], target
         0.6931
     """
     chosen = np.take_along_axis(logits, target[:, None], axis=1)[:, 0]
-    return float((logsumexp(logits, axis=1) - chosen).mean())
+    return float((np.logaddexp.reduce(logits, axis=1) - chosen).mean())

@@ -8,12 +8,13 @@ certificate.
 import dataclasses
 import math
 from collections.abc import Iterable, Sequence
+from typing import Any
 
 import numpy as np
-from scipy import special
 
 from offramp.decide.replay import above_backbone, excess
 from offramp.errors import InputError, SplitReuseError
+from offramp.scientific import scipy
 from offramp.types import Bound, ExitTable, OperatingPoint
 
 MAIN_SHARE = 0.7
@@ -30,6 +31,10 @@ BOUNDED = "LTT fixed sequence, Hoeffding-Bentkus"
 BY_CONSTRUCTION = "exact by construction: never leaves early"
 
 
+def _special() -> Any:
+    return scipy("special", "certificates")
+
+
 def binomial_p_value(errors: int, n: int, epsilon: float) -> float:
     """P(Bin(n, epsilon) <= errors): exact p-value of "the risk exceeds epsilon" for losses in {0, 1}.
 
@@ -37,7 +42,7 @@ def binomial_p_value(errors: int, n: int, epsilon: float) -> float:
         >>> round(binomial_p_value(5, 1000, 0.01), 3)
         0.066
     """
-    return float(special.bdtr(errors, n, epsilon))
+    return float(_special().bdtr(errors, n, epsilon))
 
 
 def clopper_pearson_upper(errors: int, n: int, delta: float) -> float:
@@ -50,7 +55,7 @@ def clopper_pearson_upper(errors: int, n: int, delta: float) -> float:
         >>> round(clopper_pearson_upper(5, 1000, 0.1), 4)
         0.0093
     """
-    return 1.0 if errors >= n else float(special.betaincinv(errors + 1, n - errors, 1.0 - delta))
+    return 1.0 if errors >= n else float(_special().betaincinv(errors + 1, n - errors, 1.0 - delta))
 
 
 def hoeffding_bentkus_p_value(mean: float, n: int, epsilon: float) -> float:
@@ -62,7 +67,7 @@ def hoeffding_bentkus_p_value(mean: float, n: int, epsilon: float) -> float:
         >>> round(hoeffding_bentkus_p_value(0.005, 1000, 0.01), 3)
         0.18
     """
-    low = min(mean, epsilon)
+    low, special = min(mean, epsilon), _special()
     divergence = special.rel_entr(low, epsilon) + special.rel_entr(1.0 - low, 1.0 - epsilon)
     # A mean k/n can come back as n mean = k + 1 ulp, which must not count as k + 1.
     ceiling = math.ceil(n * mean * (1.0 - 2.0**-50))
