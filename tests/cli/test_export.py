@@ -1,5 +1,6 @@
 """`offramp export`, and what runs the exported stages with ONNX Runtime and NumPy alone."""
 
+import io
 import json
 import subprocess
 import sys
@@ -15,34 +16,14 @@ from offramp.errors import BundleError, UnknownNameError
 from offramp.load.models import load_model
 from tests.cli.world import Ran, World, offramp, refused
 
-SCRIPT = """
-import json, sys
-import numpy as np
-import onnxruntime
+SCRIPT = Path(__file__).parents[2] / "docs" / "how-to" / "without_offramp.py"
 
-folder, point, data = sys.argv[1:]
-routing = json.load(open(folder + "/routing.json"))
-entry = routing["points"][routing["aliases"].get(point, point)]
-stages = routing["cuts"][entry["cut"]]
-sessions = [onnxruntime.InferenceSession(folder + "/" + stage["file"]) for stage in stages]
-x = np.load(data)["x"]
-alive, answer, exits = np.arange(len(x)), np.empty(len(x), int), np.empty(len(x), int)
-state = [x]
-for stage, session in zip(stages, sessions):
-    found = session.run(None, dict(zip(stage["inputs"], state)))
-    named = dict(zip([one.name for one in session.get_outputs()], found))
-    state, stay = [named[name] for name in stage["state"]], np.ones(len(alive), bool)
-    for exit_, logits, score in zip(stage["exits"], stage["logits"], stage["score"]):
-        last = not stage["state"]
-        on = last or entry["enabled"][exit_]
-        go = stay & (last | (on & (named[score] >= (0 if last else entry["threshold"][exit_]))))
-        answer[alive[go]], exits[alive[go]] = named[logits][go].argmax(1), exit_
-        stay &= ~go
-    alive, state = alive[stay], [one[stay] for one in state]
-    if len(alive) == 0:
-        break
-assert "torch" not in sys.modules and "offramp" not in sys.modules
-print(json.dumps({"answer": answer.tolist(), "exits": exits.tolist()}))
+ALONE = """
+import runpy, sys
+
+sys.argv = sys.argv[1:]
+runpy.run_path(sys.argv[0], run_name="__main__")
+assert not {"offramp", "torch"} & set(sys.modules)
 """
 
 
@@ -83,14 +64,18 @@ def test_exported_stages_answer_as_the_bundle_does(world: World, exported: tuple
     assert len(some) > 1
 
 
-def test_a_script_of_thirty_lines_answers_the_same(world: World, exported: tuple[Path, Ran], tmp_path: Path) -> None:
-    (tmp_path / "alone.py").write_text(SCRIPT)
+def test_a_script_of_some_thirty_lines_answers_the_same(
+    world: World, exported: tuple[Path, Ran], tmp_path: Path
+) -> None:
+    assert len([line for line in SCRIPT.read_text().splitlines() if line.strip()]) < 40
+    np.savez(tmp_path / "x.npz", input0=world.arrays()[0])
     for name in points_of(exported[0]):
-        arguments = [sys.executable, str(tmp_path / "alone.py"), str(exported[0]), name, world.data]
-        said = json.loads(subprocess.run(arguments, check=True, capture_output=True, text=True).stdout)
+        arguments = [sys.executable, "-c", ALONE, str(SCRIPT), str(exported[0]), name, str(tmp_path / "x.npz")]
+        said = subprocess.run(arguments, check=True, capture_output=True, text=True).stdout
+        answer, exits = np.loadtxt(io.StringIO(said), dtype=int).T
         found = deployed.load(exported[0], name)(world.arrays()[0])
-        assert said["exits"] == found.exit_index.tolist()
-        assert said["answer"] == found.output.argmax(1).tolist()
+        np.testing.assert_array_equal(exits, found.exit_index)
+        np.testing.assert_array_equal(answer, found.output.argmax(1))
 
 
 def test_bad_folders_and_names_are_refused(world: World, exported: tuple[Path, Ran], tmp_path: Path) -> None:

@@ -1,6 +1,8 @@
 """Exported stages in the runtimes that people deploy: they say what the model says, decision by decision."""
 
+import runpy
 from collections.abc import Iterator, Sequence
+from dataclasses import asdict
 from functools import cache
 from pathlib import Path
 
@@ -14,11 +16,12 @@ from offramp.inputs import Inputs, leaves
 from offramp.model.multi_exit import MultiExit
 from offramp.run import onnx_files
 from offramp.run.executor import Executor
-from offramp.run.loop import stops_of
+from offramp.run.loop import Plan, run, stops_of
 from offramp.run.routing import StageFile
 from offramp.run.stage import stages, uncut_stage
 from offramp.testing.executors import ExecutorSuite, Make
 from offramp.testing.models import CLICKS, CNN, TEXT, attached
+from offramp.types import Configuration
 from tests.toys import logits_of
 
 onnxruntime = pytest.importorskip("onnxruntime")
@@ -87,6 +90,24 @@ class TestOnnxRuntime(Exported):
             return Numbers(OnnxRuntime(*self.exported(folder, live, gate, calibrators), threads=1))
 
         return onnx
+
+    def test_the_script_of_the_docs_leaves_where_the_run_loop_does(self, folder: Path) -> None:
+        from offramp.run.onnx_runtime import OnnxRuntime
+
+        script = runpy.run_path(str(Path(__file__).parents[2] / "docs" / "how-to" / "without_offramp.py"))
+        for live, inputs in self.cases(12):
+            into, files, uncut = self.exported(folder, live, MaxProb(), self.calibrators(live))
+            threshold = tuple(float(np.median(said.score)) for said in self.truth(live, inputs)[:-1])
+            enabled, executor = (True,) * len(threshold), OnnxRuntime(into, files, uncut, threads=1)
+            plan = Plan(Configuration(enabled, threshold), stops_of(enabled, live.point_of), executor)
+            expected = run(plan, _numbers(inputs))
+            given = dict(zip(uncut.inputs, (tensor.numpy() for tensor in leaves(inputs)), strict=True))
+            state = [given[name.removesuffix("_of_heads")] for name in files[0].inputs]
+            sessions = [script["load"](into / file.file) for file in files]
+            answer, exits = script["leave"]([asdict(file) for file in files], sessions, threshold, state)
+            np.testing.assert_array_equal(exits, expected.exit_index)
+            np.testing.assert_array_equal(answer, expected.output.argmax(1))
+            assert len(set(exits.tolist())) > 2
 
 
 class TestOpenVino(Exported):
