@@ -90,7 +90,7 @@ def main() -> None:
         }
         for name, measure in asked.items():
             if wishes.only in (None, name):
-                result = {"config": config, "machine": machine("onnxruntime"), "rows": measure()}
+                result = {"config": config, "machine": machine("onnxruntime", "openvino"), "rows": measure()}
                 (wishes.out / f"{name}.json").write_text(json.dumps(result, indent=1) + "\n")
                 for row in result["rows"]:
                     print(row, flush=True)

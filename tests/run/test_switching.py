@@ -30,6 +30,9 @@ LEAST = 12
 """Batches that each thread runs at least, however slow the machine."""
 
 
+Told = tuple[int, Any, int, float]
+"""Position, logits, exit and score of a sample."""
+
 LOOP = str(Path(inspect.getfile(EarlyExitModel)).parent)
 
 
@@ -56,20 +59,33 @@ class Case:
             assert len(batch) < min(SIZES[1:]) or len(patterns) == len(points)
         return cls(model, batches, expected)
 
-    def answered_by(self, which: int) -> list[str]:
-        """The points of which one has answered all of a batch, once the model is called with it.
+    def ask(self, which: int) -> "Answer":
+        """The model's answer to a batch."""
+        told: list[Told] = []
+        return Answer(which, _numbers(self.model(self.batches[which], lambda *one: told.append(one))), told)
+
+    def explained(self, answer: "Answer") -> list[str]:
+        """The points of which one has answered all of the batch, and once.
 
         There is one, or several where the batch is so small that they say the same.
         """
-        told: list[tuple[int, Any, int, float]] = []
-        found = _numbers(self.model(self.batches[which], lambda *one: told.append(one)))
-        assert sorted(position for position, *_ in told) == list(range(len(self.batches[which])))
-        for position, logits, exit_, score in told:
+        found, batch = answer.found, self.batches[answer.which]
+        assert sorted(position for position, *_ in answer.told) == list(range(len(batch)))
+        for position, logits, exit_, score in answer.told:
             assert (exit_, score) == (found.exit_index[position], found.score[position])
             np.testing.assert_array_equal(np.asarray(logits), found.output[position])
-        points = [name for name, outcomes in self.expected.items() if _same(found, outcomes[which])]
-        assert points, f"no operating point says {found.exit_index.tolist()} to batch {which}"
+        points = [name for name, outcomes in self.expected.items() if _same(found, outcomes[answer.which])]
+        assert points, f"no operating point says {found.exit_index.tolist()} to batch {answer.which}"
         return points
+
+
+@dataclass(frozen=True)
+class Answer:
+    """To batch number `which`: what the model returned, and what it told before, sample by sample."""
+
+    which: int
+    found: Outcome
+    told: Sequence[Told]
 
 
 def _numbers(outcome: Outcome) -> Outcome:
@@ -97,10 +113,14 @@ def hammer(case: Case, seconds: float) -> Hammered:
     end, over = time.monotonic() + seconds, threading.Event()
 
     def call(first: int) -> list[list[str]]:
+        """Answers are looked at when the next one is there, so that memory used again would be seen."""
         found: list[list[str]] = []
+        answer = case.ask(first)
         while time.monotonic() < end or len(found) < LEAST:
-            found.append(case.answered_by((first + len(found)) % len(case.batches)))
-        return found
+            following = case.ask((answer.which + 1) % len(case.batches))
+            found.append(case.explained(answer))
+            answer = following
+        return [*found, case.explained(answer)]
 
     def switch() -> int:
         done = 0
