@@ -21,9 +21,9 @@ import torch
 import offramp
 from benchmarks.deployed.script import timed
 from benchmarks.deployed.switching import idle, loaded
-from benchmarks.machine import machine
 from offramp import deployed
 from offramp.exporting import export
+from offramp.machine import machine
 from offramp.run.model import EarlyExitModel
 from offramp.run.routing import Routing
 

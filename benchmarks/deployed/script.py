@@ -90,7 +90,7 @@ def _row(
         batch=len(rounds[0][0]),
         way=way,
         macs_ratio=float(leaving[exits].mean()),
-        ms=1e3 * float(np.median(timing.seconds[way])) / len(rounds[0]),
+        ms=1e3 * timing.quantile(way, 0.5),
         ratio_to_uncut=timing.ratio(way, UNCUT),
         ratio_to_never=timing.ratio(way, NEVER),
         noise_to_uncut=timing.noise(way, UNCUT),
