@@ -11,7 +11,7 @@ from offramp.backends import executors
 from offramp.bundle import Bundle
 from offramp.deployed import RUNTIMES, available
 from offramp.errors import InputError
-from offramp.inputs import Inputs
+from offramp.inputs import Inputs, device_of
 from offramp.live import Live
 from offramp.load.combine import subset
 from offramp.machine import threads_set
@@ -61,7 +61,9 @@ def bench(
     if source.fingerprint() == bundle.manifest.data.fingerprint:  # of those that trained heads more would leave
         source = subset(source, bundle.splits["report"])
     wanted = [bundle.point(name) for name in dict.fromkeys(bundle.point(name).name for name in points)]
-    plain = [name for name in ("eager", *RUNTIMES) if name not in backends and available(name)]
+    on_processor = device_of(live.multi_exit.backbone.model).type == "cpu"
+    others = ("eager", *RUNTIMES) if on_processor else ("eager", "cuda-graphs")
+    plain = [name for name in others if name not in backends and available(name)]
     with tempfile.TemporaryDirectory(prefix="offramp-") as folder, threads_set(threads):
         made = executors(live, [*backends, *plain], Path(folder), threads)
         return grid(

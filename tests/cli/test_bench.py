@@ -49,3 +49,4 @@ def test_what_cannot_be_timed_is_refused(world: World) -> None:
     refused(*common, "--batch-sizes", "", saying=["at least one batch size"])
     refused(*common, "--point", "quick", saying=["operating point"])
     refused(*common, "--backends", "cuda-graphs", saying=["CUDA device"])
+    refused(*common, "--device", "abacus", saying=["device that PyTorch can use", "abacus"])

@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import numpy as np
+from torch import nn
 
 from offramp.bundle import Bundle
 from offramp.errors import InputError
@@ -20,10 +21,12 @@ def attached(
     weights: Path | None,
     data: str,
     labels: Path | None = None,
+    device: str = "cpu",
 ) -> tuple[Bundle, Source]:
     """The bundle on its backbone, and the data preprocessed as the bundle recorded it.
 
-    A library model that the manifest names need not be named again; a file with code always must be.
+    A library model that the manifest names need not be named again; a file with code always must be. The model is moved
+    to the device.
     """
     bundle = Bundle.load(folder)
     loaded = loaded_for(bundle.manifest.model, spec, weights)
@@ -31,10 +34,25 @@ def attached(
     if bundle.manifest.preprocess is not None:
         preprocess = preprocess_from_manifest(bundle.manifest.preprocess, loaded.preprocess)
     source = open_source(data, preprocess, labels=labels)
-    live = bundle.attach(loaded.model)
+    live = bundle.attach(_moved(loaded.model, device))
     assert live.multi_exit is not None
     check_taken(loaded.model, source.inputs(np.arange(1)), live.multi_exit.backbone.example, source.name)
     return live, source
+
+
+def _moved(model: nn.Module, device: str) -> nn.Module:
+    """The model on a device.
+
+    Raises:
+        InputError: if there is no such device.
+    """
+    try:
+        return model.to(device)
+    except (RuntimeError, AssertionError) as error:  # torch raises either
+        reason = next(iter(str(error).splitlines()), "no reason given")
+        raise InputError(
+            f"expected a device that PyTorch can use, such as cpu or cuda, not {device!r}: {reason}"
+        ) from error
 
 
 def loaded_for(entry: ModelEntry, spec: str | None, weights: Path | None) -> LoadedModel:

@@ -31,6 +31,7 @@ def speed(
     backends: Annotated[str, typer.Option(help=f"Of {', '.join(NAMES)}.")] = "eager",
     batch_sizes: Annotated[str, typer.Option(help="Batch sizes.")] = "1,8,32,128",
     point: Annotated[list[str] | None, typer.Option(help="Operating point; repeatable.")] = None,
+    device: Annotated[str, typer.Option(help="Where eager and cuda-graphs run: cpu or cuda.")] = "cpu",
     threads: Annotated[int, typer.Option(min=1, help="Threads.")] = 1,
     rounds: Annotated[int, typer.Option(min=3, help="Rounds, over which medians are taken.")] = 15,
     out: Annotated[Path | None, typer.Option(metavar="FILE.json", help="Write the rows to this file.")] = None,
@@ -48,13 +49,14 @@ def speed(
     Examples:
       offramp bench speed bundle timm:resnet50 --data photos/ --backends eager,onnx,openvino --threads 2
       offramp bench speed bundle nets.py:net --data test.npz --point fast --batch-sizes 1,32 --figure speed.png
+      offramp bench speed bundle timm:resnet50 --data photos/ --device cuda --backends eager,cuda-graphs
     """
     if out is not None:
         file_path(out)
     if figure is not None:
         figure_path(figure)
     sizes = sizes_of("--batch-sizes", batch_sizes)
-    live, source = attached(bundle, model, weights, data)
+    live, source = attached(bundle, model, weights, data, device=device)
     with bars() as progress:
         rows = bench(live, source, backends.split(","), sizes, point or POINTS, threads, rounds, progress)
     found = result(rows, threads)

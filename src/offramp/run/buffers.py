@@ -11,10 +11,15 @@ import numpy as np
 _depth = threading.local()
 
 
+def depth() -> int:
+    """How many batches this thread is in the midst of."""
+    return getattr(_depth, "value", 0)
+
+
 @contextlib.contextmanager
 def running() -> Iterator[None]:
     """Within it memory is not shared with the batch, of the same thread, in the midst of which this one was begun."""
-    _depth.value = getattr(_depth, "value", 0) + 1
+    _depth.value = depth() + 1
     try:
         yield
     finally:
@@ -30,11 +35,17 @@ class Buffers:
     def __init__(self) -> None:
         self._local = threading.local()
 
+    @property
+    def grown(self) -> int:
+        """How often this thread's memory was replaced by larger one; what it had before is elsewhere then."""
+        return getattr(self._local, "grown", 0)
+
     def array(self, name: Hashable, shape: tuple[int, ...], dtype: Any) -> np.ndarray:
         """An array that holds anything; valid until the same thread asks for one of this name again."""
-        known: dict[Any, np.ndarray] = self._local.__dict__
-        size, key = math.prod(shape), (getattr(_depth, "value", 0), name, np.dtype(dtype).str)
+        known: dict[Any, np.ndarray] = self._local.__dict__.setdefault("arrays", {})
+        size, key = math.prod(shape), (depth(), name, np.dtype(dtype).str)
         found = known.get(key)
         if found is None or len(found) < size:
             found = known[key] = np.empty(size, dtype)
+            self._local.grown = self.grown + 1
         return found[:size].reshape(shape)

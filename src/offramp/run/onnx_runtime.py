@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import onnxruntime
 
-from offramp.run.pieces import Arrays, Layout, Pieces
+from offramp.run.pieces import Arrays, Layout, Pieces, RunPiece
 from offramp.run.routing import StageFile
 from offramp.run.staged import Staged
 
@@ -60,14 +60,25 @@ class _Session(Pieces):
         found = self._session.run(self.stage.outputs, given)
         return [(array.shape[1:], array.dtype) for array in found]
 
-    def piece(self, arrays: Arrays, outputs: Arrays) -> None:
+    def prepare(self, arrays: Arrays, outputs: Arrays) -> RunPiece:
+        """A binding, whose outputs stay and whose inputs are bound where their memory is another than before."""
         binding = self._session.io_binding()
-        for name, array, used in zip(self.stage.inputs, arrays, self._used, strict=True):
-            if used:
-                binding.bind_input(name, "cpu", 0, array.dtype.type, array.shape, array.ctypes.data)
         for name, array in zip(self.stage.outputs, outputs, strict=True):
             binding.bind_output(name, "cpu", 0, array.dtype.type, array.shape, array.ctypes.data)
-        self._session.run_with_iobinding(binding)
+        used = [(index, name) for index, name in enumerate(self.stage.inputs) if self._used[index]]
+        kinds = {name: (arrays[index].dtype.type, arrays[index].shape) for index, name in used}
+        places: dict[str, int] = {}
+        run = self._session.run_with_iobinding
+
+        def piece(given: Arrays) -> None:
+            for index, name in used:
+                place = given[index].ctypes.data
+                if places.get(name) != place:
+                    binding.bind_input(name, "cpu", 0, *kinds[name], place)
+                    places[name] = place
+            run(binding)
+
+        return piece
 
 
 def _layout(one: Any) -> Layout:

@@ -1,7 +1,7 @@
 """OpenVINO: exported stages, compiled for the sizes that occur; it reads the same ONNX files."""
 
 import threading
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -10,7 +10,7 @@ import numpy as np
 import openvino
 from openvino import Type
 
-from offramp.run.pieces import Arrays, Layout, Pieces, doubling
+from offramp.run.pieces import Arrays, Layout, Pieces, RunPiece, doubling
 from offramp.run.routing import StageFile
 from offramp.run.staged import Staged
 
@@ -121,7 +121,6 @@ class _Stage(Pieces):
     def __init__(self, stage: StageFile, model: _Model, threads: int) -> None:
         super().__init__(stage, threads)
         self._model = model
-        self._local = threading.local()
 
     def takes(self) -> Sequence[Layout | None]:
         return self._model.takes
@@ -131,34 +130,25 @@ class _Stage(Pieces):
         ports = [compiled.output(name) for name in self.stage.outputs]
         return [(tuple(port.shape)[1:], _type(port)) for port in ports]
 
-    def piece(self, arrays: Arrays, outputs: Arrays) -> None:
-        shapes = tuple(array.shape for array in arrays)
-        known: dict[Any, _Request] = self._local.__dict__
-        if shapes not in known:
-            known[shapes] = _Request(self._model.compiled(shapes))
-        inputs = [
-            pair
-            for pair, used in zip(zip(self.stage.inputs, arrays, strict=True), self._model.used, strict=True)
-            if used
-        ]
-        known[shapes](inputs, zip(self.stage.outputs, outputs, strict=True))
+    def prepare(self, arrays: Arrays, outputs: Arrays) -> RunPiece:
+        """A request, whose outputs stay and whose inputs are set where their memory is another than before."""
+        compiled = self._model.compiled(tuple(array.shape for array in arrays))
+        request = compiled.create_infer_request()
+        types = {name: port.element_type for port in (*compiled.inputs, *compiled.outputs) for name in port.names}
+        for name, array in zip(self.stage.outputs, outputs, strict=True):
+            request.set_tensor(name, _tensor(array, types[name]))
+        used = [(index, name) for index, name in enumerate(self.stage.inputs) if self._model.used[index]]
+        places: dict[str, int] = {}
 
+        def piece(given: Arrays) -> None:
+            for index, name in used:
+                place = given[index].ctypes.data
+                if places.get(name) != place:
+                    request.set_tensor(name, _tensor(given[index], types[name]))
+                    places[name] = place
+            request.infer()
 
-class _Request:
-    """One run at a time, on tensors that are set only when their memory is another than the time before."""
-
-    def __init__(self, compiled: openvino.CompiledModel) -> None:
-        self._request = compiled.create_infer_request()
-        self._types = {name: port.element_type for port in (*compiled.inputs, *compiled.outputs) for name in port.names}
-        self._places: dict[str, int] = {}
-
-    def __call__(self, inputs: Iterable[tuple[str, np.ndarray]], outputs: Iterable[tuple[str, np.ndarray]]) -> None:
-        for name, array in (*inputs, *outputs):
-            place = array.ctypes.data
-            if self._places.get(name) != place:
-                self._request.set_tensor(name, _tensor(array, self._types[name]))
-                self._places[name] = place
-        self._request.infer()
+        return piece
 
 
 def _without_poolings(model: openvino.Model) -> None:

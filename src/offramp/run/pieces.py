@@ -1,13 +1,15 @@
 """A stage on a runtime that runs a few samples at a time and writes where it is told. Free of torch."""
 
 import os
+import threading
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
 
 import numpy as np
 
 from offramp.errors import DataError
-from offramp.run.buffers import Buffers
+from offramp.run.buffers import Buffers, depth
 from offramp.run.routing import StageFile
 
 Arrays = Sequence[np.ndarray]
@@ -49,6 +51,13 @@ def doubling(samples: int, most: int) -> Iterator[int]:
         samples -= size
 
 
+RunPiece = Callable[[Arrays], None]
+"""Runs arrays of the shapes that it was made for."""
+
+REMEMBERED = 256
+"""Shapes of batches for which everything is kept ready."""
+
+
 class Pieces(ABC):
     """One stage, ready to run; subclasses say how a runtime runs a piece."""
 
@@ -57,13 +66,14 @@ class Pieces(ABC):
 
     def __init__(self, stage: StageFile, threads: int) -> None:
         self.stage, self._most = stage, largest(threads)
-        self._buffers = Buffers()
+        self._buffers, self._local = Buffers(), threading.local()
         self._gives: dict[tuple[tuple[int, ...], ...], Sequence[Layout]] = {}
 
     @abstractmethod
     def takes(self) -> Sequence[Layout | None]:
-        """What the stage's inputs look like, in the order of `stage.inputs`; -1 stands for an open size, None for an
-        input that is not read.
+        """What the stage's inputs look like, in the order of `stage.inputs`.
+
+        In a shape -1 stands for an open size; None stands for an input that is not read.
         """
 
     @abstractmethod
@@ -71,8 +81,8 @@ class Pieces(ABC):
         """What the stage's outputs look like for such a sample, in the order of `stage.outputs`; asked once."""
 
     @abstractmethod
-    def piece(self, arrays: Arrays, outputs: Arrays) -> None:
-        """Runs all of the rows given, into `outputs`."""
+    def prepare(self, arrays: Arrays, outputs: Arrays) -> RunPiece:
+        """What runs arrays like these into `outputs`; for one thread."""
 
     def check(self, arrays: Arrays) -> None:
         """Refuses arrays that the stage cannot take.
@@ -95,21 +105,47 @@ class Pieces(ABC):
                 )
 
     def __call__(self, arrays: Arrays) -> list[np.ndarray]:
-        """The outputs, in the order of `stage.outputs`; the next state's memory is used again by the next call."""
-        arrays = [np.ascontiguousarray(array) for array in arrays]
-        samples, carried = len(arrays[0]), len(self.stage.state)
+        """The outputs, in the order of `stage.outputs`; their memory is used again when the same thread calls again."""
+        given = [array if array.flags.c_contiguous else np.ascontiguousarray(array) for array in arrays]
+        known: dict[Any, _Ready] = self._local.__dict__
+        key = (depth(), *(array.shape for array in given))
+        ready = known.get(key)
+        if ready is None or not ready.holds():
+            if len(known) >= REMEMBERED:
+                known.clear()
+            ready = known[key] = self._ready(given)
+        ready.run(given)
+        return ready.outputs
+
+    def _ready(self, arrays: Arrays) -> "_Ready":
+        samples = len(arrays[0])
         shapes = tuple(array.shape[1:] for array in arrays)
         if shapes not in self._gives:
             self._gives[shapes] = self.gives([array[:1] for array in arrays])
-        outputs = [
-            self._buffers.array(index, (samples, *shape), dtype)
-            if index < carried
-            else np.empty((samples, *shape), dtype)
-            for index, (shape, dtype) in enumerate(self._gives[shapes])
-        ]
-        start = 0
+        layouts = self._gives[shapes]
+        outputs = [self._buffers.array(i, (samples, *shape), dtype) for i, (shape, dtype) in enumerate(layouts)]
+        parts, start = [], 0
         for size in self.split(samples, self._most):
-            stop = start + size
-            self.piece([array[start:stop] for array in arrays], [output[start:stop] for output in outputs])
-            start = stop
-        return outputs
+            part = slice(start, start + size)
+            parts.append((part, self.prepare([array[part] for array in arrays], [out[part] for out in outputs])))
+            start += size
+        return _Ready(outputs, parts, self._buffers)
+
+
+class _Ready:
+    """All that a batch of certain shapes needs."""
+
+    def __init__(self, outputs: list[np.ndarray], parts: list[tuple[slice, RunPiece]], buffers: Buffers) -> None:
+        self.outputs, self._parts, self._buffers, self._made = outputs, parts, buffers, buffers.grown
+
+    def holds(self) -> bool:
+        """Whether the outputs are still where the buffers are."""
+        return self._made == self._buffers.grown
+
+    def run(self, arrays: Arrays) -> None:
+        """Runs all pieces."""
+        if len(self._parts) == 1:
+            self._parts[0][1](arrays)
+            return
+        for part, piece in self._parts:
+            piece([array[part] for array in arrays])

@@ -66,8 +66,7 @@ class Staged(Stepwise):
 
     def end(self, state: State) -> Said:
         """Runs the last stage."""
-        logits, score = self._run[-1](state)
-        return Said(logits, score)
+        return _copied(self._run[-1](state))
 
     def whole(self, inputs: Any) -> Said:
         """The backbone's own answer, uncut.
@@ -75,8 +74,7 @@ class Staged(Stepwise):
         Raises:
             DataError: if the model cannot take the inputs.
         """
-        logits, score = self._whole(self._checked(inputs))
-        return Said(logits, score)
+        return _copied(self._whole(self._checked(inputs)))
 
     def take(self, state: State, rows: Int[np.ndarray, " staying"], place: int | None = None) -> State:
         """These rows of a state."""
@@ -114,6 +112,12 @@ class Staged(Stepwise):
             if len(found) != len(names):
                 raise DataError(f"expected {len(names)} inputs ({', '.join(names)}), got {len(found)}")
         return found
+
+
+def _copied(found: Arrays) -> Said:
+    """The last answer, which the caller may keep."""
+    logits, score = found
+    return Said(logits.copy(), score.copy())
 
 
 def _say(stage: StageFile, answers: Arrays) -> Say:

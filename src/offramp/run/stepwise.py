@@ -14,8 +14,8 @@ State = Any
 class Stepwise(ABC):
     """An executor made of stages; see `Executor`, of which it is one.
 
-    A state is valid until the same thread runs the same stage again; `take` with no place, and `join`, make one that
-    stays.
+    A state, and what exits say, is valid until the same thread runs the same stage again; `take` with no place, and
+    `join`, make a state that stays. What is said at the end stays, too.
     """
 
     @property
