@@ -27,7 +27,7 @@ class ScriptRow:
         batch: samples at a time.
         way: the operating point, `never` or `uncut`.
         macs_ratio: mean MACs of the samples, heads included, as a share of the uncut model's.
-        ms: median milliseconds per batch.
+        ms: median over rounds of the mean milliseconds per batch.
         ratio_to_uncut: median time as a share of the uncut model's.
         ratio_to_never: the same of the stages where nobody leaves.
         noise_to_uncut: standard error of the first ratio over rounds.
@@ -90,7 +90,7 @@ def _row(
         batch=len(rounds[0][0]),
         way=way,
         macs_ratio=float(leaving[exits].mean()),
-        ms=1e3 * timing.quantile(way, 0.5),
+        ms=1e3 * float(np.median(timing.seconds(way))) / len(rounds[0]),
         ratio_to_uncut=timing.ratio(way, UNCUT),
         ratio_to_never=timing.ratio(way, NEVER),
         noise_to_uncut=timing.noise(way, UNCUT),
