@@ -9,11 +9,12 @@ import numpy as np
 from jaxtyping import Float
 
 from offramp.progress import Progress, silent
-from offramp.run.loop import Plan, run, stops_of
+from offramp.run.loop import Plan, stops_of
 from offramp.run.stage_seconds import ExecutorFor
 from offramp.run.timing import interleaved
 from offramp.run.tuning import UNCUT as NOBODY
 from offramp.run.tuning import fastest, times_of, tuned, uncut
+from offramp.run.watched import Watched
 from offramp.types import Configuration, CostProfile
 
 UNCUT, OFF = "uncut", "exits-off"
@@ -139,11 +140,11 @@ def _rows(
     everything = dict(plans)
     if not backend.plain:
         everything |= _planned({name: plans[name] for name in points}, rounds[:first], promises)
-    watched = {name: _Watched(plan) for name, plan in everything.items()}
+    watched = {name: Watched(plan) for name, plan in everything.items()}
     timing = interleaved(watched, given)
     rows = []
-    for name, plan in everything.items():
-        ratio, ideal = timing.ratio(name, UNCUT), watched[name].ideal(cost)
+    for name in everything:
+        ratio, ideal = timing.ratio(name, UNCUT), _ideal(watched[name].share, cost)
         p50, p95, p99 = (1e3 * timing.quantile(name, share) for share in (0.5, 0.95, 0.99))
         rows.append(
             SpeedRow(
@@ -158,7 +159,7 @@ def _rows(
                 ideal_ratio=ideal,
                 achieved=(1 - ratio) / (1 - ideal) if ideal < 1 else None,
                 noise=timing.noise(name, UNCUT),
-                break_even=times_of(plan, given[:1], ratio).break_even if name in points and plan.stops else None,
+                break_even=_break_even(watched[name], given[0], ratio) if name in points else None,
                 p50=p50,
                 p95=p95,
                 p99=p99,
@@ -180,20 +181,13 @@ def _planned(
     return planned
 
 
-class _Watched:
-    """A plan that notes at which exits its samples leave."""
+def _break_even(watched: Watched, batches: Sequence[Any], ratio: float) -> float | None:
+    return times_of(watched, batches, ratio).break_even if watched.plan.stops else None
 
-    def __init__(self, plan: Plan) -> None:
-        self._plan, self._left = plan, list[Any]()
 
-    def __call__(self, inputs: Any) -> None:
-        """Runs a batch."""
-        self._left.append(run(self._plan, inputs).exit_index)
-
-    def ideal(self, cost: CostProfile) -> float:
-        """Mean backbone cost of all samples, as a share of the whole."""
-        upto: Float[np.ndarray, " exits"] = cost.upto
-        return float(upto[np.concatenate(self._left)].mean() / upto[-1])
+def _ideal(share: Float[np.ndarray, " exits"], cost: CostProfile) -> float:
+    """Mean backbone cost of samples that left so, as a share of the whole."""
+    return float(cost.upto @ share / cost.upto[-1])
 
 
 def _beside_best(rows: Sequence[SpeedRow]) -> list[SpeedRow]:

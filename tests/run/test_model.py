@@ -1,5 +1,4 @@
 import threading
-import time
 from functools import partial
 
 import numpy as np
@@ -153,32 +152,42 @@ def test_a_callback_that_raises_leaves_the_model_usable() -> None:
     torch.testing.assert_close(model(inputs).output, expected.output, rtol=0, atol=0)
 
 
+class Clock:
+    """Tells the time that was spent on it."""
+
+    now = 0.0
+
+    def perf_counter(self) -> float:
+        return self.now
+
+
 class Clocked:
     """An executor whose stops take a time of their own."""
 
-    def __init__(self, seconds: float) -> None:
-        self.seconds = seconds
+    def __init__(self, seconds: float, clock: Clock) -> None:
+        self.seconds, self.clock = seconds, clock
 
     def samples(self, inputs: np.ndarray) -> int:
         return len(inputs)
 
     def drive(self, inputs: np.ndarray, stop: Stop) -> Said | None:
         """Everybody may leave at the only stop."""
-        time.sleep(self.seconds)
+        self.clock.now += self.seconds
         said = Said(np.ones((len(inputs), 2)), np.ones(len(inputs)))
         rows = stop(0, lambda _: said)
         return None if rows is not None and len(rows) == 0 else said
 
     def whole(self, inputs: np.ndarray) -> Said:
         """As fast as the batch is small."""
-        time.sleep(0.0005 * len(inputs))
+        self.clock.now += 0.0005 * len(inputs)
         return Said(np.zeros((len(inputs), 2)), np.zeros(len(inputs)))
 
 
-def test_a_tuned_model_leaves_early_only_where_that_is_faster() -> None:
+def test_a_tuned_model_leaves_early_only_where_that_is_faster(monkeypatch: pytest.MonkeyPatch) -> None:
     """Leaving takes 4 ms, the uncut model half a millisecond a sample: it pays from batches of 16 on."""
-    on = Configuration((True,), (0.5,))
-    model = EarlyExitModel(lambda _: Clocked(0.004), {"on": on, "full": Configuration.full(1)}, [0], "on")
+    clock, on = Clock(), Configuration((True,), (0.5,))
+    monkeypatch.setattr("offramp.run.timing.time", clock)
+    model = EarlyExitModel(lambda _: Clocked(0.004, clock), {"on": on, "full": Configuration.full(1)}, [0], "on")
     batches = {size: [[np.zeros((size, 1))]] * 5 for size in (1, 16)}
     assert model(np.zeros((1, 1))).exit_index.tolist() == [0]
     found = model.tune(batches)

@@ -2,15 +2,15 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import partial
 from typing import Any
 
 import numpy as np
 
 from offramp.run.guard import Times
-from offramp.run.loop import Plan, run
+from offramp.run.loop import Plan
 from offramp.run.stage_seconds import stage_seconds
 from offramp.run.timing import Timing, interleaved
+from offramp.run.watched import Watched
 from offramp.types import Configuration
 
 MARGIN = 0.03
@@ -18,6 +18,9 @@ MARGIN = 0.03
 
 SURE = 2.0
 """By so many standard errors beyond the margin."""
+
+FEW = 5
+"""Batches on which the stages of a plan are timed."""
 
 UNCUT = ""
 """Names the uncut model among the plans; no operating point has it."""
@@ -55,9 +58,9 @@ def tuned(plans: Mapping[str, Plan], rounds: Sequence[Sequence[Any]]) -> dict[st
     cut = {name: plan for name, plan in plans.items() if plan.stops}
     found = {name: Tuned(False, 1.0, 0.0) for name in plans}
     if cut:
-        contestants = {UNCUT: uncut(next(iter(cut.values()))), **cut}
-        timing = interleaved({name: partial(run, plan) for name, plan in contestants.items()}, rounds)
-        found.update({name: _tuned(name, plan, timing, rounds) for name, plan in cut.items()})
+        watched = {name: Watched(plan) for name, plan in {UNCUT: uncut(next(iter(cut.values()))), **cut}.items()}
+        timing = interleaved(watched, rounds)
+        found.update({name: _tuned(name, watched[name], timing, rounds) for name in cut})
     return found
 
 
@@ -74,24 +77,23 @@ def fastest(found: Mapping[str, Tuned], among: Sequence[str]) -> str:
     return best
 
 
-def _tuned(name: str, plan: Plan, timing: Timing, rounds: Sequence[Sequence[Any]]) -> Tuned:
+def _tuned(name: str, watched: Watched, timing: Timing, rounds: Sequence[Sequence[Any]]) -> Tuned:
     ratio, noise = timing.ratio(name, UNCUT), timing.noise(name, UNCUT)
-    return Tuned(ratio + SURE * noise < 1.0 - MARGIN, ratio, noise, times_of(plan, rounds, ratio))
+    return Tuned(ratio + SURE * noise < 1.0 - MARGIN, ratio, noise, times_of(watched, rounds[0], ratio))
 
 
-def times_of(plan: Plan, rounds: Sequence[Sequence[Any]], ratio: float) -> Times:
-    """What leaving at each exit takes, from the stages' seconds; scaled so that the samples of the rounds take `ratio`.
+def times_of(watched: Watched, batches: Sequence[Any], ratio: float) -> Times:
+    """What leaving at each exit takes, from the stages' seconds on a few batches.
 
-    Scaled, since a stage takes longer per sample when the batch has shrunk.
+    Scaled, since a stage takes longer per sample when the batch has shrunk: samples that leave as those that were
+    watched take `ratio`.
     """
-    batches = [batch for round_ in rounds for batch in round_[:1]]
-    exits = len(plan.configuration.enabled)
-    stages = np.median([stage_seconds(plan.executor, plan.stops, batch) for batch in batches], axis=0)
-    whole = float(np.median([stage_seconds(plan.executor, (), batch)[0] for batch in batches]))
-    left = np.concatenate([run(plan, batch).exit_index for batch in batches])
-    share = np.bincount(left, minlength=exits + 1) / len(left)
+    plan, share = watched.plan, watched.share
+    some = batches[:FEW]
+    stages = np.median([stage_seconds(plan.executor, plan.stops, batch) for batch in some], axis=0)
+    whole = float(np.median([stage_seconds(plan.executor, (), batch)[0] for batch in some]))
     reached = np.cumsum(stages) / whole
-    leaving = np.full(exits + 1, reached[-1])
+    leaving = np.full(len(share), reached[-1])
     for place, here in enumerate(plan.stops):
         leaving[list(here)] = reached[place]
     return Times(leaving * (ratio / float(leaving @ share)), share)
