@@ -1,6 +1,6 @@
 """An exported folder as a model: what `Bundle.use` is, without torch."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
 
@@ -9,11 +9,12 @@ from offramp.run.executor import Executor
 from offramp.run.model import EarlyExitModel
 from offramp.run.routing import Routing, StageFile
 from offramp.run.stage_seconds import ExecutorFor
+from offramp.run.staged import Staged
 
 UNCUT = "uncut"
 """The cut of the plain backbone."""
 
-Runtime = Callable[[Path, tuple[StageFile, ...], StageFile, int], Executor]
+Runtime = Callable[[Path, Sequence[StageFile], StageFile, int], Staged]
 """Makes an executor of the stages in a folder, those of one cut and the uncut one, for so many threads."""
 
 RUNTIMES = ("onnx", "openvino", "openvino-bf16")

@@ -9,8 +9,8 @@ import numpy as np
 import torch
 
 from offramp.bundle import Bundle
-from offramp.deployed import UNCUT
-from offramp.errors import BundleError
+from offramp.deployed import UNCUT, runtime_of
+from offramp.errors import BundleError, UnknownNameError
 from offramp.inputs import leaves
 from offramp.live import Live
 from offramp.load.optional import require
@@ -22,11 +22,19 @@ from offramp.run.routing import PointEntry, Routing, StageFile
 from offramp.run.stage import Stage, State, first_names, first_state, stages, uncut_stage
 from offramp.types import OperatingPoint
 
+KINDS = ("onnx", "openvino")
+"""Formats of stage files."""
+
 
 def export(
-    bundle: Bundle, folder: Path | str, points: Sequence[str] | None = None, progress: Progress = silent
+    bundle: Bundle,
+    folder: Path | str,
+    points: Sequence[str] | None = None,
+    progress: Progress = silent,
+    *,
+    kind: str = "onnx",
 ) -> Routing:
-    """Writes one ONNX file per stage, and `routing.json`.
+    """Writes one file per stage, and `routing.json`.
 
     Operating points with the same exits share their stages; the plain backbone is always there.
 
@@ -35,8 +43,10 @@ def export(
         folder: empty, or to be made.
         points: names of operating points; default those with a name of their own (`balanced`, `fast`, …).
         progress: told about every cut.
+        kind: `onnx`, which ONNX Runtime and OpenVINO read, or `openvino`, which only the latter does, and faster.
 
     Raises:
+        UnknownNameError: if there is no such kind of file.
         InputError: if the bundle is not attached.
         CaptureError: if the exporter cannot take a stage.
         BundleError: if the folder is not empty or cannot be written.
@@ -45,7 +55,7 @@ def export(
     wanted = [bundle.point(name) for name in points or _named(bundle)]
     made = _empty(folder)
     try:
-        return _exported(bundle, live, wanted, folder, progress)
+        return _exported(bundle, live, wanted, Cuts(live, folder, kind), progress)
     except BaseException:
         if made:
             shutil.rmtree(folder, ignore_errors=True)
@@ -69,9 +79,9 @@ def _empty(folder: Path) -> bool:
 
 
 def _exported(
-    bundle: Bundle, live: Live, wanted: Sequence[OperatingPoint], folder: Path, progress: Progress
+    bundle: Bundle, live: Live, wanted: Sequence[OperatingPoint], cuts: "Cuts", progress: Progress
 ) -> Routing:
-    cuts, multi_exit = Cuts(live, folder), live.multi_exit
+    multi_exit = live.multi_exit
     sets = list(dict.fromkeys(point.configuration.enabled for point in wanted if any(point.configuration.enabled)))
     for done, enabled in enumerate(sets):
         cuts.of(enabled)
@@ -95,7 +105,7 @@ def _exported(
         points=entries,
         aliases={alias: name for alias, name in bundle.manifest.aliases.items() if name in entries},
     )
-    routing.write(folder)
+    routing.write(cuts.folder)
     return routing
 
 
@@ -106,14 +116,18 @@ class Cuts:
         files: the stages of each cut by its name.
     """
 
-    def __init__(self, live: Live, folder: Path) -> None:
+    def __init__(self, live: Live, folder: Path, kind: str = "onnx") -> None:
         """No cut yet.
 
         Raises:
+            UnknownNameError: if there is no such kind of file.
             InputError: if a package is missing.
         """
-        for package in ("onnx", "onnxscript", "onnxruntime"):
+        if kind not in KINDS:
+            raise UnknownNameError.among("format", kind, KINDS)
+        for package in ("onnx", "onnxscript", "onnxruntime", *(["openvino"] if kind == "openvino" else [])):
             require(package, "exporting stages")
+        self._kind = kind
         self._live, self.folder = live, folder
         self.files: dict[str, tuple[StageFile, ...]] = {}
         self._names: dict[tuple[bool, ...], str] = {}
@@ -152,7 +166,12 @@ class Cuts:
 
         backbone = self._live.multi_exit.backbone
         files = onnx_files.export(made, exits, backbone.model, backbone.example, self.folder, name)
-        parity.check(made, files, self.folder, state)
+        parity.check(made, files, self.folder, state, runtime_of("onnx"))
+        if self._kind == "openvino":
+            from offramp.run import openvino_files
+
+            files = openvino_files.converted(self.folder, files)
+            parity.check(made, files, self.folder, state, runtime_of("openvino"))
         self.files[name] = files
 
 

@@ -91,3 +91,22 @@ def test_bad_folders_and_names_are_refused(world: World, exported: tuple[Path, R
     (tmp_path / "routing.json").write_text('{"version": 2}')
     with pytest.raises(BundleError, match="of version 1, got 2"):
         deployed.load(tmp_path)
+
+
+def test_openvino_files_answer_as_onnx_files_do(world: World, exported: tuple[Path, Ran], tmp_path: Path) -> None:
+    pytest.importorskip("openvino")
+    folder = tmp_path / "ir"
+    ran = offramp("export", world.bundle, *world.net, "--out", folder, "--format", "openvino", "--point", "fastest")
+    assert ran.code == 0, ran
+    kinds = {path.suffix for path in folder.iterdir()}
+    assert kinds == {".xml", ".bin", ".json"}
+    x = world.arrays()[0][:50]
+    one = deployed.load(folder, runtime="openvino", threads=1)(x)
+    name = json.loads((folder / "routing.json").read_text())["points"].popitem()[0]
+    other = deployed.load(exported[0], name, runtime="openvino", threads=1)(x)
+    np.testing.assert_array_equal(one.exit_index, other.exit_index)
+    np.testing.assert_allclose(one.output, other.output, rtol=1e-4, atol=1e-5)
+    with pytest.raises(BundleError, match="OpenVINO"):
+        deployed.load(folder, runtime="onnx")
+    asked = ["export", world.bundle, *world.net, "--out", tmp_path / "no", "--format", "tf"]
+    refused(*asked, saying=["format among onnx, openvino"])

@@ -139,7 +139,7 @@ class TestOpenVinoInBfloat16(Exported):
 def test_maps_begin_blocked_for_onnx_runtime_and_openvino_leaves_that_out(folder: Path) -> None:
     """A residual net's stages begin with a pooling over single pixels; OpenVINO compiles none."""
     onnx, openvino = pytest.importorskip("onnx"), pytest.importorskip("openvino")
-    from offramp.run.openvino_runtime import _without_poolings
+    from offramp.run.openvino_files import without_poolings
 
     live = made(CNN.name)
     where, files, _ = Exported().exported(folder, live, MaxProb(), ExecutorSuite().calibrators(live))
@@ -153,7 +153,7 @@ def test_maps_begin_blocked_for_onnx_runtime_and_openvino_leaves_that_out(folder
         if mine:
             model = openvino.Core().read_model(str(where / one.file))
             before = sum(node.get_type_name() == "MaxPool" for node in model.get_ops())
-            _without_poolings(model)
+            without_poolings(model)
             assert sum(node.get_type_name() == "MaxPool" for node in model.get_ordered_ops()) == before - len(mine)
 
 

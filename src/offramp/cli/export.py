@@ -17,21 +17,25 @@ def export(
     out: Annotated[Path, typer.Option(metavar="DIR", help="Empty folder for the stages.")],
     model: OptionalModel = None,
     weights: Weights = None,
+    kind: Annotated[
+        str, typer.Option("--format", help="onnx, for ONNX Runtime and OpenVINO; or openvino, for the latter alone.")
+    ] = "onnx",
     point: Annotated[
         list[str] | None, typer.Option(help="Operating point to export; repeatable. Default: the named ones.")
     ] = None,
 ) -> None:
-    """Export a bundle: one ONNX file per stage and routing.json, run by ONNX Runtime or OpenVINO without torch.
+    """Export a bundle: one file per stage and routing.json, run by ONNX Runtime or OpenVINO without torch.
 
     Each stage is run in ONNX Runtime and compared with the model before the folder is complete.
 
     Examples:
       offramp export bundle timm:resnet50 --out stages
+      offramp export bundle timm:resnet50 --format openvino --out stages
       offramp export bundle nets.py:resnet56 --weights r.th --out stages --point balanced --point fast
     """
     loaded = Bundle.load(bundle)
     live = loaded.attach(loaded_for(loaded.manifest.model, model, weights).model)
     with bars() as progress:
-        routing = export_bundle(live, out, point or None, progress)
+        routing = export_bundle(live, out, point or None, progress, kind=kind)
     files = sum(len(stages) for stages in routing.cuts.values())
     typer.echo(f"{files} stages for {', '.join(routing.points)}: {out}")

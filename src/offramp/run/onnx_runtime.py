@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import onnxruntime
 
+from offramp.errors import BundleError
 from offramp.run.pieces import Arrays, Layout, Pieces, RunPiece
 from offramp.run.routing import StageFile
 from offramp.run.staged import Staged
@@ -38,7 +39,16 @@ class OnnxRuntime(Staged):
         super().__init__(stages, uncut)
 
     def load(self, stage: StageFile) -> Pieces:
-        """A session of its own."""
+        """A session of its own.
+
+        Raises:
+            BundleError: if the file is not one of ONNX.
+        """
+        if not stage.file.endswith(".onnx"):
+            raise BundleError(
+                f"expected ONNX files for ONNX Runtime, got {stage.file} of OpenVINO; use the runtime openvino, or "
+                "export with --format onnx"
+            )
         path = self._folder / stage.file
         return _Session(stage, _session(path, path.stat().st_mtime_ns, self._threads), self._threads)
 

@@ -10,6 +10,7 @@ import numpy as np
 import openvino
 from openvino import Type
 
+from offramp.run.openvino_files import without_poolings
 from offramp.run.pieces import Arrays, Layout, Pieces, RunPiece, doubling
 from offramp.run.routing import StageFile
 from offramp.run.staged import Staged
@@ -96,7 +97,7 @@ class _Model:
 
     def _read(self) -> openvino.Model:
         model = openvino.Core().read_model(str(self._path))
-        _without_poolings(model)
+        without_poolings(model)
         stage, steps = self._stage, openvino.preprocess.PrePostProcessor(model)
         names = [one.any_name for one in model.inputs]
         inner = [name for name in stage.inputs if name in names and stage.inner(name)]
@@ -149,13 +150,6 @@ class _Stage(Pieces):
             request.infer()
 
         return piece
-
-
-def _without_poolings(model: openvino.Model) -> None:
-    """Takes out the poolings over single pixels, which are there for ONNX Runtime."""
-    for node in model.get_ops():
-        if node.get_type_name() == "MaxPool" and set(node.get_attributes()["kernel"]) == {1}:
-            node.output(0).replace(node.input_value(0))
 
 
 def _takes(port: Any) -> Layout:
