@@ -6,6 +6,7 @@ import offramp
 HEAVY = {
     "PIL",
     "matplotlib",
+    "nncf",
     "onnxruntime",
     "openvino",
     "optuna",

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from offramp.evaluation import Evaluation as Evaluation
     from offramp.evaluation import evaluate as evaluate
     from offramp.load.models import load_model as load_model
+    from offramp.load.quantised import quantised as quantised
     from offramp.load.sources import open_source as open_source
     from offramp.model.points import find_exit_points as find_exit_points
     from offramp.options import Options as Options
@@ -48,6 +49,7 @@ _HOME = {
     "find_exit_points": "model.points",
     "load_model": "load.models",
     "open_source": "load.sources",
+    "quantised": "load.quantised",
 }
 
 __all__ = sorted(_HOME)

@@ -10,7 +10,7 @@ import pytest
 from offramp import __version__
 from tests.cli.world import World, check_refused, command, finished, offramp, process, ran, refused
 
-COMMANDS = ("inspect", "build", "evaluate", "run", "demo")
+COMMANDS = ("inspect", "quantise", "build", "evaluate", "run", "demo")
 
 
 @pytest.mark.parametrize("name", COMMANDS)

@@ -9,7 +9,7 @@ from torch import nn
 from torch.testing import assert_close
 
 from offramp.errors import InputError
-from offramp.load.weights import load_state, load_weights
+from offramp.load.weights import load_state, load_weights, save_weights
 
 
 def network() -> nn.Module:
@@ -122,3 +122,18 @@ def test_a_header_whose_length_looks_like_a_pickle_is_safetensors(tmp_path: Path
             break
     assert (tmp_path / "w.safetensors").read_bytes().startswith(b"\x80")
     torch.testing.assert_close(load_state(tmp_path / "w.safetensors"), state)
+
+
+def test_writes_what_it_reads_also_where_tensors_share_memory(tmp_path: Path) -> None:
+    model = network()
+    model.register_parameter("tied", model[0].weight)  # type: ignore[index]
+    save_weights(model, tmp_path / "new" / "w.safetensors")
+    assert_close(dict(load_state(tmp_path / "new" / "w.safetensors")), dict(model.state_dict()))
+    assert [path.name for path in (tmp_path / "new").iterdir()] == ["w.safetensors"]
+
+
+def test_a_file_that_cannot_be_written_leaves_nothing_behind(tmp_path: Path) -> None:
+    (tmp_path / "w.safetensors").mkdir()
+    with pytest.raises(InputError, match=r"cannot write .*w\.safetensors"):
+        save_weights(network(), tmp_path / "w.safetensors")
+    assert [path.name for path in tmp_path.iterdir()] == ["w.safetensors"]

@@ -12,6 +12,7 @@ from offramp.cli.demo import demo
 from offramp.cli.evaluate import evaluate
 from offramp.cli.export import export
 from offramp.cli.inspect import inspect
+from offramp.cli.quantise import quantise
 from offramp.cli.run import run
 from offramp.cli.tune import tune
 
@@ -22,7 +23,7 @@ app = typer.Typer(
     rich_markup_mode="rich",
     add_completion=True,
 )
-for command in (inspect, build, evaluate, tune, run, export, demo):
+for command in (inspect, quantise, build, evaluate, tune, run, export, demo):
     app.command(command.__name__)(command)
 bench = typer.Typer(help="Measurements.", no_args_is_help=True)
 for measure in (speed, memory):

@@ -13,6 +13,7 @@ _INSTALL = {
     "onnx": "'offramp[onnx]'",
     "onnxscript": "'offramp[onnx]'",
     "onnxruntime": "'offramp[onnx]'",
+    "nncf": "'offramp[openvino]'",
     "openvino": "'offramp[openvino]'",
 }
 

@@ -4,16 +4,19 @@ import pickle
 import warnings
 from collections import OrderedDict
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from os import PathLike
 from pathlib import Path
 from typing import Any
 
 import torch
 from safetensors import SafetensorError
-from safetensors.torch import load_file
+from safetensors.torch import load_file, save_file
 from torch import nn
 
 from offramp.errors import InputError
+from offramp.load.quantised import rebuilt
+from offramp.model.quantiser import rounds
 
 _NESTED = ("state_dict", "model_state_dict", "model")
 _SHOWN = 3
@@ -55,8 +58,29 @@ def load_weights(model: nn.Module, path: str | PathLike[str]) -> None:
     fill(model, load_state(path), str(path))
 
 
+def save_weights(model: nn.Module, path: str | PathLike[str]) -> None:
+    """Writes the weights of `model` to a safetensors file, from which `load_weights` reads them.
+
+    Raises:
+        InputError: if the file cannot be written.
+    """
+    file = Path(path).expanduser()
+    draft = file.with_name(f"{file.name}.part")
+    try:
+        file.parent.mkdir(parents=True, exist_ok=True)
+        # copies, since tensors that share memory are refused
+        save_file({name: tensor.detach().cpu().clone() for name, tensor in model.state_dict().items()}, draft)
+        draft.replace(file)
+    except (OSError, SafetensorError) as error:
+        with suppress(OSError):
+            draft.unlink()
+        raise InputError(f"cannot write {file}: {error}; free space or choose another place") from error
+
+
 def fill(model: nn.Module, state: Mapping[str, torch.Tensor], origin: str) -> None:
-    """Fills `model` with `state`; `origin` names it in errors."""
+    """Fills `model` with `state`, after quantising it as the state was; `origin` names it in errors."""
+    if rounds(state) and not rounds(model.state_dict()):
+        rebuilt(model, state)
     own = model.state_dict()
     shapes = [
         f"{name} {tuple(state[name].shape)} for {tuple(tensor.shape)}"

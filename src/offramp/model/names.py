@@ -5,6 +5,7 @@ from collections.abc import Iterable
 from torch import fx, nn
 
 from offramp.model.capture import Capture, within
+from offramp.model.quantiser import rounds
 from offramp.model.taps import call_name, called
 
 
@@ -14,8 +15,9 @@ def ends(captured: Capture, model: nn.Module) -> dict[fx.Node, str]:
     Among the modules that end at a node the outermost gives the name, except that a plain `nn.Sequential` yields to
     its last child, so that the blocks of a stage are called `layer1.0 … layer1.8` and not `layer1.0 … layer1`.
     The second call of a module is named `path@1`, the third `path@2`. A call that other calls interrupt has no name.
+    What rounds in a quantised model belongs to the module in which it does.
     """
-    modules = dict(model.named_modules())
+    modules = {name: module for name, module in model.named_modules() if not rounds([name])}
     nodes = [node for node in captured.graph_module.graph.nodes if node.op == "call_function"]
     stacks = [_stack(node) for node in nodes]
     named: dict[fx.Node, str] = {}

@@ -60,22 +60,26 @@ def export(
 
 
 def _write(stage: Stage, state: State, one: StageFile, path: Path) -> None:
+    from offramp.run import integers  # not above: it needs packages that only exporting does
+
     batch = torch.export.Dim("batch", min=2, max=65535)
     open_ = torch.export.Dim.AUTO
     shapes = tuple({0: batch} | ({1: open_} if tensor.ndim in (2, 3) else {}) for tensor in state)
     path.parent.mkdir(parents=True, exist_ok=True)
     try:
         with _quiet():
-            torch.onnx.export(
+            program = torch.onnx.export(
                 stage,
                 state,
-                str(path),
                 dynamo=True,
-                external_data=False,
                 input_names=list(one.inputs),
                 output_names=one.outputs,
                 dynamic_shapes=(shapes,),
+                custom_translation_table=integers.TRANSLATIONS,
             )
+            assert program is not None
+            integers.settle(program.model)
+            program.save(str(path), external_data=False)
     except Exception as error:  # whatever the exporter raises
         reason = next(iter(str(error).strip().splitlines()), "no reason given")
         raise CaptureError(f"cannot export {path.name}: {type(error).__name__}: {reason}") from error

@@ -29,8 +29,11 @@ def _blocked(graph: onnx.GraphProto, stage: StageFile) -> None:
 
     ONNX Runtime computes convolutions in a blocked layout, which only a convolution or a pooling begins. Where a map
     goes into an addition as well, as in every residual block, that addition, and with it each one of the stage, would
-    stay in the plain layout and be a pass of its own, not a part of the convolution before it.
+    stay in the plain layout and be a pass of its own, not a part of the convolution before it. Convolutions of integers
+    have another layout, so that nothing is done where a stage rounds.
     """
+    if any(node.op_type == "QuantizeLinear" for node in graph.node):
+        return
     maps = [
         one.name
         for one in graph.input

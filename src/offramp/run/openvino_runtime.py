@@ -111,7 +111,7 @@ class _Model:
         """Lets a tensor between stages be what the arithmetic has: half as long, and with its channels last."""
         if self._precision == "bf16" and port.element_type == Type.f32:
             step.tensor().set_element_type(Type.bf16)
-        if (self._precision == "bf16" or port.element_type == Type.u8) and len(port.partial_shape) == 4:
+        if (self._precision == "bf16" or port.element_type in (Type.u8, Type.i8)) and len(port.partial_shape) == 4:
             step.tensor().set_layout(LAST)
             step.model().set_layout(PLAIN)
 

@@ -7,12 +7,17 @@ import numpy as np
 import torch
 
 from offramp.errors import CaptureError
+from offramp.model.quantiser import rounds
 from offramp.run.routing import StageFile
 from offramp.run.stage import Stage, State
 from offramp.run.staged import Staged
 
 TOLERANCE = 1e-3
 """Largest difference, relative to the largest value, at which an exported stage counts as the same."""
+
+ROUNDED = 0.1
+"""Largest root mean square of the difference, relative to that of the values, where a stage rounds inside: of a number
+between two integers one kernel takes the one and another the other, and from there on the values are a step apart."""
 
 BATCHES = (2, 1, 3)
 """Batch sizes at which it is looked at."""
@@ -21,7 +26,7 @@ BATCHES = (2, 1, 3)
 def check(
     stages: Sequence[Stage], files: Sequence[StageFile], folder: Path, state: State, runtime: Callable[..., Staged]
 ) -> float:
-    """The largest relative difference of any tensor of any stage, each given what the stage before it gives.
+    """The largest relative difference of any tensor of any stage, each given what the model has there.
 
     Args:
         stages: what the files were made of.
@@ -42,8 +47,9 @@ def check(
             with torch.no_grad():
                 expected = stage(*(tensor.clone() for tensor in given))
             found = run.load(file)([tensor.numpy() for tensor in given])
-            difference = max(map(_difference, found, expected))
-            if not difference <= TOLERANCE:
+            measure, most = (_spread, ROUNDED) if rounds(stage.state_dict()) else (_largest, TOLERANCE)
+            difference = max(measure(one, other.numpy()) for one, other in zip(found, expected, strict=True))
+            if not difference <= most:
                 raise CaptureError(
                     f"expected {file.file} to answer as the model does, got a relative difference of {difference:.1g} "
                     f"at batch {samples}; leave this operating point in PyTorch"
@@ -52,6 +58,9 @@ def check(
     return worst
 
 
-def _difference(found: np.ndarray, expected: torch.Tensor) -> float:
-    other = expected.numpy()
-    return float(np.abs(found - other).max(initial=0.0) / max(np.abs(other).max(initial=0.0), 1e-12))
+def _largest(found: np.ndarray, expected: np.ndarray) -> float:
+    return float(np.abs(found - expected).max(initial=0.0) / max(np.abs(expected).max(initial=0.0), 1e-12))
+
+
+def _spread(found: np.ndarray, expected: np.ndarray) -> float:
+    return float(np.linalg.norm(found - expected) / max(float(np.linalg.norm(expected)), 1e-12))

@@ -1,0 +1,1 @@
+"""INT8 and exits, side by side."""

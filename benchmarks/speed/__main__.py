@@ -1,0 +1,132 @@
+"""Time against the uncut model: back ends x batch sizes x threads, with imposed and with real exits.
+
+    python -m benchmarks.speed benchmarks/speed/config.json --work build/speed
+
+On a machine with a GPU: `python -m benchmarks.speed benchmarks/speed/cuda.json --work build/speed_cuda`. Every cell
+is kept in the work folder, so that an interrupted run goes on; nothing else should run meanwhile.
+"""
+
+import argparse
+import json
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from benchmarks import torchvision_shim
+from benchmarks.kept import kept
+from benchmarks.speed.cases import Case, imposed, real
+from benchmarks.speed.page import page
+from offramp.benching import precision
+from offramp.machine import machine, threads_set
+from offramp.report.speed import speed_figure
+from offramp.speed import Backend, SpeedRow, grid
+
+DOCS = Path("docs")
+VERSION = 1
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One back end at one batch size with so many threads."""
+
+    case: str
+    backend: str
+    int8: bool
+    batch: int
+    threads: int
+
+    @property
+    def name(self) -> str:
+        """Names the file it is kept in."""
+        return f"{self.case}-{self.backend}{'-int8' * self.int8}-b{self.batch}-t{self.threads}"
+
+
+def main() -> None:
+    """Runs what is missing, and writes result, page and figures."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("config", type=Path)
+    parser.add_argument("--work", type=Path, default=Path("build/speed"))
+    parser.add_argument("--data", type=Path, default=Path("../shared/data"))
+    parser.add_argument("--bundles", type=Path, default=Path("build/cifar_front"))
+    parser.add_argument("--only", default="", help="Run cells whose name contains this, and write no page.")
+    given = parser.parse_args()
+    torchvision_shim.install()
+    config = json.loads(given.config.read_text())
+    cases: dict[Any, Case] = {}
+
+    def case_of(cell: Cell) -> Case:
+        key = replace(cell, batch=0)
+        if key not in cases:
+            cases.clear()  # one model at a time in memory
+            if cell.case in config["imposed"]:
+                cases[key] = imposed(cell.case, config, cell.int8, cell.threads, config["device"])
+            else:
+                places = (given.work, given.data, given.bundles)
+                cases[key] = real(cell.case, config, cell.int8, cell.backend, cell.threads, *places)
+        return cases[key]
+
+    rows = []
+    for cell in cells(config):
+        if given.only in cell.name:
+            found = kept(given.work / f"{cell.name}.json", measured(cell, config, case_of))
+            rows += found["rows"]
+            for row in found["rows"]:
+                print(f"{cell.name:50s} {row['point']:20s} {row['ms']:9.2f} ms {row['ratio_to_uncut']:.3f}")
+    if not given.only:
+        result = {"version": VERSION, "machine": machine("onnxruntime", "openvino", "nncf", "timm"), "rows": rows}
+        name = config["name"]
+        (DOCS / "results" / f"{name}.json").write_text(json.dumps(result, indent=1) + "\n")
+        (DOCS / f"{name}.md").write_text(page(result, config, given.config))
+        for case in (*config["imposed"], *config["real"]):
+            here = [SpeedRow(**{k: v for k, v in row.items() if k != "model"}) for row in rows if row["model"] == case]
+            one = [row for row in here if row.threads == config["threads"][0] and row.precision != "int8"]
+            speed_figure(one, f"{case}, {one[0].threads} thread", DOCS / "results" / f"{name}_{case}.png")
+
+
+def cells(config: dict[str, Any]) -> list[Cell]:
+    """All cells, those of one model and number of threads together."""
+    return [
+        Cell(case, backend, int8, batch, threads)
+        for case in (*config["imposed"], *config["real"])
+        for threads in config["threads"]
+        for int8, backends in ((False, config["backends"]), (True, config["int8"]))
+        for backend in backends
+        for batch in config["batch_sizes"]
+    ]
+
+
+def measured(cell: Cell, config: dict[str, Any], case_of: Callable[[Cell], Case]) -> Callable[[], dict[str, Any]]:
+    """What measures a cell when it is called."""
+
+    def work() -> dict[str, Any]:
+        case = case_of(cell)
+        precise = "int8" if cell.int8 else precision(case.live, cell.backend)
+        with threads_set(cell.threads):
+            rows = grid(
+                [Backend(cell.backend, precise, case.makes(cell.backend))],
+                case.points,
+                case.live.multi_exit.point_of,
+                case.live.multi_exit.macs(),
+                {cell.batch: rounds(case, cell.batch, config)},
+                cell.threads,
+                case.promises,
+            )
+        return {"rows": [{"model": cell.case, **asdict(row)} for row in rows]}
+
+    return work
+
+
+def rounds(case: Case, batch: int, config: dict[str, Any]) -> Sequence[Sequence[Any]]:
+    """Batches for each round; each has at least as many samples as the config says."""
+    generator = np.random.default_rng(batch)
+    count = max(1, -(-config["samples"] // batch))
+    return [[case.draw(batch, generator) for _ in range(count)] for _ in range(config["rounds"][str(batch)])]
+
+
+if __name__ == "__main__":
+    torch.set_grad_enabled(False)
+    main()

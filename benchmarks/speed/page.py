@@ -1,0 +1,118 @@
+"""The page of the docs that shows the grid."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from offramp.speed import OFF, PLANNED, UNCUT
+
+Row = Mapping[str, Any]
+
+TOLERATED = 0.02
+"""Beyond the noise, what the planned runtime may take more than the uncut model."""
+
+HEAD = """\
+# Time, measured
+
+Leaving early against the plain model on the same back end: ratios of medians, interleaved in one process, each round
+begun by another contestant. `{command}` wrote this page and `docs/results/{name}.json`, which has every cell with its
+noise, p50, p95, p99 and break-even share.
+
+* **resnet50** and **vit_tiny** (timm, random weights): exits are *imposed*, {shares} % of the samples at depths of
+  about {depths} % of the MACs and at the end. Heads ({head}), gate, decisions and compaction really run.
+* **ResNet-56** (CIFAR-10, real weights): real decisions of certified points on the report part, each back end with the
+  points that `offramp tune` chose for it (batch sizes {mix} alike).
+
+*ideal* is the share of MACs that is left, *achieved* the time saved as a share of the MACs saved, *nobody leaves* the
+time when all exits are asked and none is taken, *planned* the time of the fastest plan by a measurement on other
+batches (the uncut model is always one). Percentages are of the uncut model on the same back end, ± one standard error.
+MACs are not time: where early layers take more time for a MAC than late ones, achieved falls short with no overhead.
+
+Machine: {machine}.
+"""
+
+
+def page(result: Mapping[str, Any], config: Mapping[str, Any], path: Path) -> str:
+    """Markdown from the result of the config at `path`."""
+    rows: Sequence[Row] = result["rows"]
+    head = HEAD.format(
+        command=f"python -m benchmarks.speed {path}",
+        name=config["name"],
+        shares="/".join(f"{100 * share:.0f}" for share in config["shares"]),
+        depths=", ".join(f"{100 * depth:.0f}" for depth in config["depths"]),
+        head=config["head"],
+        mix=", ".join(str(size) for entry in config["real"].values() for size in entry["mix"]),
+        machine=", ".join(f"{key} {value}" for key, value in result["machine"].items() if value and key != "threads"),
+    )
+    parts = [head, *_summary(rows)]
+    for model in dict.fromkeys(row["model"] for row in rows):
+        for threads in config["threads"]:
+            here = [row for row in rows if row["model"] == model and row["threads"] == threads]
+            if here:
+                parts.append(f"## {model}, {threads} thread{'s' * (threads > 1)}\n")
+                parts += _table(here)
+        parts.append(f"![{model}](results/{config['name']}_{model}.png)\n")
+    return "\n".join(parts)
+
+
+def _summary(rows: Sequence[Row]) -> Iterator[str]:
+    yield "## In short\n"
+    planned = [row for row in rows if row["point"].endswith(PLANNED)]
+    slower = [row for row in planned if row["ratio_to_uncut"] > 1 + TOLERATED + 2 * row["noise"]]
+    worst = max(planned, key=lambda row: row["ratio_to_uncut"])
+    yield (
+        f"* Planned, {len(planned)} cells: {len(slower)} slower than uncut by more than {100 * TOLERATED:.0f} % beyond "
+        f"two standard errors; the slowest is {_name(worst)} at {_percent(worst)}."
+    )
+    for key in dict.fromkeys(map(_kind, rows)):
+        yield from _line([row for row in rows if _kind(row) == key])
+    yield ""
+
+
+def _kind(row: Row) -> tuple[str, ...]:
+    return row["precision"], row["model"], row["backend"]
+
+
+def _line(rows: Sequence[Row]) -> Iterator[str]:
+    """What a model reaches on a back end, over batch sizes and threads."""
+    off = [100 * (row["ratio_to_uncut"] - 1) for row in rows if row["point"] == OFF]
+    reached = [row for row in rows if row["achieved"] is not None and not row["point"].endswith(PLANNED)]
+    if not off or not reached:
+        return
+    achieved, ratio = [row["achieved"] for row in reached], [100 * row["ratio_to_uncut"] for row in reached]
+    first = rows[0]
+    yield (
+        f"* {first['model']}, {first['backend']}, {first['precision']}: time {min(ratio):.0f}-{max(ratio):.0f} %, "
+        f"achieved {min(achieved):.2f}-{max(achieved):.2f}, when nobody leaves {min(off):+.1f} to {max(off):+.1f} %."
+    )
+
+
+def _table(rows: Sequence[Row]) -> Iterator[str]:
+    points = [p for p in dict.fromkeys(r["point"] for r in rows) if p not in (UNCUT, OFF) and not p.endswith(PLANNED)]
+    columns = [f"{point} | ideal | achieved | planned" for point in points]
+    yield f"| back end | precision | batch | uncut, ms | nobody leaves | {' | '.join(columns)} |"
+    yield "|" + " --- |" * (5 + 4 * len(points))
+    by = {(row["backend"], row["precision"], row["batch"], row["point"]): row for row in rows}
+    for backend, precision, batch in dict.fromkeys((r["backend"], r["precision"], r["batch"]) for r in rows):
+
+        def at(point: str, key: tuple[Any, ...] = (backend, precision, batch)) -> Row:
+            return by[(*key, point)]
+
+        cells = [backend, precision, str(batch), f"{at(UNCUT)['ms']:.3g}", _percent(at(OFF))]
+        for point in points:
+            row = at(point)
+            achieved = "" if row["achieved"] is None else f"{row['achieved']:.2f}"
+            cells += [_percent(row), f"{100 * row['ideal_ratio']:.1f}", achieved, _percent(at(f"{point}, {PLANNED}"))]
+        yield f"| {' | '.join(cells)} |"
+    yield ""
+
+
+def _percent(row: Row) -> str:
+    return f"{100 * row['ratio_to_uncut']:.1f} ± {100 * row['noise']:.1f}"
+
+
+def _name(row: Row) -> str:
+    return (
+        f"{row['model']} on {row['backend']} ({row['precision']}) at batch {row['batch']} with {row['threads']} "
+        f"thread{'s' * (row['threads'] > 1)}, {row['point']},"
+    )

@@ -1,0 +1,50 @@
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from offramp.errors import CaptureError
+from offramp.gates.max_prob import MaxProb
+from offramp.load.quantised import quantised
+from offramp.model.points import analyse
+from offramp.run.stage import first_state, uncut_stage
+from offramp.testing.models import MLP
+from tests.toys import logits_of
+
+onnx = pytest.importorskip("onnx")
+pytest.importorskip("onnxruntime")
+
+
+def altered(path: Path, factor: float) -> None:
+    """Multiplies the weights of the first layer, or the scales of them where they are integers."""
+    model = onnx.load(path)
+    constants = {one.name: one for one in model.graph.initializer}
+    scales = {node.input[1] for node in model.graph.node if node.op_type == "DequantizeLinear"}
+    matrices = {node.input[1] for node in model.graph.node if node.op_type == "Gemm"}
+    names = [name for name in constants if name in scales and constants[name].dims] or [*matrices & constants.keys()]
+    one = constants[sorted(names)[0]]
+    one.CopyFrom(onnx.numpy_helper.from_array(onnx.numpy_helper.to_array(one) * np.float32(factor), one.name))
+    onnx.save(model, path)
+
+
+@pytest.mark.parametrize(("eight_bits", "still_same", "other"), [(False, 1.0, 1.01), (True, 1.01, 1.5)])
+def test_stages_that_round_may_differ_a_little_and_others_not(
+    eight_bits: bool, still_same: float, other: float, tmp_path: Path
+) -> None:
+    from offramp.run import onnx_files, parity
+    from offramp.run.onnx_runtime import OnnxRuntime
+
+    if eight_bits:
+        pytest.importorskip("nncf")
+    model = quantised(MLP.model(), MLP.inputs(64)) if eight_bits else MLP.model()
+    backbone = analyse(model, MLP.inputs(2), logits_of)
+    stage = uncut_stage(backbone, logits_of, MaxProb())
+    for factor, same in ((still_same, True), (other, False)):
+        folder = tmp_path / str(factor)
+        files = onnx_files.export([stage], [(0,)], model, backbone.example, folder, "uncut")
+        altered(folder / files[0].file, factor)
+        if same:
+            assert parity.check([stage], files, folder, state, OnnxRuntime) < parity.ROUNDED
+        else:
+            with pytest.raises(CaptureError, match=r"expected uncut-0\.onnx to answer as the model does"):
+                parity.check([stage], files, folder, state, OnnxRuntime)
