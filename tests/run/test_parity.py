@@ -43,6 +43,7 @@ def test_stages_that_round_may_differ_a_little_and_others_not(
         folder = tmp_path / str(factor)
         files = onnx_files.export([stage], [(0,)], model, backbone.example, folder, "uncut")
         altered(folder / files[0].file, factor)
+        state = first_state(backbone.example, False)
         if same:
             assert parity.check([stage], files, folder, state, OnnxRuntime) < parity.ROUNDED
         else:
