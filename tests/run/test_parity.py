@@ -7,7 +7,7 @@ from offramp.errors import CaptureError
 from offramp.gates.max_prob import MaxProb
 from offramp.load.quantised import quantised
 from offramp.model.points import analyse
-from offramp.run.stage import uncut_stage
+from offramp.run.stage import first_state, uncut_stage
 from offramp.testing.models import MLP
 from tests.toys import logits_of
 
