@@ -177,3 +177,41 @@ def test_files_say_nothing_of_the_machine_they_were_made_on(folder: Path) -> Non
         assert b"offramp" not in held
         assert str(Path.cwd()).encode() not in held
         assert b".py" not in held
+
+
+def test_texts_of_all_lengths_run_on_one_compiled_model(folder: Path) -> None:
+    """Where more than the batch is open, a model for each size would fill the memory."""
+    pytest.importorskip("openvino")
+    from offramp.run.openvino_runtime import OpenVino
+
+    live = made(TEXT.name)
+    executor = OpenVino(*Exported().exported(folder, live, MaxProb(), ExecutorSuite().calibrators(live)), threads=1)
+    inputs = _numbers(TEXT.inputs(6))
+    assert isinstance(inputs, dict)
+    for length in (8, 5, 6):
+        short = {name: array[:, :length] for name, array in inputs.items()}
+        together = executor.whole(short)
+        alone = [executor.whole({name: array[i : i + 1] for name, array in short.items()}) for i in range(6)]
+        np.testing.assert_allclose(together.logits, np.concatenate([one.logits for one in alone]), rtol=1e-4, atol=1e-5)
+        executor.drive(short, lambda _place, _say: None)
+    assert all(len(run._model._compiled) == 1 for run in (*executor._run, executor._whole))  # type: ignore[attr-defined]
+
+
+def test_nothing_of_the_users_is_kept(folder: Path) -> None:
+    """Inputs are free again when a batch is through."""
+    import gc
+    import weakref
+
+    from offramp.run.onnx_runtime import OnnxRuntime
+    from offramp.run.openvino_runtime import OpenVino
+
+    live = made(CNN.name)
+    for kind in (OnnxRuntime, OpenVino):
+        executor = kind(*Exported().exported(folder, live, MaxProb(), ExecutorSuite().calibrators(live)), threads=1)
+        inputs = leaves(CNN.inputs(5))[0].numpy().copy()
+        executor.drive(inputs, lambda _place, _say: None)
+        executor.whole(inputs)
+        gone = weakref.ref(inputs)
+        del inputs
+        gc.collect()
+        assert gone() is None, kind

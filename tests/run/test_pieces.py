@@ -18,10 +18,9 @@ STAGE = StageFile("a.onnx", ("x", "unread"), ("state1_0",), (0,), ("logits_0",),
 class Twice(Pieces):
     """Doubles, and notes the sizes it was asked for."""
 
-    split = staticmethod(doubling)
-
     def __init__(self) -> None:
         super().__init__(STAGE, threads=1)
+        self.split = doubling
         self.sizes: list[int] = []
         self.asked = self.prepared = 0
 

@@ -6,6 +6,7 @@ import logging
 import warnings
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import nn
@@ -16,6 +17,9 @@ from offramp.model.modes import frozen
 from offramp.run.onnx_layout import finish
 from offramp.run.routing import STATE, StageFile
 from offramp.run.stage import Stage, State, first_names, first_state
+
+Shapes = tuple[dict[int, Any], ...]
+"""For each tensor its open axes."""
 
 LOGGERS = ("torch.onnx", "onnxscript", "onnx_ir", "torch.export")
 """They tell about their own internals."""
@@ -45,6 +49,8 @@ def export(
     found: list[StageFile] = []
     masked = stages[0].masked
     state, names = first_state(example, masked), first_names(example, masked)
+    sequences = all(tensor.ndim == 2 and not tensor.is_floating_point() for tensor in state)
+    length = state[0].shape[1] if sequences else None
     with frozen(model), torch.no_grad():
         for index, (stage, here) in enumerate(zip(stages, exits, strict=True)):
             after = stage(*(tensor.clone() for tensor in state))
@@ -52,37 +58,62 @@ def export(
             onward = tuple(f"{STATE}{index + 1}_{position}" for position in range(carried))
             logits, score = (tuple(f"{kind}_{exit_}" for exit_ in here) for kind in ("logits", "score"))
             one = StageFile(f"{name}-{index}.onnx", names, onward, tuple(here), logits, score)
-            _write(stage, state, one, folder / one.file)
+            _write(stage, state, one, folder / one.file, length)
             finish(folder / one.file, one)
             found.append(one)
             state, names = after[:carried], onward
     return tuple(found)
 
 
-def _write(stage: Stage, state: State, one: StageFile, path: Path) -> None:
+def _write(stage: Stage, state: State, one: StageFile, path: Path, length: int | None) -> None:
+    """One file.
+
+    Of sequences all axes of their length are open, together, as both of an attention mask are; where a stage does not
+    allow that, and of all else, second axes are, each where it can be.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    ways = [_lengths(state, length)] if length is not None else []
+    for shapes in (*ways, _seconds(state)):
+        try:
+            with _quiet():
+                return _exported(stage, state, one, path, shapes)
+        except Exception as error:  # whatever the exporter raises
+            failed = error
+    reason = next(iter(str(failed).strip().splitlines()), "no reason given")
+    raise CaptureError(f"cannot export {path.name}: {type(failed).__name__}: {reason}") from failed
+
+
+def _lengths(state: State, length: int) -> Shapes:
+    batch, open_ = _batch(), torch.export.Dim("length", min=2, max=65535)
+    return tuple(
+        {0: batch} | {axis: open_ for axis in range(1, tensor.ndim) if tensor.shape[axis] == length} for tensor in state
+    )
+
+
+def _seconds(state: State) -> Shapes:
+    batch = _batch()
+    return tuple({0: batch} | ({1: torch.export.Dim.AUTO} if tensor.ndim in (2, 3) else {}) for tensor in state)
+
+
+def _batch() -> Any:
+    return torch.export.Dim("batch", min=2, max=65535)
+
+
+def _exported(stage: Stage, state: State, one: StageFile, path: Path, shapes: Shapes) -> None:
     from offramp.run import integers  # not above: it needs packages that only exporting does
 
-    batch = torch.export.Dim("batch", min=2, max=65535)
-    open_ = torch.export.Dim.AUTO
-    shapes = tuple({0: batch} | ({1: open_} if tensor.ndim in (2, 3) else {}) for tensor in state)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    try:
-        with _quiet():
-            program = torch.onnx.export(
-                stage,
-                state,
-                dynamo=True,
-                input_names=list(one.inputs),
-                output_names=one.outputs,
-                dynamic_shapes=(shapes,),
-                custom_translation_table=integers.TRANSLATIONS,
-            )
-            assert program is not None
-            integers.settle(program.model)
-            program.save(str(path), external_data=False)
-    except Exception as error:  # whatever the exporter raises
-        reason = next(iter(str(error).strip().splitlines()), "no reason given")
-        raise CaptureError(f"cannot export {path.name}: {type(error).__name__}: {reason}") from error
+    program = torch.onnx.export(
+        stage,
+        state,
+        dynamo=True,
+        input_names=list(one.inputs),
+        output_names=one.outputs,
+        dynamic_shapes=(shapes,),
+        custom_translation_table=integers.TRANSLATIONS,
+    )
+    assert program is not None
+    integers.settle(program.model)
+    program.save(str(path), external_data=False)
 
 
 @contextlib.contextmanager

@@ -11,7 +11,7 @@ import openvino
 from openvino import Type
 
 from offramp.run.openvino_files import without_poolings
-from offramp.run.pieces import Arrays, Layout, Pieces, RunPiece, doubling
+from offramp.run.pieces import Arrays, Layout, Pieces, RunPiece, doubling, even
 from offramp.run.routing import StageFile
 from offramp.run.staged import Staged
 
@@ -25,8 +25,8 @@ class OpenVino(Staged):
     """Runs stages in OpenVINO on the processor.
 
     A stage is compiled anew for every size of a piece (powers of two, so that these are few): compiled for one size it
-    is faster than for any, and what it hands on can stay in the layout of its convolutions. Between stages tensors
-    have the precision of the arithmetic.
+    is faster than for any, and what it hands on can stay in the layout of its convolutions. Where other sizes are open,
+    as the length of texts, it is compiled once for all. Between stages tensors have the precision of the arithmetic.
     """
 
     def __init__(
@@ -79,19 +79,17 @@ class _Model:
         known = {one.any_name: one for one in model.inputs}  # the exporter drops inputs that are not read
         self.used = [name in known for name in stage.inputs]
         self.takes = [_takes(known[name]) if name in known else None for name in stage.inputs]
+        self.open = any(layout is not None and -1 in layout[0] for layout in self.takes)
 
     def compiled(self, shapes: tuple[tuple[int, ...], ...]) -> openvino.CompiledModel:
-        """For inputs of exactly these shapes."""
+        """For inputs of exactly these shapes, or of all shapes where more than the batch is open."""
+        shapes = () if self.open else shapes
         with self._turn:
             if shapes not in self._compiled:
                 model = self._read()
-                model.reshape(
-                    {
-                        name: list(shape)
-                        for name, shape, used in zip(self._stage.inputs, shapes, self.used, strict=True)
-                        if used
-                    }
-                )
+                if not self.open:
+                    pairs = zip(self._stage.inputs, shapes, self.used, strict=True)
+                    model.reshape({name: list(shape) for name, shape, used in pairs if used})
                 self._compiled[shapes] = openvino.Core().compile_model(model, "CPU", self._options)
             return self._compiled[shapes]
 
@@ -117,37 +115,50 @@ class _Model:
 
 
 class _Stage(Pieces):
-    split = staticmethod(doubling)
-
     def __init__(self, stage: StageFile, model: _Model, threads: int) -> None:
         super().__init__(stage, threads)
         self._model = model
+        self.split = even if model.open else doubling
 
     def takes(self) -> Sequence[Layout | None]:
         return self._model.takes
 
     def gives(self, arrays: Arrays) -> Sequence[Layout]:
         compiled = self._model.compiled(tuple(array.shape for array in arrays))
-        ports = [compiled.output(name) for name in self.stage.outputs]
-        return [(tuple(port.shape)[1:], _type(port)) for port in ports]
+        ports = {name: compiled.output(name) for name in self.stage.outputs}
+        if not self._model.open:
+            return [(tuple(port.shape)[1:], _type(port)) for port in ports.values()]
+        request = compiled.create_infer_request()
+        for name, array, used in zip(self.stage.inputs, arrays, self._model.used, strict=True):
+            if used:
+                request.set_tensor(name, _tensor(array, compiled.input(name).element_type))
+        request.infer()
+        return [(tuple(request.get_tensor(name).shape)[1:], _type(port)) for name, port in ports.items()]
 
     def prepare(self, arrays: Arrays, outputs: Arrays) -> RunPiece:
-        """A request, whose outputs stay and whose inputs are set where their memory is another than before."""
+        """A request whose outputs stay; of what comes from the user nothing is kept."""
         compiled = self._model.compiled(tuple(array.shape for array in arrays))
         request = compiled.create_infer_request()
         types = {name: port.element_type for port in (*compiled.inputs, *compiled.outputs) for name in port.names}
         for name, array in zip(self.stage.outputs, outputs, strict=True):
             request.set_tensor(name, _tensor(array, types[name]))
         used = [(index, name) for index, name in enumerate(self.stage.inputs) if self._model.used[index]]
+        inner = [(index, name) for index, name in used if self.stage.inner(name)]
+        own = [(name, openvino.Tensor(types[name], arrays[i].shape)) for i, name in used if not self.stage.inner(name)]
+        outer = [(index, name) for index, name in used if not self.stage.inner(name)]
         places: dict[str, int] = {}
 
         def piece(given: Arrays) -> None:
-            for index, name in used:
+            for index, name in inner:
                 place = given[index].ctypes.data
                 if places.get(name) != place:
                     request.set_tensor(name, _tensor(given[index], types[name]))
                     places[name] = place
+            for index, name in outer:
+                request.set_tensor(name, _tensor(given[index], types[name]))
             request.infer()
+            for name, tensor in own:
+                request.set_tensor(name, tensor)
 
         return piece
 

@@ -61,11 +61,11 @@ REMEMBERED = 256
 class Pieces(ABC):
     """One stage, ready to run; subclasses say how a runtime runs a piece."""
 
-    split = staticmethod(even)
-    """How a batch is split into pieces."""
+    split: Callable[[int, int], Iterator[int]]
+    """How a batch is split into pieces of at most so many samples."""
 
     def __init__(self, stage: StageFile, threads: int) -> None:
-        self.stage, self._most = stage, largest(threads)
+        self.stage, self._most, self.split = stage, largest(threads), even
         self._buffers, self._local = Buffers(), threading.local()
         self._gives: dict[tuple[tuple[int, ...], ...], Sequence[Layout]] = {}
 
