@@ -200,8 +200,12 @@ def test_where_no_point_pays_the_uncut_model_is_used(monkeypatch: pytest.MonkeyP
 
 
 def test_a_point_with_two_names_is_measured_once(parts: Parts) -> None:
+    model_of(parts, {"both": BOTH}).tune({10: spread()})
+    alone = len(parts.calls)
+    parts.calls.clear()
     model = model_of(parts, {"both": BOTH, "balanced": BOTH, "first": FIRST})
     found = model.tune({10: spread()}, ["both", "balanced"])
+    assert len(parts.calls) == alone
     assert found["both"] == found["balanced"]
     assert set(found) == {"both", "balanced"}
     assert parts.calls.count(FIRST.enabled) == 0
