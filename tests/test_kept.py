@@ -56,3 +56,10 @@ def test_names_are_unique_and_keep_their_promise(drawn: list[tuple[int, float | 
         assert meant.bound.epsilon <= multiple * 0.01 * (1 + 1e-9)
         within = [p for p in final if p.bound and p.bound.epsilon <= multiple * 0.01 * (1 + 1e-9)]
         assert meant.cost == min(point.cost for point in within)
+
+
+def test_points_are_called_by_what_is_told_though_another_price_says_which_is_the_cheapest() -> None:
+    points = [_point("p00", 1.0, 0.0, enabled=False), _point("p01", 0.5, 0.01), _point("p02", 0.4, 0.01)]
+    final, _ = named(points, 0.01, [1.0, 0.62, 0.71])
+    assert [point.name for point in final] == ["full", "cost62", "balanced"]
+    assert [point.name for point in named(points, 0.01)[0]] == ["full", "cost50", "balanced"]

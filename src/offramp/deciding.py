@@ -100,10 +100,10 @@ def decide_by(
     path = search.NAMES[wish.searcher]().search(priced["choose"], Goal(wish.max_drop))
     points = [operating_point(priced["choose"], found, f"p{index:02d}") for index, found in enumerate(path)]
     certified = certify(points, priced["certify"], wish.max_drop, wish.delta)
-    kept, aliases = named(worth_keeping(certified, wish.keep), wish.max_drop)
-    chosen = tuple(
-        replace(operating_point(told["choose"], point.configuration, point.name), bound=point.bound) for point in kept
-    )
+    worthy = worth_keeping(certified, wish.keep)
+    figures = [operating_point(told["choose"], point.configuration, point.name) for point in worthy]
+    kept, aliases = named(worthy, wish.max_drop, [point.cost for point in figures])
+    chosen = tuple(replace(one, name=by.name, bound=by.bound) for one, by in zip(figures, kept, strict=True))
     report = tuple(operating_point(told["report"], point.configuration, point.name) for point in kept)
     return Decided(calibrators, macs, chosen, aliases, report, priced["choose"].risk)
 

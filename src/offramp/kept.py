@@ -27,11 +27,13 @@ def worth_keeping(points: Sequence[OperatingPoint], most: int) -> list[Operating
     return [point for point in proved if point.name in kept]
 
 
-def named(points: Sequence[OperatingPoint], max_drop: float) -> tuple[tuple[OperatingPoint, ...], dict[str, str]]:
+def named(
+    points: Sequence[OperatingPoint], max_drop: float, told: Sequence[float] | None = None
+) -> tuple[tuple[OperatingPoint, ...], dict[str, str]]:
     """The same points, called by what they are good for, and the names that mean a point with another name.
 
-    A point without a name of its own is called by its cost in percent. Where nothing better is certified, `balanced`
-    means `full`: the name always works, and never promises more than was proved.
+    A point without a name of its own is called by its cost in percent, or by what is `told` of it instead. Where
+    nothing better is certified, `balanced` means `full`: the name always works, and promises no more than was proved.
     """
     names = {index: FULL for index, point in enumerate(points) if not any(point.configuration.enabled)}
     owner: dict[str, int] = {}
@@ -42,7 +44,7 @@ def named(points: Sequence[OperatingPoint], max_drop: float) -> tuple[tuple[Oper
             owner[name] = min(inside, key=lambda i: points[i].cost)
             names.setdefault(owner[name], name)
     for index, point in enumerate(points):
-        names.setdefault(index, f"cost{100 * point.cost:.0f}")
+        names.setdefault(index, f"cost{100 * (told[index] if told else point.cost):.0f}")
     final = {index: _unique(names, index) for index in names}
     aliases = {name: final[index] for name, index in owner.items() if final[index] != name}
     return tuple(replace(point, name=final[index]) for index, point in enumerate(points)), aliases

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float
 
+from offramp.errors import InputError
 from offramp.progress import Progress, silent
 from offramp.run.loop import Plan, stops_of
 from offramp.run.stage_seconds import ExecutorFor
@@ -105,7 +106,12 @@ def grid(
         threads: how many the back ends use, for the record.
         promises: the bounds of the points that have one, which say what may be planned in whose place.
         progress: told about every back end and batch size.
+
+    Raises:
+        InputError: if there are fewer than two rounds, one to plan by and one to time.
     """
+    if min((len(some) for some in rounds.values()), default=2) < 2:
+        raise InputError("expected at least 2 rounds, one to plan by and one to time; give more")
     rows: list[SpeedRow] = []
     for done, backend in enumerate(backends):
         plans = _plans(backend, points, point_of)

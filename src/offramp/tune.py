@@ -57,7 +57,8 @@ def tune(
 
     Raises:
         DataError: if it is not the data of the build.
-        InputError: if the mix is none, or the bundle is not attached.
+        InputError: if the mix is none, or the bundle is not attached, or a package is missing.
+        UnknownNameError: if there is no such back end.
     """
     live, mix = bundle.live.multi_exit, dict(batch_mix or {1: 1.0})
     if not mix or min(mix) < 1 or not all(np.isfinite(share) and share > 0 for share in mix.values()):
@@ -67,13 +68,15 @@ def tune(
             f"expected the data of the build, {bundle.manifest.data.name}, whose parts are known, got {source.name}; "
             "on other data build a new bundle"
         )
-    recordings = {
-        part: _recorded(bundle, live, subset(source, bundle.splits[part]), part, progress) for part in PARTS[1:]
-    }
-    chooser = subset(source, bundle.splits["choose"])
-    with tempfile.TemporaryDirectory(prefix="offramp-") as folder, threads_set(threads):
+    with tempfile.TemporaryDirectory(prefix="offramp-") as folder:
+        # first, so that a back end that cannot be used is refused before the backbone runs
         make = executors(bundle.live, [backend], Path(folder), threads)[backend]
-        profiles = measured(make, live.point_of, chooser, mix, backend, threads, rounds, progress)
+        recordings = {
+            part: _recorded(bundle, live, subset(source, bundle.splits[part]), part, progress) for part in PARTS[1:]
+        }
+        chooser = subset(source, bundle.splits["choose"])
+        with threads_set(threads):
+            profiles = measured(make, live.point_of, chooser, mix, backend, threads, rounds, progress)
     labels = source.labels() if bundle.manifest.risk == "error" else None
     goal = bundle.manifest.goal
     known = None if labels is None else {part: labels[bundle.splits[part]] for part in recordings}

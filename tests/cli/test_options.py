@@ -2,7 +2,7 @@ from typing import Any
 
 import pytest
 
-from offramp.cli.options import dimensions, preprocess_of, sizes_of
+from offramp.cli.options import dimensions, preprocess_of, shares_of, sizes_of
 from offramp.errors import InputError
 
 
@@ -45,3 +45,19 @@ def test_batch_sizes(text: str, sizes: list[int]) -> None:
 def test_other_batch_sizes_are_refused(text: str) -> None:
     with pytest.raises(InputError, match="--batch-sizes"):
         sizes_of("--batch-sizes", text)
+
+
+@pytest.mark.parametrize(
+    ("text", "shares"),
+    [("1", {1: 1.0}), ("32,1", {32: 1.0, 1: 1.0}), (" 1:0.2, 32 :0.8", {1: 0.2, 32: 0.8}), ("8:", {8: 1.0})],
+)
+def test_batch_sizes_with_shares(text: str, shares: dict[int, float]) -> None:
+    assert list(shares_of("--batch-sizes", text).items()) == list(shares.items())
+
+
+@pytest.mark.parametrize(
+    "text", ["", "1,", "a", "1.5", "0", "-1", "1:0", "1:-1", "1:nan", "1:inf", "1:a", "1:1:1", "1:0.2,1:0.8"]
+)
+def test_other_shares_are_refused(text: str) -> None:
+    with pytest.raises(InputError, match="--batch-sizes"):
+        shares_of("--batch-sizes", text)

@@ -1,11 +1,14 @@
 """The code of the how-to pages is run, each page from top to bottom."""
 
 import re
+import shlex
 from pathlib import Path
 from typing import Any
 
 import pytest
 from benchmarks.torchvision_shim import install
+
+from offramp.cli.app import main
 
 PAGES = sorted((Path(__file__).parents[2] / "docs" / "how-to").glob("*.md"))
 
@@ -17,16 +20,27 @@ def test_the_python_of_a_page_runs(
     install()  # timm and transformers import torchvision as well
     monkeypatch.chdir(tmp_path)
     found: dict[str, Any] = {}
-    blocks = re.findall(r"```python\n(.*?)```", page.read_text(), re.DOTALL)
-    assert blocks
-    for block in blocks:
-        exec(compile(block, page.name, "exec"), found)
+    blocks = re.findall(r"```(python|sh)\n(.*?)```", page.read_text(), re.DOTALL)
+    assert any(kind == "python" for kind, _ in blocks)
+    for kind, block in blocks:
+        if kind == "python":
+            exec(compile(block, page.name, "exec"), found)
+            continue
+        for line in block.splitlines():
+            assert line.startswith("offramp "), line
+            assert main(shlex.split(line)[1:]) == 0, line
     said = capsys.readouterr().out
     if page.stem == "any-model":
         assert "'cross.0'" in said
         assert "['one', 'two']" in said
         assert "layer1.0" in said
         assert "bert.encoder.layer.1 ('" in said
+    if page.stem == "fast":
+        assert all(column in said for column in ("ms", "time", "plan", "ideal", "achieved", "even"))
+        assert {"speed.png", "tuned", "answers.csv"} <= {path.name for path in tmp_path.iterdir()}
+        assert "bundle for onnx: tuned" in said
+        assert re.search(r"^1 \d+\.\d+ (the plain model|[a-z0-9-]+)$", said, re.MULTILINE)
+        assert len((tmp_path / "answers.csv").read_text().splitlines()) == 2001
     if page.stem == "memory":
         size, outputs = 4 * 4 * (64 * 64 + 64) + 4 * (64 * 4 + 4), 4 * (8 * 64 + 4)
         assert f"uncut {size} 0 {outputs:.1f} " in said

@@ -119,9 +119,12 @@ def shares_of(flag: str, text: str) -> dict[int, float]:
     for part in text.split(","):
         size, _, share = part.partition(":")
         try:
-            found[int(size)] = float(share or 1)
+            number, part_of_all = int(size), float(share or 1)
         except ValueError as error:
             raise InputError(f"expected batch sizes such as 1,32 or 1:0.2,32:0.8 for {flag}, got {text!r}") from error
+        if number in found:
+            raise InputError(f"expected each batch size once for {flag}, got {text!r}")
+        found[number] = part_of_all
     if min(found) < 1 or not all(math.isfinite(share) and share > 0 for share in found.values()):
         raise InputError(f"expected batch sizes of at least 1 with positive shares for {flag}, got {text!r}")
     return found

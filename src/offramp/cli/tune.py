@@ -7,7 +7,6 @@ import typer
 from rich.console import Console
 
 from offramp.backends import NAMES
-from offramp.bundle import MANIFEST
 from offramp.cli.attached import attached
 from offramp.cli.options import BundlePath, Data, OptionalModel, Weights, shares_of
 from offramp.cli.progress import bars
@@ -38,8 +37,8 @@ def tune(
       offramp tune bundle timm:resnet50 --data photos/ --backend onnx --batch-sizes 1,32 --out tuned
       offramp tune bundle nets.py:net --data x.npz --backend openvino --batch-sizes 1:0.2,32:0.8 --threads 2 --out tuned
     """
-    if (out / MANIFEST).exists():
-        raise BundleError(f"expected an empty folder, got {out} with a bundle in it; choose another")
+    if out.exists() and (not out.is_dir() or any(out.iterdir())):
+        raise BundleError(f"expected an empty folder, got {out} with something in it; choose another")
     mix = shares_of("--batch-sizes", batch_sizes)
     live, source = attached(bundle, model, weights, data)
     with bars() as progress:

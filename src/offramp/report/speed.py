@@ -1,13 +1,14 @@
 """A grid of measured times as a figure: for each back end, time as a share of the uncut model's over the batch size."""
 
 from collections.abc import Sequence
+from itertools import cycle
 from pathlib import Path
 
 from matplotlib.axes import Axes
 from matplotlib.ticker import NullLocator
 
 from offramp.report.style import BLUE, GREEN, GREY, ORANGE, figure
-from offramp.speed import OFF, PLANNED, SpeedRow
+from offramp.speed import OFF, PLANNED, UNCUT, SpeedRow
 
 COLOURS = (BLUE, GREEN, ORANGE, "#8E5EA2", "#7F6A55")
 
@@ -15,7 +16,8 @@ COLOURS = (BLUE, GREEN, ORANGE, "#8E5EA2", "#7F6A55")
 def speed_figure(rows: Sequence[SpeedRow], title: str, path: Path) -> None:
     """Draws a grid: solid what was measured, dotted what the saved MACs would make it, dashed nobody leaving.
 
-    Bars show two standard errors.
+    A cross is what was planned. Bars show two standard errors. Back ends of which only the plain model was timed are
+    left out.
     """
     backends = [
         name
@@ -28,17 +30,18 @@ def speed_figure(rows: Sequence[SpeedRow], title: str, path: Path) -> None:
             _panel(axes, [row for row in rows if row.backend == backend])
             axes.set_title(backend, loc="left")
         panels[0].set_ylabel("time, % of the uncut model's")
-        panels[0].legend(fontsize=7)
+        if backends:
+            panels[0].legend(fontsize=7)
         drawn.suptitle(title, x=0.01, ha="left")
 
 
 def _panel(axes: Axes, rows: Sequence[SpeedRow]) -> None:
     axes.axhline(100, color=GREY, linewidth=0.8)
     sizes = sorted({row.batch for row in rows})
-    points = [p for p in dict.fromkeys(r.point for r in rows) if p not in ("uncut", OFF) and not p.endswith(PLANNED)]
+    points = [p for p in dict.fromkeys(r.point for r in rows) if p not in (UNCUT, OFF) and not p.endswith(PLANNED)]
     off = sorted((row for row in rows if row.point == OFF), key=lambda row: row.batch)
     axes.plot([r.batch for r in off], [100 * r.ratio_to_uncut for r in off], "--", color=GREY, label="nobody leaves")
-    for point, colour in zip(points, COLOURS, strict=False):
+    for point, colour in zip(points, cycle(COLOURS), strict=False):
         here = sorted((row for row in rows if row.point == point), key=lambda row: row.batch)
         batches = [row.batch for row in here]
         measured, noise = [100 * row.ratio_to_uncut for row in here], [200 * row.noise for row in here]
