@@ -8,6 +8,7 @@ is kept in the work folder, so that an interrupted run goes on; nothing else sho
 
 import argparse
 import json
+import re
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -83,20 +84,21 @@ def main() -> None:
         (DOCS / f"{name}.md").write_text(page(result, config, given.config))
         for case in (*config["imposed"], *config["real"]):
             here = [SpeedRow(**{k: v for k, v in row.items() if k != "model"}) for row in rows if row["model"] == case]
-            one = [row for row in here if row.threads == config["threads"][0] and row.precision != "int8"]
+            one = [row for row in here if str(row.threads) == next(iter(config["threads"])) and row.precision != "int8"]
             speed_figure(one, f"{case}, {one[0].threads} thread", DOCS / "results" / f"{name}_{case}.png")
 
 
 def cells(config: dict[str, Any]) -> list[Cell]:
-    """All cells, those of one model and number of threads together."""
-    return [
-        Cell(case, backend, int8, batch, threads)
+    """All cells that the config does not leave out (by patterns of their names), those of one model together."""
+    everything = [
+        Cell(case, backend, int8, batch, int(threads))
         for case in (*config["imposed"], *config["real"])
-        for threads in config["threads"]
+        for threads, batches in config["threads"].items()
         for int8, backends in ((False, config["backends"]), (True, config["int8"]))
         for backend in backends
-        for batch in config["batch_sizes"]
+        for batch in batches
     ]
+    return [cell for cell in everything if not any(re.fullmatch(out, cell.name) for out in config["left_out"])]
 
 
 def measured(cell: Cell, config: dict[str, Any], case_of: Callable[[Cell], Case]) -> Callable[[], dict[str, Any]]:

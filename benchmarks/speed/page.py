@@ -46,7 +46,7 @@ def page(result: Mapping[str, Any], config: Mapping[str, Any], path: Path) -> st
     )
     parts = [head, *_summary(rows)]
     for model in dict.fromkeys(row["model"] for row in rows):
-        for threads in config["threads"]:
+        for threads in map(int, config["threads"]):
             here = [row for row in rows if row["model"] == model and row["threads"] == threads]
             if here:
                 parts.append(f"## {model}, {threads} thread{'s' * (threads > 1)}\n")
