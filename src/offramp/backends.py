@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 
-from offramp.deployed import Runtime, runtime_of
+from offramp.deployed import check_fit, runtime_of
 from offramp.errors import InputError, UnknownNameError
 from offramp.exporting import Cuts
 from offramp.inputs import device_of
@@ -51,9 +51,12 @@ def executors(live: Live, names: Sequence[str], folder: Path, threads: int = 0) 
             found[name] = partial(CudaGraphs, *parts)
         else:
             cuts = cuts or Cuts(live, folder)
-            found[name] = partial(_exported, runtime_of(name), cuts, threads)
+            runtime_of(name)  # refused now, if it is not there
+            found[name] = partial(_exported, name, cuts, threads)
     return found
 
 
-def _exported(make: Runtime, cuts: Cuts, threads: int, enabled: tuple[bool, ...]) -> Executor:
-    return make(cuts.folder, cuts.of(enabled), cuts.uncut, threads)
+def _exported(runtime: str, cuts: Cuts, threads: int, enabled: tuple[bool, ...]) -> Executor:
+    files, uncut = cuts.of(enabled), cuts.uncut
+    check_fit(runtime, cuts.unfit)
+    return runtime_of(runtime)(cuts.folder, files, uncut, threads)

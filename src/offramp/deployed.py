@@ -1,6 +1,6 @@
 """An exported folder as a model: what `Bundle.use` is, without torch."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 
@@ -33,7 +33,7 @@ def load(folder: Path | str, point: str | None = None, *, runtime: str = "onnx",
     Raises:
         BundleError: if the folder is not one that was exported.
         UnknownNameError: if there is no such point or runtime.
-        InputError: if the runtime is not installed.
+        InputError: if the runtime is not installed, or was found not to answer as the model does.
     """
     folder = Path(folder)
     routing = Routing.read(folder)
@@ -54,8 +54,14 @@ def load(folder: Path | str, point: str | None = None, *, runtime: str = "onnx",
 
 
 def executors(folder: Path, routing: Routing, runtime: str, threads: int = 0) -> ExecutorFor:
-    """What makes the executor for the exits of an operating point that was exported, or for none."""
+    """What makes the executor for the exits of an operating point that was exported, or for none.
+
+    Raises:
+        UnknownNameError: if there is no such runtime.
+        InputError: if the runtime is not installed, or answers otherwise than the model.
+    """
     make = runtime_of(runtime)
+    check_fit(runtime, routing.unfit)
     cuts = {entry.enabled: entry.cut for entry in routing.points.values()}
 
     def executor_for(enabled: tuple[bool, ...]) -> Executor:
@@ -85,6 +91,18 @@ def runtime_of(name: str) -> Runtime:
     if name == "openvino-bf16" and not computes_bf16():
         raise InputError("expected a processor that computes in bfloat16; use openvino")
     return partial(OpenVino, precision=name.partition("-")[2] or "f32")
+
+
+def check_fit(runtime: str, unfit: Mapping[str, str]) -> None:
+    """Refuses a runtime that was found to answer otherwise than the model.
+
+    Raises:
+        InputError: with what was found, and what else to use.
+    """
+    engine = runtime.partition("-")[0]
+    if engine in unfit:
+        others = " or ".join(name for name in RUNTIMES if name.partition("-")[0] not in unfit) or "PyTorch"
+        raise InputError(f"expected stages that {engine} runs, but {unfit[engine]}; run them in {others}")
 
 
 def available(name: str) -> bool:

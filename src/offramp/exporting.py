@@ -9,12 +9,13 @@ import numpy as np
 import torch
 
 from offramp.bundle import Bundle
-from offramp.deployed import UNCUT, runtime_of
+from offramp.deployed import UNCUT, available, runtime_of
 from offramp.errors import BundleError, UnknownNameError
 from offramp.inputs import leaves
 from offramp.live import Live
 from offramp.load.optional import require
 from offramp.model.backbone import Backbone
+from offramp.model.quantiser import rounds
 from offramp.progress import Progress, silent
 from offramp.run import onnx_files
 from offramp.run.loop import stops_of
@@ -104,6 +105,7 @@ def _exported(
         cuts=cuts.files,
         points=entries,
         aliases={alias: name for alias, name in bundle.manifest.aliases.items() if name in entries},
+        unfit=cuts.unfit,
     )
     routing.write(cuts.folder)
     return routing
@@ -114,6 +116,7 @@ class Cuts:
 
     Attributes:
         files: the stages of each cut by its name.
+        unfit: by name, runtimes that were found not to answer as the model does, and how.
     """
 
     def __init__(self, live: Live, folder: Path, kind: str = "onnx") -> None:
@@ -130,6 +133,7 @@ class Cuts:
         self._kind = kind
         self._live, self.folder = live, folder
         self.files: dict[str, tuple[StageFile, ...]] = {}
+        self.unfit: dict[str, str] = {}
         self._names: dict[tuple[bool, ...], str] = {}
 
     def of(self, enabled: tuple[bool, ...]) -> tuple[StageFile, ...]:
@@ -167,12 +171,27 @@ class Cuts:
         backbone = self._live.multi_exit.backbone
         files = onnx_files.export(made, exits, backbone.model, backbone.example, self.folder, name)
         parity.check(made, files, self.folder, state, runtime_of("onnx"))
-        boundaries.narrow(files, self.folder)
+        if rounds(backbone.model.state_dict()):
+            boundaries.narrow(files, self.folder)
+            self.unfit |= _unfit(made, files, state, self.folder)
         if self._kind == "openvino":
             from offramp.run import openvino_files
 
             files = openvino_files.converted(self.folder, files)
         self.files[name] = files
+
+
+def _unfit(made: Sequence[Stage], files: Sequence[StageFile], state: State, folder: Path) -> dict[str, str]:
+    """Why OpenVINO must not run stages that round, if it must not: some of its integer kernels are wrong (2026.4)."""
+    if not available("openvino"):  # nobody will run them in it here
+        return {}
+    from offramp.run import parity
+
+    try:
+        parity.check_chain(made, files, state, runtime_of("openvino")(folder, files, files[-1], 1))
+    except Exception as error:  # whatever OpenVINO raises where it cannot load a stage
+        return {"openvino": next(reversed(str(error).strip().splitlines()), type(error).__name__)}
+    return {}
 
 
 def _inputs(backbone: Backbone) -> tuple[dict[str, Any], ...]:

@@ -1,6 +1,7 @@
 """`offramp quantise`, and what the other commands do with what it writes."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -8,8 +9,10 @@ import torch
 
 from offramp import deployed
 from offramp.bundle import Bundle
+from offramp.errors import InputError
 from offramp.load.models import load_model
 from offramp.load.quantised import agreement
+from offramp.run.routing import Routing
 from tests.cli.world import QUICK, Ran, World, offramp, refused
 
 pytest.importorskip("nncf")
@@ -44,6 +47,7 @@ def test_a_bundle_of_it_is_left_evaluated_and_exported_like_any_other(
     assert exported.code == 0, exported
     for file in (tmp_path / "stages").glob("*.onnx"):
         assert "QuantizeLinear" in {node.op_type for node in onnx.load(file).graph.node}
+    assert exported.err == ""
     live = Bundle.load(tmp_path / "bundle").use("fastest", load_model(net[0], net[-1]).model)
     x = world.arrays()[0]
     expected = live(torch.from_numpy(x))
@@ -51,6 +55,12 @@ def test_a_bundle_of_it_is_left_evaluated_and_exported_like_any_other(
         found = deployed.load(tmp_path / "stages", "fastest", runtime=runtime, threads=1)(x)
         assert (found.exit_index == expected.exit_index.numpy()).mean() > 0.95
         assert (found.output.argmax(1) == expected.output.numpy().argmax(1)).mean() > 0.95
+    routing = Routing.read(tmp_path / "stages")
+    assert routing.unfit == {}
+    replace(routing, unfit={"openvino": "cut0-1.onnx is off"}).write(tmp_path / "stages")
+    assert deployed.load(tmp_path / "stages", runtime="onnx")(x[:2]).output.shape == (2, 4)
+    with pytest.raises(InputError, match=r"openvino runs, but cut0-1\.onnx is off; run them in onnx"):
+        deployed.load(tmp_path / "stages", runtime="openvino")(x[:2])
 
 
 def test_a_bundle_of_the_model_in_floats_refuses_it(world: World, eight_bits: tuple[Path, Ran], tmp_path: Path) -> None:

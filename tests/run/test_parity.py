@@ -1,14 +1,20 @@
+import shutil
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+from offramp.calibrate.identity import Identity
 from offramp.errors import CaptureError
 from offramp.gates.max_prob import MaxProb
 from offramp.load.quantised import quantised
 from offramp.model.points import analyse
-from offramp.run.stage import first_state, uncut_stage
-from offramp.testing.models import MLP
+from offramp.run.loop import stops_of
+from offramp.run.routing import StageFile
+from offramp.run.stage import first_state, stages, uncut_stage
+from offramp.run.staged import Staged
+from offramp.testing.models import MLP, attached
 from tests.toys import logits_of
 
 onnx = pytest.importorskip("onnx")
@@ -27,7 +33,18 @@ def altered(path: Path, factor: float) -> None:
     onnx.save(model, path)
 
 
-@pytest.mark.parametrize(("eight_bits", "still_same", "other"), [(False, 1.0, 1.01), (True, 1.01, 1.5)])
+def staged(runtime: str, folder: Path, files: Sequence[StageFile]) -> Staged:
+    pytest.importorskip({"onnx": "onnxruntime", "openvino": "openvino"}[runtime])
+    if runtime == "onnx":
+        from offramp.run.onnx_runtime import OnnxRuntime
+
+        return OnnxRuntime(folder, files, files[-1], threads=1)
+    from offramp.run.openvino_runtime import OpenVino
+
+    return OpenVino(folder, files, files[-1], threads=1)
+
+
+@pytest.mark.parametrize(("eight_bits", "still_same", "other"), [(False, 1.0, 1.01), (True, 1.01, 3.0)])
 def test_stages_that_round_may_differ_a_little_and_others_not(
     eight_bits: bool, still_same: float, other: float, tmp_path: Path
 ) -> None:
@@ -49,3 +66,25 @@ def test_stages_that_round_may_differ_a_little_and_others_not(
         else:
             with pytest.raises(CaptureError, match=r"expected uncut-0\.onnx to answer as the model does"):
                 parity.check([stage], files, folder, state, OnnxRuntime)
+
+
+@pytest.mark.parametrize("runtime", ["onnx", "openvino"])
+def test_a_chain_is_followed_through_the_runtime_itself(runtime: str, tmp_path: Path) -> None:
+    """Also where integers are handed on; each of its files is looked at."""
+    from offramp.run import boundaries, onnx_files, parity
+
+    pytest.importorskip("nncf")
+    live = attached(quantised(MLP.model(), MLP.inputs(64)), MLP.inputs(2))
+    everyone = (True,) * len(live.exits)
+    made = stages(live, logits_of, MaxProb(), [Identity()] * len(live.exits), everyone)
+    exits = (*stops_of(everyone, live.point_of), (len(live.exits),))
+    state = first_state(live.backbone.example, False)
+    files = onnx_files.export(made, exits, live.backbone.model, live.backbone.example, tmp_path, "cut")
+    assert boundaries.narrow(files, tmp_path) == len(files) - 1
+    assert parity.check_chain(made, files, state, staged(runtime, tmp_path, files)) < 0.1
+    for file in files:
+        folder = tmp_path / f"{file.file}-altered"
+        shutil.copytree(tmp_path, folder, ignore=shutil.ignore_patterns("*-altered"))
+        altered(folder / file.file, 3)
+        with pytest.raises(CaptureError, match=f"{file.file} differs from the model"):
+            parity.check_chain(made, files, state, staged(runtime, folder, files))

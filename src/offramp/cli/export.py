@@ -38,4 +38,6 @@ def export(
     with bars() as progress:
         routing = export_bundle(live, out, point or None, progress, kind=kind)
     files = sum(len(stages) for stages in routing.cuts.values())
+    for runtime, reason in routing.unfit.items():
+        typer.echo(f"not to be run in {runtime}: {reason}", err=True)
     typer.echo(f"{files} stages for {', '.join(routing.points)}: {out}")

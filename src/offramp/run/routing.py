@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -78,6 +78,7 @@ class Routing:
         cuts: by name, the stages of the model cut at some of its exits; `uncut` has one stage and no exits.
         points: the operating points by name.
         aliases: names that mean one of them.
+        unfit: by name, runtimes that were found not to answer as the model does, and how.
     """
 
     inputs: tuple[dict[str, Any], ...]
@@ -86,6 +87,7 @@ class Routing:
     cuts: Mapping[str, tuple[StageFile, ...]]
     points: Mapping[str, PointEntry]
     aliases: Mapping[str, str]
+    unfit: Mapping[str, str] = field(default_factory=dict)
 
     def write(self, folder: Path) -> None:
         """Writes `routing.json`, all or nothing."""
@@ -113,6 +115,7 @@ class Routing:
                 cuts=cuts,
                 points={name: PointEntry(**_tuples(one)) for name, one in found["points"].items()},
                 aliases=dict(found["aliases"]),
+                unfit=dict(found.get("unfit", {})),
             )
         except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
             raise BundleError(
