@@ -3,8 +3,7 @@
     python -m benchmarks.int8 benchmarks/int8/config.json --work build/int8
 
 The network is quantised on unlabelled training images; the exits of each are trained, calibrated, chosen and certified
-on its own features, by the same recipe and on the same parts. All figures are of the report part. What is done is kept;
-bundles in floating point are those of `benchmarks.cifar_front`, where they are.
+on its own features, by the same recipe and on the same parts. All figures are of the report part. What is done is kept.
 """
 
 import argparse
@@ -48,12 +47,9 @@ def main() -> None:
     weights = int8_weights(config, front, root, given.work)
     runs = []
     for seed in config["seeds"]:
-        name = f"{config['protocol']}{seed}"
-        for precision, file, folder in (
-            ("f32", root / front["weights"], Path(config["bundles"]) / name),
-            ("int8", weights, given.work / f"int8-{name}"),
-        ):
-            note = given.work / f"{precision}-{name}.json"
+        for precision, file in (("f32", root / front["weights"]), ("int8", weights)):
+            folder = given.work / f"{precision}-{seed}"
+            note = folder.with_suffix(".json")
             run = kept(note, partial(measured, config, front, precision, file, seed, root, folder))
             runs.append(run)
             print(precision, seed, run["backends"], flush=True)
@@ -88,9 +84,8 @@ def measured(
     loaded = offramp.load_model(front["model"], weights)
     data = str(root / front["data"])
     if not (folder / MANIFEST).exists():
-        extra = [str(root / more) for more in front["protocols"][config["protocol"]]["extra_data"]]
         goal = {"max_drop": front["max_drop"], "delta": front["delta"]}
-        offramp.build(loaded, data, out=folder, extra_data=extra, seed=seed, **goal)
+        offramp.build(loaded, data, out=folder, recipe=config["recipe"], seed=seed, **goal)
     bundle = offramp.Bundle.load(folder).attach(loaded.model)
     source = subset(offramp.open_source(data, loaded.preprocess), bundle.splits["report"])
     labels = source.labels()
