@@ -13,7 +13,8 @@ def page(result: Mapping[str, Any], config: Path) -> str:
 
 ResNet-56 on CIFAR-10, {runs[0]["samples"]} images of the report part, mean ± standard deviation over
 {len(told["seeds"])} splits. The network is quantised by NNCF on {told["samples"]} unlabelled training images; the exits
-of each precision are trained (recipe `{told["recipe"]}`), calibrated, chosen and certified on its own features. Exported stages ran on the back end
+of each precision are trained (recipe `{told["recipe"]}`), calibrated, chosen and certified on its own features.
+Exported stages ran on the back end
 named; *cost* is the mean share of MACs, *agreement* that with the uncut model of the same precision.
 
     python -m benchmarks.int8 {config}
