@@ -51,6 +51,7 @@ def export(
     state, names = first_state(example, masked), first_names(example, masked)
     sequences = all(tensor.ndim == 2 and not tensor.is_floating_point() for tensor in state)
     length = state[0].shape[1] if sequences else None
+    open_ = any(tensor.ndim in (2, 3) for tensor in state)
     with frozen(model), torch.no_grad():
         for index, (stage, here) in enumerate(zip(stages, exits, strict=True)):
             after = stage(*(tensor.clone() for tensor in state))
@@ -58,22 +59,22 @@ def export(
             onward = tuple(f"{STATE}{index + 1}_{position}" for position in range(carried))
             logits, score = (tuple(f"{kind}_{exit_}" for exit_ in here) for kind in ("logits", "score"))
             one = StageFile(f"{name}-{index}.onnx", names, onward, tuple(here), logits, score)
-            _write(stage, state, one, folder / one.file, length)
+            _write(stage, state, one, folder / one.file, length, open_)
             finish(folder / one.file, one)
             found.append(one)
             state, names = after[:carried], onward
     return tuple(found)
 
 
-def _write(stage: Stage, state: State, one: StageFile, path: Path, length: int | None) -> None:
+def _write(stage: Stage, state: State, one: StageFile, path: Path, length: int | None, open_: bool) -> None:
     """One file.
 
     Of sequences all axes of their length are open, together, as both of an attention mask are; where a stage does not
-    allow that, and of all else, second axes are, each where it can be.
+    allow that, second axes are, each where it can be. Where the model takes pictures alone only the batch is open.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     ways = [_lengths(state, length)] if length is not None else []
-    for shapes in (*ways, _seconds(state)):
+    for shapes in (*ways, _seconds(state, open_)):
         try:
             with _quiet():
                 return _exported(stage, state, one, path, shapes)
@@ -90,9 +91,9 @@ def _lengths(state: State, length: int) -> Shapes:
     )
 
 
-def _seconds(state: State) -> Shapes:
-    batch = _batch()
-    return tuple({0: batch} | ({1: torch.export.Dim.AUTO} if tensor.ndim in (2, 3) else {}) for tensor in state)
+def _seconds(state: State, open_: bool) -> Shapes:
+    batch, auto = _batch(), torch.export.Dim.AUTO
+    return tuple({0: batch} | ({1: auto} if open_ and tensor.ndim in (2, 3) else {}) for tensor in state)
 
 
 def _batch() -> Any:
