@@ -103,7 +103,7 @@ def measured(
                 name: {
                     "accuracy": float((answer == labels).mean()),
                     "agreement": float((answer == plain).mean()),
-                    "cost": float(macs.upto[exits].mean() / macs.backbone),
+                    "cost": float(macs.leaving(np.array(points[name].enabled))[exits].mean() / macs.backbone),
                 }
                 for name, (answer, exits) in answers.items()
             }

@@ -21,7 +21,8 @@ noise, p50, p95, p99 and break-even share.
 * **resnet50** and **vit_tiny** (timm, random weights): exits are *imposed*, {shares} % of the samples at depths of
   about {depths} % of the MACs and at the end. Heads ({head}), gate, decisions and compaction really run.
 * **ResNet-56** (CIFAR-10, real weights): real decisions of certified points on the report part, each back end with the
-  points that `offramp tune` chose for it (batch sizes {mix} alike).
+  points that `offramp tune` chose for it (batch sizes {mix} alike). In INT8 it is another bundle, with exits trained on
+  the features in INT8 by the recipe `quick`, so its points are not those in floating point.
 
 *ideal* is the share of MACs that is left, *achieved* the time saved as a share of the MACs saved, *nobody leaves* the
 time when all exits are asked and none is taken, *planned* the time of the fastest plan by a measurement on other

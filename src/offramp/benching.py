@@ -38,8 +38,8 @@ def bench(
 ) -> list[SpeedRow]:
     """The grid of a bundle: back ends x batch sizes x operating points, interleaved in one process.
 
-    The plain model is timed on all back ends that are installed, so that the fastest is known. On the data of the
-    build only the report part is used.
+    The plain model is timed on all back ends that are installed and can run it (but `compile`, which takes minutes), so
+    that the fastest is known. On the data of the build only the report part is used.
 
     Args:
         bundle: attached to its backbone.

@@ -10,7 +10,7 @@ import torch
 
 from offramp.bundle import Bundle
 from offramp.deployed import UNCUT, available, runtime_of
-from offramp.errors import BundleError, UnknownNameError
+from offramp.errors import BundleError, CaptureError, UnknownNameError
 from offramp.inputs import leaves
 from offramp.live import Live
 from offramp.load.optional import require
@@ -171,13 +171,19 @@ class Cuts:
         backbone = self._live.multi_exit.backbone
         files = onnx_files.export(made, exits, backbone.model, backbone.example, self.folder, name)
         parity.check(made, files, self.folder, state, runtime_of("onnx"))
+        most = parity.TOLERANCE
         if rounds(backbone.model.state_dict()):
+            most = parity.ROUNDED
             boundaries.narrow(files, self.folder)
+            parity.check_chain(made, files, state, runtime_of("onnx")(self.folder, files, files[-1], 1), most)
             self.unfit |= _unfit(made, files, state, self.folder)
         if self._kind == "openvino":
             from offramp.run import openvino_files
 
+            if "openvino" in self.unfit:
+                raise CaptureError(f"cannot export for OpenVINO: {self.unfit['openvino']}; export with --format onnx")
             files = openvino_files.converted(self.folder, files)
+            parity.check_chain(made, files, state, runtime_of("openvino")(self.folder, files, files[-1], 1), most)
         self.files[name] = files
 
 

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float
 
-from offramp.errors import InputError
+from offramp.errors import InputError, OfframpError
 from offramp.progress import Progress, silent
 from offramp.run.loop import Plan, stops_of
 from offramp.run.stage_seconds import ExecutorFor
@@ -114,7 +114,12 @@ def grid(
         raise InputError("expected at least 2 rounds, one to plan by and one to time; give more")
     rows: list[SpeedRow] = []
     for done, backend in enumerate(backends):
-        plans = _plans(backend, points, point_of)
+        try:
+            plans = _plans(backend, points, point_of)
+        except OfframpError:
+            if not backend.plain:
+                raise
+            continue  # only for comparison, and it cannot run this model
         for step, some in enumerate(rounds.values()):
             rows += _rows(backend, plans, list(points), some, cost, threads, promises or {})
             progress(f"timing {backend.name}", done * len(rounds) + step + 1, len(backends) * len(rounds))
@@ -141,7 +146,7 @@ def _rows(
     promises: Mapping[str, float],
 ) -> list[SpeedRow]:
     """The rows of a back end at a batch size."""
-    first = max(len(rounds) // 3, 1)
+    first = max(len(rounds) // 3, 2)
     given, size = rounds[first:], plans[UNCUT].executor.samples(rounds[0][0])
     everything = dict(plans)
     if not backend.plain:

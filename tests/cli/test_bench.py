@@ -17,7 +17,7 @@ FIELDS = {
 def test_speed_is_measured_on_every_back_end(world: World, tmp_path: Path) -> None:
     pytest.importorskip("onnxruntime")
     out, figure = tmp_path / "speed.json", tmp_path / "speed.png"
-    asked = ["--data", world.data, "--backends", "eager,onnx", "--batch-sizes", "1,8", "--rounds", "3", "--out", out]
+    asked = ["--data", world.data, "--backends", "eager,onnx", "--batch-sizes", "1,8", "--rounds", "4", "--out", out]
     ran = offramp("bench", "speed", world.bundle, *world.net, *asked, "--point", "fastest", "--figure", figure)
     assert ran.code == 0, ran
     assert "time per batch, 1 thread" in ran.out

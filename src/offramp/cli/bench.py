@@ -33,7 +33,7 @@ def speed(
     point: Annotated[list[str] | None, typer.Option(help="Operating point; repeatable.")] = None,
     device: Annotated[str, typer.Option(help="Where eager and cuda-graphs run: cpu or cuda.")] = "cpu",
     threads: Annotated[int, typer.Option(min=1, help="Threads.")] = 1,
-    rounds: Annotated[int, typer.Option(min=3, help="Rounds, over which medians are taken.")] = 15,
+    rounds: Annotated[int, typer.Option(min=4, help="Rounds, over which medians are taken.")] = 15,
     out: Annotated[Path | None, typer.Option(metavar="FILE.json", help="Write the rows to this file.")] = None,
     figure: Annotated[Path | None, typer.Option(metavar="FILE.png", help="Draw the grid to this file.")] = None,
     as_json: Json = False,
@@ -44,7 +44,8 @@ def speed(
     it (ideal), how much of that is achieved, the ratio to the uncut model where that is fastest, and which share has
     to leave early to break even. `exits-off` asks all exits and lets nobody leave; `planned` uses the fastest point
     that promises no less, or the uncut model, by a measurement on other rounds. The plain model is timed on every back
-    end that is installed. On the data of the build only the report part is used. The file also has p50, p95 and p99.
+    end that is installed, but compile. On the data of the build only the report part is used. The file also has p50, p95
+    and p99.
 
     Examples:
       offramp bench speed bundle timm:resnet50 --data photos/ --backends eager,onnx,openvino --threads 2
@@ -52,7 +53,7 @@ def speed(
       offramp bench speed bundle timm:resnet50 --data photos/ --device cuda --backends eager,cuda-graphs
     """
     if out is not None:
-        file_path(out)
+        file_path(out).parent.mkdir(parents=True, exist_ok=True)
     if figure is not None:
         figure_path(figure)
     sizes = sizes_of("--batch-sizes", batch_sizes)

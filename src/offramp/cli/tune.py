@@ -26,12 +26,14 @@ def tune(
         str,
         typer.Option(help="Batch sizes that will come; with shares of the samples where they differ: 1:0.2,32:0.8."),
     ] = "1",
+    device: Annotated[str, typer.Option(help="Where eager and cuda-graphs run: cpu or cuda.")] = "cpu",
     threads: Annotated[int, typer.Option(min=1, help="Threads.")] = 1,
 ) -> None:
     """Choose exits and thresholds anew by measured seconds, for a back end and a mix of batch sizes.
 
     DATA is that of the build. Stages are timed on this machine, so run it where the model will run, with nothing else
-    running. Heads stay as they are; the new points are certified like the old ones.
+    running. Heads stay as they are. The new points are certified like the old ones, by what PyTorch computes: a back end
+    of another precision (openvino-bf16) may answer a little otherwise.
 
     Examples:
       offramp tune bundle timm:resnet50 --data photos/ --backend onnx --batch-sizes 1,32 --out tuned
@@ -40,7 +42,7 @@ def tune(
     if out.exists() and (not out.is_dir() or any(out.iterdir())):
         raise BundleError(f"expected an empty folder, got {out} with something in it; choose another")
     mix = shares_of("--batch-sizes", batch_sizes)
-    live, source = attached(bundle, model, weights, data)
+    live, source = attached(bundle, model, weights, data, device=device)
     with bars() as progress:
         found = tuned(live, source, backend, mix, threads, progress=progress)
     found.save(out)

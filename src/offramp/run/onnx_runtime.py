@@ -1,5 +1,7 @@
 """ONNX Runtime: exported stages, one session each."""
 
+import contextlib
+import threading
 from collections.abc import Mapping, Sequence
 from functools import cache
 from pathlib import Path
@@ -95,19 +97,24 @@ def _layout(one: Any) -> Layout:
     return tuple(size if isinstance(size, int) else -1 for size in one.shape[1:]), np.dtype(TYPES[one.type])
 
 
+_turn = threading.Lock()
+
+
 @cache
 def _arena() -> None:
-    """One arena for all sessions of the process."""
+    """One arena for all sessions of the process; where somebody has registered one, it is that."""
     memory = onnxruntime.OrtMemoryInfo(
         "Cpu", onnxruntime.OrtAllocatorType.ORT_ARENA_ALLOCATOR, 0, onnxruntime.OrtMemType.DEFAULT
     )
-    onnxruntime.create_and_register_allocator(memory, None)
+    with contextlib.suppress(onnxruntime.capi.onnxruntime_pybind11_state.Fail, RuntimeError):
+        onnxruntime.create_and_register_allocator(memory, None)
 
 
 @cache
 def _session(path: Path, written: int, threads: int) -> onnxruntime.InferenceSession:
     """One session for each file as it was written then."""
-    _arena()
+    with _turn:
+        _arena()
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = threads
     options.inter_op_num_threads = 1

@@ -1,6 +1,7 @@
 """OpenVINO: exported stages, compiled for the sizes that occur; it reads the same ONNX files."""
 
 import threading
+import time
 from collections.abc import Sequence
 from functools import cache
 from pathlib import Path
@@ -17,6 +18,9 @@ from offramp.run.staged import Staged
 
 RAW = {Type.bf16: np.dtype(np.uint16)}
 """What carries types that NumPy has not."""
+
+TRIED = 4
+"""Runs that say which of two compiled stages is faster."""
 
 PLAIN, LAST = openvino.Layout("NCHW"), openvino.Layout("NHWC")
 
@@ -79,6 +83,7 @@ class _Model:
         known = {one.any_name: one for one in model.inputs}  # the exporter drops inputs that are not read
         self.used = [name in known for name in stage.inputs]
         self.takes = [_takes(known[name]) if name in known else None for name in stage.inputs]
+        self._rounds = any(node.get_type_name() == "FakeQuantize" for node in model.get_ops())
         self.open = any(layout is not None and -1 in layout[0] for layout in self.takes)
 
     def compiled(self, shapes: tuple[tuple[int, ...], ...]) -> openvino.CompiledModel:
@@ -86,12 +91,35 @@ class _Model:
         shapes = () if self.open else shapes
         with self._turn:
             if shapes not in self._compiled:
-                model = self._read()
-                if not self.open:
-                    pairs = zip(self._stage.inputs, shapes, self.used, strict=True)
-                    model.reshape({name: list(shape) for name, shape, used in pairs if used})
-                self._compiled[shapes] = openvino.Core().compile_model(model, "CPU", self._options)
+                self._compiled[shapes] = self._fastest(shapes)
             return self._compiled[shapes]
+
+    def _fastest(self, shapes: tuple[tuple[int, ...], ...]) -> openvino.CompiledModel:
+        """Compiled for these shapes, or for any.
+
+        A stage that rounds is tried both ways: compiled for one size OpenVINO may compute in floats what it computes in
+        integers otherwise (2026.4, the first layers of attention).
+        """
+        if self.open:
+            return self._compile(())
+        fixed = self._compile(shapes)
+        if not self._rounds:
+            return fixed
+        known = [shape for shape, used in zip(shapes, self.used, strict=True) if used]
+        ways = [fixed, self._any_size()]
+        return min(ways, key=lambda way: _seconds(way, known))
+
+    @cache  # noqa: B019  # as long-lived as the process, like the model itself
+    def _any_size(self) -> openvino.CompiledModel:
+        return self._compile(())
+
+    def _compile(self, shapes: tuple[tuple[int, ...], ...]) -> openvino.CompiledModel:
+        """For these shapes; for any where there are none."""
+        model = self._read()
+        if shapes:
+            pairs = zip(self._stage.inputs, shapes, self.used, strict=True)
+            model.reshape({name: list(shape) for name, shape, used in pairs if used})
+        return openvino.Core().compile_model(model, "CPU", self._options)
 
     def _read(self) -> openvino.Model:
         model = openvino.Core().read_model(str(self._path))
@@ -126,7 +154,7 @@ class _Stage(Pieces):
     def gives(self, arrays: Arrays) -> Sequence[Layout]:
         compiled = self._model.compiled(tuple(array.shape for array in arrays))
         ports = {name: compiled.output(name) for name in self.stage.outputs}
-        if not self._model.open:
+        if all(port.partial_shape.is_static for port in ports.values()):
             return [(tuple(port.shape)[1:], _type(port)) for port in ports.values()]
         request = compiled.create_infer_request()
         for name, array, used in zip(self.stage.inputs, arrays, self._model.used, strict=True):
@@ -161,6 +189,18 @@ class _Stage(Pieces):
                 request.set_tensor(name, tensor)
 
         return piece
+
+
+def _seconds(compiled: openvino.CompiledModel, shapes: Sequence[tuple[int, ...]]) -> float:
+    """What a run takes, the least of a few."""
+    request, taken = compiled.create_infer_request(), []
+    for port, shape in zip(compiled.inputs, shapes, strict=True):
+        request.set_tensor(port, openvino.Tensor(port.element_type, openvino.Shape(shape)))
+    for _ in range(TRIED):
+        start = time.perf_counter()
+        request.infer()
+        taken.append(time.perf_counter() - start)
+    return min(taken)
 
 
 def _takes(port: Any) -> Layout:

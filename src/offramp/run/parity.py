@@ -62,8 +62,17 @@ def check(
     return worst
 
 
-def check_chain(stages: Sequence[Stage], files: Sequence[StageFile], state: State, runtime: Staged) -> float:
+def check_chain(
+    stages: Sequence[Stage], files: Sequence[StageFile], state: State, runtime: Staged, most: float = ROUNDED
+) -> float:
     """The largest relative difference of what any exit says, each stage given what the runtime had in the one before.
+
+    Args:
+        stages: what the files were made of.
+        files: the stages.
+        state: before the first stage; its rows are repeated until there are `MANY`.
+        runtime: runs the files.
+        most: the largest root mean square of the difference, relative to that of the values.
 
     Raises:
         CaptureError: naming the first file that answers otherwise.
@@ -77,7 +86,7 @@ def check_chain(stages: Sequence[Stage], files: Sequence[StageFile], state: Stat
         found, carried = runtime.load(file)(arrays), len(file.state)
         said = zip(found[carried:], expected[carried:], strict=True)
         difference = max(_spread(one, other.numpy()) for one, other in said)
-        if not difference <= ROUNDED:
+        if not difference <= most:
             raise CaptureError(f"{file.file} differs from the model by {difference:.1g} of what it says")
         worst, given, arrays = max(worst, difference), expected[:carried], found[:carried]
     return worst

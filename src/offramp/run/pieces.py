@@ -106,12 +106,16 @@ class Pieces(ABC):
 
     def __call__(self, arrays: Arrays) -> list[np.ndarray]:
         """The outputs, in the order of `stage.outputs`; their memory is used again when the same thread calls again."""
-        given = [array if array.flags.c_contiguous else np.ascontiguousarray(array) for array in arrays]
+        given = [
+            array if array.flags.carray else np.array(array) for array in arrays
+        ]  # runtimes want to be able to write
         known: dict[Any, _Ready] = self._local.__dict__
         key = (depth(), *(array.shape for array in given))
         ready = known.get(key)
         if ready is None or not ready.holds():
-            if len(known) >= REMEMBERED:
+            if (
+                ready is not None or len(known) >= REMEMBERED
+            ):  # memory has grown: what was ready holds on to the old one
                 known.clear()
             ready = known[key] = self._ready(given)
         ready.run(given)

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from offramp.arrays import Float
+from offramp.run.buffers import running
 from offramp.run.executor import Executor, Say
 from offramp.run.loop import stops_of
 from offramp.run.timing import WARM_UP, settled
@@ -31,19 +32,19 @@ def stage_seconds(
         inputs: a batch.
         clock: tells the time in seconds.
     """
-    if not stops:
-        start = clock()
-        executor.whole(inputs)
-        return np.array([clock() - start])
-    times = [clock()]
+    with running():
+        times = [clock()]
+        if not stops:
+            executor.whole(inputs)
+        else:
 
-    def stop(place: int, say: Say) -> None:
-        for exit_ in stops[place]:
-            say(exit_)
+            def stop(place: int, say: Say) -> None:
+                for exit_ in stops[place]:
+                    say(exit_)
+                times.append(clock())
+
+            executor.drive(inputs, stop)
         times.append(clock())
-
-    executor.drive(inputs, stop)
-    times.append(clock())
     return np.diff(times)
 
 

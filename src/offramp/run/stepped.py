@@ -85,7 +85,7 @@ class Stepped(Headed, Stepwise):
         after = self._after(place, state)
 
         def say(exit_: int) -> Said:
-            with torch.inference_mode():
+            with torch.no_grad():
                 logits = self.logits(exit_, after.tensors[0], after.mask)
                 score, after.remembered = self.gate.step(logits, after.remembered)
             return Said(array(logits), array(score))
@@ -95,8 +95,9 @@ class Stepped(Headed, Stepwise):
     def end(self, state: UnderWay) -> Said:
         """Runs the last segment."""
         after = self._after(self.stops, state)
-        with torch.inference_mode():
-            return self.answer(after.tensors[0], after.remembered)
+        with torch.no_grad():
+            said = self.answer(after.tensors[0], after.remembered)
+        return Said(said.logits.copy(), said.score)  # a last segment that only looks otherwise at what it is given
 
     def take(self, state: UnderWay, rows: Int[np.ndarray, " staying"], place: int | None = None) -> UnderWay:
         """These rows of a batch under way."""
@@ -114,5 +115,5 @@ class Stepped(Headed, Stepwise):
         return states[0].holding(tuple(map(torch.cat, zip(*(state.everything for state in states), strict=True))))
 
     def _after(self, place: int, state: UnderWay) -> UnderWay:
-        with torch.inference_mode():
+        with torch.no_grad():
             return replace(state, tensors=state.chain.segment(place, state.tensors))

@@ -45,7 +45,12 @@ class Timing:
         return float(np.median(self.seconds(name)) / np.median(self.seconds(to)))
 
     def noise(self, name: str, to: str) -> float:
-        """Standard error of that ratio, from how it varies over the rounds (by its median absolute deviation)."""
+        """Standard error of that ratio, from how it varies over the rounds (by its median absolute deviation).
+
+        Of one round nothing can be said, so that it is infinite.
+        """
+        if len(self.batches[name]) < 2:
+            return float("inf")
         each = self.seconds(name) / self.seconds(to)
         return float(1.2533 * 1.4826 * np.median(np.abs(each - np.median(each))) / len(each) ** 0.5)
 

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from offramp.errors import InputError
 from offramp.run.guard import Times
 from offramp.run.loop import Plan
 from offramp.run.stage_seconds import stage_seconds
@@ -54,7 +55,12 @@ def tuned(plans: Mapping[str, Plan], rounds: Sequence[Sequence[Any]]) -> dict[st
     Args:
         plans: by name, on one back end.
         rounds: the batches of each round, all of one size.
+
+    Raises:
+        InputError: if there are none.
     """
+    if not rounds or not all(rounds):
+        raise InputError("expected rounds of at least one batch each to measure on, got none")
     cut = {name: plan for name, plan in plans.items() if plan.stops}
     found = {name: Tuned(False, 1.0, 0.0) for name in plans}
     if cut:
