@@ -104,7 +104,7 @@ def test_precision_is_that_of_the_weights_or_of_the_back_end(tmp_path_factory: p
 
 
 def test_the_grid_of_a_real_bundle() -> None:
-    rows = bench(bundle(), open_array(images(), None, None, "images"), ["eager"], (4,), ["fastest"], rounds=3)
+    rows = bench(bundle(), open_array(images(), None, None, "images"), ["eager"], (4,), ["fastest"], rounds=4)
     eager = [row for row in rows if row.backend == "eager"]
     assert [row.point for row in eager] == ["uncut", "exits-off", "fastest", "fastest, planned"]
     assert np.isfinite([row.ms for row in rows]).all()

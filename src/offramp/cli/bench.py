@@ -44,8 +44,8 @@ def speed(
     it (ideal), how much of that is achieved, the ratio to the uncut model where that is fastest, and which share has
     to leave early to break even. `exits-off` asks all exits and lets nobody leave; `planned` uses the fastest point
     that promises no less, or the uncut model, by a measurement on other rounds. The plain model is timed on every back
-    end that is installed, but compile. On the data of the build only the report part is used. The file also has p50, p95
-    and p99.
+    end that is installed, but compile. On the data of the build only the report part is used. The file also has
+    p50, p95 and p99.
 
     Examples:
       offramp bench speed bundle timm:resnet50 --data photos/ --backends eager,onnx,openvino --threads 2

@@ -32,8 +32,8 @@ def tune(
     """Choose exits and thresholds anew by measured seconds, for a back end and a mix of batch sizes.
 
     DATA is that of the build. Stages are timed on this machine, so run it where the model will run, with nothing else
-    running. Heads stay as they are. The new points are certified like the old ones, by what PyTorch computes: a back end
-    of another precision (openvino-bf16) may answer a little otherwise.
+    running. Heads stay as they are. The new points are certified like the old ones, by what PyTorch computes: a back
+    end of another precision (openvino-bf16) may answer a little otherwise.
 
     Examples:
       offramp tune bundle timm:resnet50 --data photos/ --backend onnx --batch-sizes 1,32 --out tuned
