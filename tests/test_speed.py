@@ -142,7 +142,7 @@ def test_a_plain_back_end_alone_and_points_without_exits(monkeypatch: pytest.Mon
     assert row(rows, "full").break_even is None
 
 
-def test_a_single_round_is_too_little(monkeypatch: pytest.MonkeyPatch) -> None:
-    with pytest.raises(InputError, match="at least 2 rounds"):
-        timed(monkeypatch, {"a": parts_of()}, {"both": BOTH}, rounds_of(8, rounds=1))
-    assert timed(monkeypatch, {"a": parts_of()}, {"both": BOTH}, rounds_of(8, rounds=2))
+def test_three_rounds_are_too_few(monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(InputError, match="at least 4 rounds"):
+        timed(monkeypatch, {"a": parts_of()}, {"both": BOTH}, rounds_of(8, rounds=3))
+    assert timed(monkeypatch, {"a": parts_of()}, {"both": BOTH}, rounds_of(8, rounds=4))

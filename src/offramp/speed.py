@@ -108,10 +108,10 @@ def grid(
         progress: told about every back end and batch size.
 
     Raises:
-        InputError: if there are fewer than two rounds, one to plan by and one to time.
+        InputError: if there are fewer than four rounds, two to plan by and two to time.
     """
-    if min((len(some) for some in rounds.values()), default=2) < 2:
-        raise InputError("expected at least 2 rounds, one to plan by and one to time; give more")
+    if min((len(some) for some in rounds.values()), default=4) < 4:
+        raise InputError("expected at least 4 rounds, two to plan by and two to time; give more")
     rows: list[SpeedRow] = []
     for done, backend in enumerate(backends):
         try:
