@@ -215,3 +215,43 @@ def test_nothing_of_the_users_is_kept(folder: Path) -> None:
         del inputs
         gc.collect()
         assert gone() is None, kind
+
+
+def test_inputs_that_cannot_be_written_to_are_taken(folder: Path) -> None:
+    """As those of `np.frombuffer`, or of a file that is mapped into memory."""
+    from offramp.run.onnx_runtime import OnnxRuntime
+    from offramp.run.openvino_runtime import OpenVino
+
+    live = made(CNN.name)
+    inputs = leaves(CNN.inputs(5))[0].numpy().copy()
+    turned = np.asfortranarray(inputs)
+    for kind in (OnnxRuntime, OpenVino):
+        executor = kind(*Exported().exported(folder, live, MaxProb(), ExecutorSuite().calibrators(live)), threads=1)
+        expected = executor.whole(inputs).logits
+        locked = inputs.copy()
+        locked.setflags(write=False)
+        for other in (locked, turned):
+            np.testing.assert_allclose(executor.whole(other).logits, expected, rtol=1e-5, atol=1e-6)
+
+
+@pytest.mark.parametrize(("stride", "stays"), [(1, 0), (2, 1)])
+def test_only_poolings_that_change_nothing_are_taken_out(stride: int, stays: int, tmp_path: Path) -> None:
+    """A pooling over single pixels with a stride takes every other one of them."""
+    onnx, openvino = pytest.importorskip("onnx"), pytest.importorskip("openvino")
+    from offramp.run.openvino_files import without_poolings
+
+    kind, shape = onnx.TensorProto.FLOAT, [1, 2, 4, 4]
+    pool = onnx.helper.make_node("MaxPool", ["x"], ["p"], kernel_shape=[1, 1], strides=[stride, stride])
+    twice = onnx.helper.make_node("Add", ["p", "p"], ["y"])
+    after = [1, 2, 4 // stride, 4 // stride]
+    graph = onnx.helper.make_graph(
+        [pool, twice],
+        "pool",
+        [onnx.helper.make_tensor_value_info("x", kind, shape)],
+        [onnx.helper.make_tensor_value_info("y", kind, after)],
+    )
+    opset = onnx.helper.make_opsetid("", 18)
+    onnx.save(onnx.helper.make_model(graph, opset_imports=[opset], ir_version=9), tmp_path / "pool.onnx")
+    model = openvino.Core().read_model(str(tmp_path / "pool.onnx"))
+    without_poolings(model)
+    assert sum(node.get_type_name() == "MaxPool" for node in model.get_ordered_ops()) == stays

@@ -42,4 +42,5 @@ def quantise(
     rounded = quantised(loaded.model, source, samples=samples, transformer=transformer)
     save_weights(rounded, out)
     share, count = agreement(loaded.model, rounded, source, samples=samples)
-    typer.echo(f"answers as before to {share:.1%} of {count} inputs: {out}")
+    seen = "" if len(source) > samples else ", all of which it was quantised on"
+    typer.echo(f"answers as before to {share:.1%} of {count} inputs{seen}: {out}")
