@@ -176,11 +176,14 @@ def _dataset(nncf: Any, source: Source, batches: list[np.ndarray]) -> Any:
 
 
 def _settle(model: nn.Module) -> None:
-    """Puts our modules in the places of NNCF's, of which one may stand at several."""
+    """Puts our modules in the places of NNCF's.
+
+    One of NNCF's may stand at several places; of ours each is its own, since the exporter calls modules otherwise
+    than by their paths where any module of a model has two.
+    """
     storage: Any = model.get_submodule(HOOKS)
-    settled = {hook: _settled(hook) for _, hook in storage.named_hooks()}
     for name, hook in list(storage.named_hooks(remove_duplicate=False)):
-        storage.set_submodule(name, settled[hook])
+        storage.set_submodule(name, _settled(hook))
 
 
 def _settled(hook: Any) -> nn.Module:
