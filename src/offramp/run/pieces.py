@@ -106,17 +106,14 @@ class Pieces(ABC):
 
     def __call__(self, arrays: Arrays) -> list[np.ndarray]:
         """The outputs, in the order of `stage.outputs`; their memory is used again when the same thread calls again."""
-        given = [
-            array if array.flags.carray else np.array(array) for array in arrays
-        ]  # runtimes want to be able to write
+        # runtimes take memory in order only, and such that they could write to
+        given = [array if array.flags.carray else np.array(array, order="C") for array in arrays]
         known: dict[Any, _Ready] = self._local.__dict__
         key = (depth(), *(array.shape for array in given))
         ready = known.get(key)
         if ready is None or not ready.holds():
-            if (
-                ready is not None or len(known) >= REMEMBERED
-            ):  # memory has grown: what was ready holds on to the old one
-                known.clear()
+            if ready is not None or len(known) >= REMEMBERED:
+                known.clear()  # also where memory has grown: what was ready holds on to what there was before
             ready = known[key] = self._ready(given)
         ready.run(given)
         return ready.outputs
