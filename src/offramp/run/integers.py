@@ -105,17 +105,17 @@ def _take_norm(graph: ir.Graph, conv: ir.Node) -> None:
 def _sum_in_four_axes(graph: ir.Graph, node: ir.Node) -> None:
     """Gives what is summed a fourth axis, if it has three: of three axes OpenVINO (2026.4) sums integers wrongly."""
     value, axes, result = node.inputs[0], constant(node.inputs[1]), node.outputs[0]
-    if value is None or value.shape is None or len(value.shape) != 3 or axes is None:
+    if value is None or value.shape is None or len(value.shape) != 3 or axes is None or 0 in axes % 3:
         return
     name = result.name
-    last = initializer(graph, f"{name}_last", np.array([-1]))
-    wider, narrower = ir.node("Unsqueeze", [value, last]), ir.node("Squeeze", [result, last])
+    new = initializer(graph, f"{name}_new", np.array([1]))  # not the last, along which ONNX Runtime sums fastest
+    wider, narrower = ir.node("Unsqueeze", [value, new]), ir.node("Squeeze", [result, new])
     summed = narrower.outputs[0]
     summed.shape, summed.type = result.shape, result.type
     ir.convenience.replace_all_uses_with(result, summed, replace_graph_outputs=True)
     narrower.replace_input_with(0, result)
     node.replace_input_with(0, wider.outputs[0])
-    node.replace_input_with(1, initializer(graph, f"{name}_axes", axes % 3))
+    node.replace_input_with(1, initializer(graph, f"{name}_axes", axes % 3 + 1))
     wider.outputs[0].name, result.name, result.shape, summed.name = f"{name}_given", f"{name}_of_four", None, name
     graph.insert_before(node, wider)
     graph.insert_after(node, narrower)
