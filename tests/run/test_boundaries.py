@@ -54,6 +54,7 @@ def exported(toy: Toy, folder: Path, eight_bits: bool = True) -> tuple[StageFile
 def said(files: Sequence[StageFile], folder: Path, inputs: tuple[torch.Tensor, ...]) -> list[np.ndarray]:
     """All logits, by ONNX Runtime, told to change nothing."""
     options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = 1
     options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
     state, found = [tensor.numpy() for tensor in inputs], []
     for file in files:
