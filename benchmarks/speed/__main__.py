@@ -10,7 +10,9 @@ import argparse
 import json
 import re
 from collections.abc import Callable, Sequence
+from concurrent.futures import ProcessPoolExecutor
 from dataclasses import asdict, dataclass, replace
+from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
@@ -46,6 +48,15 @@ class Cell:
         return f"{self.case}-{self.backend}{'-int8' * self.int8}-b{self.batch}-t{self.threads}"
 
 
+@dataclass(frozen=True)
+class Places:
+    """Where things are."""
+
+    work: Path
+    data: Path
+    bundles: Path
+
+
 def main() -> None:
     """Runs what is missing, and writes result, page and figures."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
@@ -55,37 +66,51 @@ def main() -> None:
     parser.add_argument("--bundles", type=Path, default=Path("build/cifar_front"))
     parser.add_argument("--only", default="", help="Run cells whose name contains this, and write no page.")
     given = parser.parse_args()
-    torchvision_shim.install()
     config = json.loads(given.config.read_text())
-    cases: dict[Any, Case] = {}
-
-    def case_of(cell: Cell) -> Case:
-        key = replace(cell, batch=0)
-        if key not in cases:
-            cases.clear()  # one model at a time in memory
-            if cell.case in config["imposed"]:
-                cases[key] = imposed(cell.case, config, cell.int8, cell.threads, config["device"])
-            else:
-                places = (given.work, given.data, given.bundles)
-                cases[key] = real(cell.case, config, cell.int8, cell.backend, cell.threads, *places)
-        return cases[key]
-
-    rows = []
-    for cell in cells(config):
-        if given.only in cell.name:
-            found = kept(given.work / f"{cell.name}.json", measured(cell, config, case_of))
-            rows += found["rows"]
-            for row in found["rows"]:
-                print(f"{cell.name:50s} {row['point']:20s} {row['ms']:9.2f} ms {row['ratio_to_uncut']:.3f}")
+    places = Places(given.work, given.data, given.bundles)
+    wanted = [cell for cell in cells(config) if given.only in cell.name]
+    for some in groups(wanted, given.work):
+        # in a process of its own, since run-time libraries give back little memory: all models together took 22 GB
+        with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as alone:
+            alone.submit(measure, some, config, places).result()
+    rows = [row for cell in wanted for row in json.loads((given.work / f"{cell.name}.json").read_text())["rows"]]
     if not given.only:
-        result = {"version": VERSION, "machine": machine("onnxruntime", "openvino", "nncf", "timm"), "rows": rows}
-        name = config["name"]
-        (DOCS / "results" / f"{name}.json").write_text(json.dumps(result, indent=1) + "\n")
-        (DOCS / f"{name}.md").write_text(page(result, config, given.config))
-        for case in (*config["imposed"], *config["real"]):
-            here = [SpeedRow(**{k: v for k, v in row.items() if k != "model"}) for row in rows if row["model"] == case]
-            one = [row for row in here if str(row.threads) == next(iter(config["threads"])) and row.precision != "int8"]
-            speed_figure(one, f"{case}, {one[0].threads} thread", DOCS / "results" / f"{name}_{case}.png")
+        write(rows, config, given.config)
+
+
+def groups(wanted: Sequence[Cell], work: Path) -> list[list[Cell]]:
+    """The cells that are missing, those of one model on one back end together."""
+    missing = [cell for cell in wanted if not (work / f"{cell.name}.json").exists()]
+    keys = dict.fromkeys(replace(cell, batch=0) for cell in missing)
+    return [[cell for cell in missing if replace(cell, batch=0) == key] for key in keys]
+
+
+def measure(some: Sequence[Cell], config: dict[str, Any], places: Places) -> None:
+    """Runs cells of one model on one back end; each is kept as soon as it is done."""
+    torchvision_shim.install()
+    torch.set_grad_enabled(False)
+    first = some[0]
+    if first.case in config["imposed"]:
+        case = imposed(first.case, config, first.int8, first.threads, config["device"])
+    else:
+        where = (places.work, places.data, places.bundles)
+        case = real(first.case, config, first.int8, first.backend, first.threads, *where)
+    for cell in some:
+        found = kept(places.work / f"{cell.name}.json", measured(cell, config, case))
+        for row in found["rows"]:
+            print(f"{cell.name:50s} {row['point']:20s} {row['ms']:9.2f} ms {row['ratio_to_uncut']:.3f}", flush=True)
+
+
+def write(rows: Sequence[dict[str, Any]], config: dict[str, Any], path: Path) -> None:
+    """The result, the page and the figures."""
+    result = {"version": VERSION, "machine": machine("onnxruntime", "openvino", "nncf", "timm"), "rows": rows}
+    name = config["name"]
+    (DOCS / "results" / f"{name}.json").write_text(json.dumps(result, indent=1) + "\n")
+    (DOCS / f"{name}.md").write_text(page(result, config, path))
+    for case in (*config["imposed"], *config["real"]):
+        here = [SpeedRow(**{k: v for k, v in row.items() if k != "model"}) for row in rows if row["model"] == case]
+        one = [row for row in here if str(row.threads) == next(iter(config["threads"])) and row.precision != "int8"]
+        speed_figure(one, f"{case}, {one[0].threads} thread", DOCS / "results" / f"{name}_{case}.png")
 
 
 def cells(config: dict[str, Any]) -> list[Cell]:
@@ -101,11 +126,10 @@ def cells(config: dict[str, Any]) -> list[Cell]:
     return [cell for cell in everything if not any(re.fullmatch(out, cell.name) for out in config["left_out"])]
 
 
-def measured(cell: Cell, config: dict[str, Any], case_of: Callable[[Cell], Case]) -> Callable[[], dict[str, Any]]:
+def measured(cell: Cell, config: dict[str, Any], case: Case) -> Callable[[], dict[str, Any]]:
     """What measures a cell when it is called."""
 
     def work() -> dict[str, Any]:
-        case = case_of(cell)
         precise = "int8" if cell.int8 else precision(case.live, cell.backend)
         with threads_set(cell.threads):
             rows = grid(
@@ -130,5 +154,4 @@ def rounds(case: Case, batch: int, config: dict[str, Any]) -> Sequence[Sequence[
 
 
 if __name__ == "__main__":
-    torch.set_grad_enabled(False)
     main()

@@ -29,9 +29,11 @@ time when all exits are asked and none is taken, *planned* the time of the faste
 batches (the uncut model is always one). Percentages are of the uncut model on the same back end, ± one standard error.
 MACs are not time: where early layers take more time for a MAC than late ones, achieved falls short with no overhead.
 
-Not timed yet: cells that the config leaves out. Rows come from a few commits of one day, and some were timed while the
-other core was busy. Where nobody leaves and the time is below 100 %, OpenVINO compiles the stages better than the whole
-model (the ViT in INT8), which flatters the exits: compare with bfloat16.
+Not timed: cells that the config leaves out. With one thread all rows come from one run on a core of its own, with
+lighter work on the other one; with two threads nothing else ran. A plan is decided by the first third of the rounds,
+at large batches by two of them: where these differ the uncut model is kept, though leaving early would have paid.
+Where nobody leaves and the time is below 100 %, OpenVINO compiles the stages better than the whole model (the ViT in
+INT8), which flatters the exits: compare with bfloat16.
 
 Machine: {machine}.
 """
