@@ -11,7 +11,6 @@ import torch
 from offramp.bundle import Bundle
 from offramp.entries import operating_entry
 from offramp.exporting import export
-from offramp.gates import gate
 from offramp.model.multi_exit import Recording
 from offramp.types import Configuration, OperatingPoint
 from tests.builds import bundle, images
@@ -43,7 +42,7 @@ def _configurations(plain: Bundle) -> Mapping[str, Configuration]:
     assert live is not None
     with torch.no_grad():
         said = live.outputs(images(240, 5), plain.task.logits_of).numpy()
-    scores = Recording(said, "choose").scores(gate(plain.manifest.gate), plain.calibrators)
+    scores = Recording(said, "choose").scores(plain.gate, plain.calibrators)
     inner = len(live.exits)
 
     def leaving(share: float, *exits: int) -> Configuration:

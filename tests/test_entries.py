@@ -3,6 +3,7 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
+from pydantic import ValidationError
 
 from offramp.calibrate.identity import Identity
 from offramp.calibrate.temperature import Temperature
@@ -10,19 +11,23 @@ from offramp.entries import (
     cost_entry,
     example_inputs,
     exit_entry,
+    gate_entry,
+    gate_of,
+    head_of,
     input_entries,
     operating_entry,
     operating_point,
     point_entry,
-    reduction,
 )
 from offramp.errors import InputError
+from offramp.gates.max_prob import MaxProb
 from offramp.heads import NAMES
 from offramp.heads.head import HeadType
 from offramp.heads.reduction import Attend, Global, Grid, Reduction
 from offramp.inputs import leaves
-from offramp.manifest import ExitEntry, OperatingEntry, PointEntry
+from offramp.manifest import ExitEntry, GateEntry, OperatingEntry, PointEntry, StemEntry
 from offramp.types import Bound, Configuration, CostProfile, Exit, ExitPoint, OperatingPoint
+from tests.scorers import SCORERS
 from tests.toys import NAMES as TOYS
 from tests.toys import logits_of, whole
 
@@ -58,7 +63,7 @@ def test_points_and_costs_come_back_as_they_went() -> None:
 def test_a_head_can_be_built_again_from_its_entry(name: str) -> None:
     entry = exit_entry(Exit("layer1", name), NAMES[name], Temperature(1.5))
     read = ExitEntry.model_validate_json(entry.model_dump_json())
-    assert HeadType(reduction(read.reduction), read.hidden, read.dropout) == NAMES[name]
+    assert head_of(read) == NAMES[name]
     assert (read.point, read.head, read.temperature) == ("layer1", name, 1.5)
     assert exit_entry(Exit("layer1", name), NAMES[name], Identity()).temperature is None
 
@@ -71,11 +76,11 @@ def test_reductions_that_a_manifest_cannot_name_are_refused() -> None:
         def __call__(self, feature: torch.Tensor, mask: torch.Tensor | None = None) -> torch.Tensor:
             return feature.flatten(1)
 
-    assert reduction(exit_entry(Exit("a", "b"), HeadType(Grid(3)), Identity()).reduction) == Grid(3)
+    assert head_of(exit_entry(Exit("a", "b"), HeadType(Grid(3)), Identity())).reduction == Grid(3)
     some: tuple[Reduction, ...] = (Global(), Attend(5))
     for one in some:
-        assert reduction(exit_entry(Exit("a", "b"), HeadType(one), Identity()).reduction) == one
-    with pytest.raises(InputError, match=r"a manifest can name \(grid, attend, global\)"):
+        assert head_of(exit_entry(Exit("a", "b"), HeadType(one), Identity())).reduction == one
+    with pytest.raises(InputError, match=r"a manifest can name \(grid, attend, global, extremes, whole\)"):
         exit_entry(Exit("a", "b"), HeadType(Mine()), Identity())
 
 
@@ -91,3 +96,21 @@ def test_made_up_inputs_have_the_shapes_types_and_names_of_the_recorded_ones(nam
     again = example_inputs(input_entries(toy.inputs(4)), batch=3)
     torch.testing.assert_close(leaves(made), leaves(again), rtol=0, atol=0)
     assert logits_of(whole(toy.model(), made)).isfinite().all()
+
+
+@pytest.mark.parametrize("name", sorted(SCORERS))
+def test_gates_come_back_with_their_weights(name: str) -> None:
+    entry = gate_entry(SCORERS[name])
+    assert gate_of(GateEntry.model_validate_json(entry.model_dump_json())) == SCORERS[name]
+    assert entry.kind == name
+
+
+def test_a_gate_without_a_name_is_refused() -> None:
+    with pytest.raises(InputError, match="expected a gate that a manifest can name"):
+        gate_entry(MaxProb(rule="patience"))
+
+
+@pytest.mark.parametrize(("kind", "layers"), [("filter", []), ("mixed", [[1, 2, 3]]), ("convolutions", [])])
+def test_stems_with_other_layers_than_theirs_are_refused(kind: str, layers: list[list[int]]) -> None:
+    with pytest.raises(ValidationError, match="has other layers than"):
+        StemEntry.model_validate({"kind": kind, "layers": layers})

@@ -13,6 +13,7 @@ from offramp.bundle import HEADS, MANIFEST, SPLITS, Bundle
 from offramp.decide.replay import replay
 from offramp.deciding import table
 from offramp.errors import BundleError, CaptureError, DataError, InputError, OfframpError
+from offramp.gates.margin import Margin
 from offramp.inputs import Inputs
 from offramp.learning import AUGMENT_MACS, attach, copies_within
 from offramp.model.augment import Augment
@@ -324,7 +325,7 @@ def test_a_table_is_scores_and_losses_of_a_recording() -> None:
     model, made = live("cnn"), recording("cnn")
     labels = np.arange(48) % 5
     for given, risk in ((None, "disagreement"), (labels, "error")):
-        found = table(made, Classification(), "margin", calibrators_of("cnn"), model.macs(), given)
+        found = table(made, Classification(), Margin(), calibrators_of("cnn"), model.macs(), given)
         target = made.reference.argmax(1) if given is None else given
         assert (found.risk, found.split) == (risk, "choose")
         np.testing.assert_array_equal(found.loss, (made.outputs.argmax(2) != target).astype(float))

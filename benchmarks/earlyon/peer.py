@@ -46,10 +46,10 @@ def wrapped(bundle: Bundle, point: str) -> Any:
         InputError: if the gate is another, no exit is on, or the bundle is not attached.
     """
     live, enabled = bundle.multi_exit, enabled_at(bundle, point)
-    if live is None or bundle.manifest.gate != "max-prob" or not enabled:
+    if live is None or bundle.manifest.gate.kind != "max-prob" or not enabled:
         raise InputError(
             f"expected an attached bundle with the gate max-prob and exits at {point!r}, got the gate "
-            f"{bundle.manifest.gate} and {len(enabled)} exits; call attach(model) first, or choose another point"
+            f"{bundle.manifest.gate.kind} and {len(enabled)} exits; call attach(model) first, or choose another point"
         )
     install()  # earlyon.models imports torchvision
     threshold = bundle.point(point).configuration.threshold

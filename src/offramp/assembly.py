@@ -12,7 +12,7 @@ import torch
 
 from offramp.bundle import Bundle
 from offramp.deciding import Decided
-from offramp.entries import cost_entry, exit_entry, input_entries, operating_entry, point_entry
+from offramp.entries import cost_entry, exit_entry, gate_entry, input_entries, operating_entry, point_entry
 from offramp.heads import head_type
 from offramp.load.models import LoadedModel
 from offramp.manifest import DataEntry, Manifest, ModelEntry, SplitEntry
@@ -38,7 +38,6 @@ def assemble(
     task: Task,
 ) -> Bundle:
     """The bundle with everything that was decided and where it came from; not saved yet."""
-    chosen = options.chosen()
     backbone = multi_exit.backbone
     manifest = Manifest(
         schema_version=1,
@@ -50,7 +49,7 @@ def assemble(
             exit_entry(exit_, head_type(exit_.head), calibrator)
             for exit_, calibrator in zip(multi_exit.exits, decided.calibrators, strict=True)
         ),
-        gate=chosen.gate,
+        gate=gate_entry(decided.gate),
         costs=tuple(map(cost_entry, (decided.cost, *seconds))),
         risk=decided.risk,
         goal={"max_drop": options.max_drop, "delta": options.delta},

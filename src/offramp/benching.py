@@ -70,11 +70,12 @@ def bench(
             [Backend(name, precision(live, name), make, name in plain) for name, make in made.items()],
             {point.name: point.configuration for point in wanted},
             live.multi_exit.point_of,
-            live.multi_exit.macs(),
+            live.multi_exit.macs(live.gate),
             {size: drawn(source, size, rounds) for size in batch_sizes},
             threads,
             {point.name: point.bound.epsilon for point in wanted if point.bound is not None},
             progress,
+            live.gate.rule,
         )
 
 

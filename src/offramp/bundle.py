@@ -22,10 +22,9 @@ from offramp.calibrate.calibrator import Calibrator
 from offramp.calibrate.identity import Identity
 from offramp.calibrate.temperature import Temperature
 from offramp.decide.pareto import front
-from offramp.entries import cost_profile, example_inputs, exit_point, operating_point, reduction
+from offramp.entries import cost_profile, example_inputs, exit_point, gate_of, head_of, operating_point
 from offramp.errors import BundleError, ForeignBackboneError, InputError, UnknownNameError
-from offramp.gates import gate
-from offramp.heads.head import HeadType
+from offramp.gates.gate import Gate
 from offramp.inputs import tokens_of
 from offramp.live import Live
 from offramp.manifest import Manifest
@@ -65,6 +64,11 @@ class Bundle:
         if name not in tasks.NAMES:
             raise UnknownNameError.among("task", name, tasks.NAMES)
         return tasks.NAMES[name]
+
+    @property
+    def gate(self) -> Gate:
+        """What scores the exits' answers."""
+        return gate_of(self.manifest.gate)
 
     @property
     def points(self) -> tuple[OperatingPoint, ...]:
@@ -146,7 +150,7 @@ class Bundle:
         """
         if self.multi_exit is None:
             raise InputError("expected a bundle attached to its backbone; pass model=, or call attach(model) first")
-        return Live(self.multi_exit, self.task.logits_of, gate(self.manifest.gate), self.calibrators)
+        return Live(self.multi_exit, self.task.logits_of, self.gate, self.calibrators)
 
     def use(self, name: str, model: nn.Module | None = None) -> EarlyExitModel:
         """The model that leaves early, at the operating point `name`.
@@ -162,7 +166,9 @@ class Bundle:
         points = {name: self.point(name) for name in names}
         promises = {name: point.bound.epsilon for name, point in points.items() if point.bound is not None}
         configurations = {name: point.configuration for name, point in points.items()}
-        return EarlyExitModel(make, configurations, live.multi_exit.point_of, active, torch.from_numpy, promises)
+        return EarlyExitModel(
+            make, configurations, live.multi_exit.point_of, active, torch.from_numpy, promises, live.gate.rule
+        )
 
     def save(self, folder: Path | str) -> Path:
         """Writes the bundle; the manifest last, so that a folder with a manifest is complete.
@@ -211,8 +217,7 @@ class Bundle:
     def _check(self) -> None:
         """Refuses what can be read but not used: unknown names, impossible costs, missing parts, misfit heads."""
         try:
-            gate(self.manifest.gate)
-            _ = self.task, self.report, self.cost, [self.point(alias) for alias in self.manifest.aliases]
+            _ = self.gate, self.task, self.report, self.cost, [self.point(alias) for alias in self.manifest.aliases]
         except InputError as error:
             raise BundleError(f"the manifest cannot be used: {error}; build the bundle again") from error
         missing = [part for part in PARTS if part not in self.splits]
@@ -228,8 +233,7 @@ class Bundle:
         nowhere, tokens = torch.Generator(), tokens_of(example_inputs(self.manifest.inputs))
         try:
             for entry in self.manifest.exits:
-                head_type = HeadType(reduction(entry.reduction), entry.hidden, entry.dropout)
-                built.append(head_type.build(shapes[entry.point], self.manifest.model.classes, nowhere, tokens))
+                built.append(head_of(entry).build(shapes[entry.point], self.manifest.model.classes, nowhere, tokens))
             built.load_state_dict(dict(self.heads))
         except RuntimeError as error:
             raise BundleError(f"the heads do not fit the manifest: {str(error).splitlines()[-1].strip()}") from error

@@ -10,6 +10,8 @@ from offramp.calibrate.calibrator import Calibrator
 from offramp.decide.certify import certify
 from offramp.decide.replay import operating_point
 from offramp.gates import gate
+from offramp.gates.gate import Gate
+from offramp.gates.learned import Learned
 from offramp.kept import named, worth_keeping
 from offramp.model.multi_exit import MultiExit, Recording
 from offramp.options import Options
@@ -21,8 +23,9 @@ from offramp.types import CostProfile, ExitTable, Goal, OperatingPoint
 
 @dataclass(frozen=True, eq=False)
 class Decided:
-    """Calibrators, costs, and the certified operating points with their figures on the report part."""
+    """Gate, calibrators, costs, and the certified operating points with their figures on the report part."""
 
+    gate: Gate
     calibrators: tuple[Calibrator, ...]
     cost: CostProfile
     points: tuple[OperatingPoint, ...]
@@ -36,14 +39,14 @@ class Wish:
     """What operating points are asked for.
 
     Attributes:
-        gate: how safe it is to stop, by name.
+        gate: how safe it is to stop.
         searcher: what chooses exits and thresholds, by name.
         max_drop: largest excess risk wanted, a share.
         delta: probability that any certificate fails.
         keep: operating points kept at most.
     """
 
-    gate: str
+    gate: Gate
     searcher: str
     max_drop: float
     delta: float
@@ -65,8 +68,18 @@ def decide(
     target = task.predict(choose.reference) if known is None else known["choose"]
     start = calibrate.NAMES[chosen.calibrator]()
     calibrators = tuple(start.fit(logits, target) for logits in choose.outputs[:-1])
-    wish = Wish(chosen.gate, chosen.searcher, options.max_drop, options.delta, options.keep)
-    return decide_by(multi_exit.macs(), multi_exit.macs(), recordings, task, known, calibrators, wish)
+    scorer = _fitted(gate(chosen.gate), choose, calibrators, task, target)
+    wish = Wish(scorer, chosen.searcher, options.max_drop, options.delta, options.keep)
+    macs = multi_exit.macs(scorer)
+    return decide_by(macs, macs, recordings, task, known, calibrators, wish)
+
+
+def _fitted(scorer: Gate, choose: Recording, calibrators: Sequence[Calibrator], task: Task, target: Labels) -> Gate:
+    """The gate; one that learns learns here when an exit is right."""
+    if not isinstance(scorer, Learned):
+        return scorer
+    outputs = np.stack([by(said) for by, said in zip(calibrators, choose.outputs, strict=False)])
+    return scorer.fitted(outputs, np.logical_not(task.error(outputs, target)))
 
 
 def decide_by(
@@ -105,13 +118,13 @@ def decide_by(
     kept, aliases = named(worthy, wish.max_drop, [point.cost for point in figures])
     chosen = tuple(replace(one, name=by.name, bound=by.bound) for one, by in zip(figures, kept, strict=True))
     report = tuple(operating_point(told["report"], point.configuration, point.name) for point in kept)
-    return Decided(calibrators, macs, chosen, aliases, report, priced["choose"].risk)
+    return Decided(wish.gate, calibrators, macs, chosen, aliases, report, priced["choose"].risk)
 
 
 def table(
     recording: Recording,
     task: Task,
-    gate_name: str,
+    scorer: Gate,
     calibrators: Sequence[Calibrator],
     cost: CostProfile,
     labels: Labels | None = None,
@@ -121,5 +134,5 @@ def table(
         loss, risk = task.disagreement(recording.outputs, recording.reference), "disagreement"
     else:
         loss, risk = task.error(recording.outputs, labels), "error"
-    scores = recording.scores(gate(gate_name), calibrators)
-    return ExitTable(scores, loss.astype(np.float64), cost, recording.split, risk)
+    scores = recording.scores(scorer, calibrators)
+    return ExitTable(scores, loss.astype(np.float64), cost, recording.split, risk, scorer.rule)

@@ -50,6 +50,7 @@ def load(folder: Path | str, point: str | None = None, *, runtime: str = "onnx",
         [places[place] for place in routing.exits[:-1]],
         active,
         promises={name: bound for name, bound in bounds.items() if bound is not None},
+        rule=routing.rule,
     )
 
 

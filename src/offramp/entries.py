@@ -1,24 +1,34 @@
 """Nouns to entries of the manifest and back."""
 
-from dataclasses import asdict
+from collections.abc import Callable
+from dataclasses import asdict, replace
 
 import numpy as np
 import torch
 
+from offramp import gates
 from offramp.calibrate.calibrator import Calibrator
 from offramp.calibrate.temperature import Temperature
 from offramp.errors import InputError
+from offramp.gates.gate import Gate
+from offramp.gates.gati import Gati
+from offramp.gates.jei import Jei
+from offramp.heads.convolutions import Convolutions, Filter
 from offramp.heads.head import HeadType
-from offramp.heads.reduction import Attend, Global, Grid, Reduction
+from offramp.heads.mixed import Mixed
+from offramp.heads.reduction import Attend, Extremes, Global, Grid, Reduction, Whole
+from offramp.heads.stem import Stem
 from offramp.inputs import Inputs
 from offramp.manifest import (
     BoundEntry,
     CostEntry,
     ExitEntry,
+    GateEntry,
     InputEntry,
     OperatingEntry,
     PointEntry,
     ReductionEntry,
+    StemEntry,
 )
 from offramp.types import Bound, Configuration, CostProfile, Exit, ExitPoint, OperatingPoint
 
@@ -60,6 +70,32 @@ def exit_point(entry: PointEntry) -> ExitPoint:
     return ExitPoint(**entry.model_dump())
 
 
+def gate_entry(gate: Gate) -> GateEntry:
+    """A gate as the manifest keeps it.
+
+    Raises:
+        InputError: if it is none that has a name.
+    """
+    weights = gate.weights if isinstance(gate, Gati | Jei) else ()
+    for name, known in gates.NAMES.items():
+        if _weighted(known, weights) == gate:
+            return GateEntry(kind=name, weights=weights)
+    raise InputError(f"expected a gate that a manifest can name ({', '.join(gates.NAMES)}), got {gate!r}")
+
+
+def gate_of(entry: GateEntry) -> Gate:
+    """The gate of an entry.
+
+    Raises:
+        UnknownNameError: listing the known ones.
+    """
+    return _weighted(gates.gate(entry.kind), entry.weights)
+
+
+def _weighted(gate: Gate, weights: tuple[tuple[float, ...], ...]) -> Gate:
+    return replace(gate, weights=weights) if isinstance(gate, Gati | Jei) else gate
+
+
 def cost_entry(cost: CostProfile) -> CostEntry:
     """A cost profile as the manifest keeps it."""
     return CostEntry(
@@ -86,14 +122,25 @@ def exit_entry(exit_: Exit, head_type: HeadType, calibrator: Calibrator) -> Exit
         reduction=_reduction_entry(head_type.reduction),
         hidden=head_type.hidden,
         dropout=head_type.dropout,
+        stem=_stem_entry(head_type.stem),
         temperature=calibrator.temperature if isinstance(calibrator, Temperature) else None,
     )
 
 
-def reduction(entry: ReductionEntry) -> Reduction:
-    """The reduction of an entry."""
-    kinds: dict[str, Reduction] = {"grid": Grid(entry.size), "attend": Attend(entry.size), "global": Global()}
-    return kinds[entry.kind]
+def head_of(entry: ExitEntry) -> HeadType:
+    """The head type of an entry."""
+    return HeadType(_reduction(entry.reduction), entry.hidden, entry.dropout, _stem(entry.stem))
+
+
+def _reduction(entry: ReductionEntry) -> Reduction:
+    kinds: dict[str, Callable[[int], Reduction]] = {
+        "grid": Grid,
+        "attend": Attend,
+        "global": lambda _: Global(),
+        "extremes": Extremes,
+        "whole": Whole,
+    }
+    return kinds[entry.kind](entry.size)
 
 
 def _reduction_entry(red: Reduction) -> ReductionEntry:
@@ -103,7 +150,36 @@ def _reduction_entry(red: Reduction) -> ReductionEntry:
         return ReductionEntry(kind="attend", size=red.size)
     if isinstance(red, Global):
         return ReductionEntry(kind="global")
-    raise InputError(f"expected a reduction that a manifest can name (grid, attend, global), got {red!r}")
+    if isinstance(red, Extremes):
+        return ReductionEntry(kind="extremes", size=red.size)
+    if isinstance(red, Whole):
+        return ReductionEntry(kind="whole", size=red.most)
+    raise InputError(
+        f"expected a reduction that a manifest can name (grid, attend, global, extremes, whole), got {red!r}"
+    )
+
+
+def _stem(entry: StemEntry | None) -> Stem | None:
+    if entry is None:
+        return None
+    if entry.kind == "mixed":
+        return Mixed()
+    if entry.kind == "convolutions":
+        return Convolutions(entry.layers)
+    ((_, kernel, stride),) = entry.layers
+    return Filter(kernel, stride)
+
+
+def _stem_entry(stem: Stem | None) -> StemEntry | None:
+    if stem is None:
+        return None
+    if isinstance(stem, Mixed):
+        return StemEntry(kind="mixed")
+    if isinstance(stem, Convolutions):
+        return StemEntry(kind="convolutions", layers=stem.layers)
+    if isinstance(stem, Filter):
+        return StemEntry(kind="filter", layers=((1, stem.kernel, stem.stride),))
+    raise InputError(f"expected a stem that a manifest can name (mixed, convolutions, filter), got {stem!r}")
 
 
 def input_entries(inputs: Inputs) -> tuple[InputEntry, ...]:

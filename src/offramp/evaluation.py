@@ -175,8 +175,8 @@ def _figures(
     times: Mapping[str, dict[str, float]],
     part: str,
 ) -> Evaluation:
-    task, gate_name = bundle.task, bundle.manifest.gate
-    agree = table(recording, task, gate_name, bundle.calibrators, live.macs())
+    task, scorer = bundle.task, bundle.gate
+    agree = table(recording, task, scorer, bundle.calibrators, live.macs(scorer))
     error = None if labels is None else task.error(recording.outputs, labels).astype(float)
     base = None if error is None else 1.0 - float(error[-1].mean())
     samples = np.arange(agree.samples)

@@ -105,6 +105,7 @@ def _exported(
         cuts=cuts.files,
         points=entries,
         aliases={alias: name for alias, name in bundle.manifest.aliases.items() if name in entries},
+        rule=live.gate.rule,
         unfit=cuts.unfit,
     )
     routing.write(cuts.folder)
@@ -157,7 +158,7 @@ class Cuts:
         """The plain backbone."""
         if UNCUT not in self.files:
             backbone = self._live.multi_exit.backbone
-            plain = uncut_stage(backbone, self._live.logits_of, self._live.gate)
+            plain = uncut_stage(self._live.multi_exit, self._live.logits_of, self._live.gate)
             self._write(UNCUT, [plain], [(len(self._live.multi_exit.exits),)], leaves(backbone.example))
         return self.files[UNCUT][0]
 

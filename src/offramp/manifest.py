@@ -4,7 +4,7 @@ import json
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from offramp.errors import BundleError
 
@@ -12,6 +12,7 @@ SCHEMA_VERSION = 1
 
 Share = Annotated[float, Field(ge=0.0, le=1.0)]
 Count = Annotated[int, Field(ge=0)]
+Size = Annotated[int, Field(ge=1)]
 Cost = Annotated[float, Field(ge=0.0)]
 
 
@@ -53,15 +54,28 @@ class PointEntry(Entry):
 
 
 class ReductionEntry(Entry):
-    """What a head looks at."""
+    """What a head looks at; `size` is that of a grid, or the most numbers that are left of the whole."""
 
-    kind: Literal["grid", "attend", "global"]
+    kind: Literal["grid", "attend", "global", "extremes", "whole"]
     size: Count = 0
 
     @model_validator(mode="after")
     def _has_cells(self) -> "ReductionEntry":
-        if self.kind != "global" and self.size == 0:
+        if self.kind not in ("global", "whole") and self.size == 0:
             raise ValueError("a grid has at least one cell")
+        return self
+
+
+class StemEntry(Entry):
+    """Layers of a head before the linear ones; of each convolution channels, kernel and stride."""
+
+    kind: Literal["mixed", "convolutions", "filter"]
+    layers: tuple[tuple[Size, Size, Size], ...] = ()
+
+    @model_validator(mode="after")
+    def _has_its_layers(self) -> "StemEntry":
+        if not {"mixed": self.layers == (), "filter": len(self.layers) == 1}.get(self.kind, len(self.layers) > 0):
+            raise ValueError(f"a stem of the kind {self.kind} has other layers than {self.layers}")
         return self
 
 
@@ -73,7 +87,15 @@ class ExitEntry(Entry):
     reduction: ReductionEntry
     hidden: tuple[Count, ...]
     dropout: Share
+    stem: StemEntry | None = None
     temperature: Annotated[float, Field(gt=0.0)] | None
+
+
+class GateEntry(Entry):
+    """A gate by its name, with its weights per exit where it learned some."""
+
+    kind: str
+    weights: tuple[tuple[float, ...], ...] = ()
 
 
 class CostEntry(Entry):
@@ -135,7 +157,7 @@ class Manifest(Entry):
     preprocess: dict[str, Any] | None
     points: tuple[PointEntry, ...]
     exits: tuple[ExitEntry, ...]
-    gate: str
+    gate: GateEntry
     costs: tuple[CostEntry, ...]
     risk: str
     goal: dict[str, float]
@@ -147,6 +169,12 @@ class Manifest(Entry):
     split: SplitEntry
     provenance: dict[str, Any]
 
+    @field_validator("gate", mode="before")
+    @classmethod
+    def _named(cls, found: Any) -> Any:
+        """Gates used to be names."""
+        return {"kind": found} if isinstance(found, str) else found
+
     @model_validator(mode="after")
     def _fits_together(self) -> "Manifest":
         """Refuses parts that cannot belong to each other, since they would fail later and less clearly."""
@@ -157,6 +185,8 @@ class Manifest(Entry):
         for point in (*self.operating_points, *self.report):
             if not (len(point.enabled) == len(point.threshold) == inner and len(point.exit_share) == inner + 1):
                 raise ValueError(f"operating point {point.name!r} is not one of {inner} exits and the backbone")
+        if self.gate.weights and len(self.gate.weights) != inner:
+            raise ValueError(f"the gate has weights for {len(self.gate.weights)} exits, not {inner}")
         for cost in self.costs:
             if not (len(cost.upto) == len(cost.head) == len(cost.gate) == inner + 1):
                 raise ValueError(f"the costs in {cost.unit} are not those of {inner} exits and the backbone")

@@ -1,7 +1,6 @@
 """Seconds per segment and head, on this machine and on the build's own inputs."""
 
 from offramp.deciding import Decided
-from offramp.gates import gate
 from offramp.model.multi_exit import MultiExit
 from offramp.options import Options
 from offramp.progress import Progress, silent
@@ -23,8 +22,8 @@ def profiles(
     progress: Progress = silent,
 ) -> tuple[CostProfile, ...]:
     """A cost profile in seconds for each batch size wanted, all exits on and nobody leaving."""
-    scorer, everywhere = gate(options.chosen().gate), (True,) * len(multi_exit.exits)
-    runs = executor(multi_exit, task.logits_of, scorer, decided.calibrators, everywhere)
+    everywhere = (True,) * len(multi_exit.exits)
+    runs = executor(multi_exit, task.logits_of, decided.gate, decided.calibrators, everywhere)
     found = []
     for done, size in enumerate(options.timed):
         found.append(seconds(runs, source.inputs(parts["choose"][:size])))

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float
 
+from offramp.decide.rule import rule as rule_of
 from offramp.errors import InputError, OfframpError
 from offramp.progress import Progress, silent
 from offramp.run.loop import Plan, stops_of
@@ -94,6 +95,7 @@ def grid(
     threads: int,
     promises: Mapping[str, float] | None = None,
     progress: Progress = silent,
+    rule: str = "direct",
 ) -> list[SpeedRow]:
     """The grid of a model.
 
@@ -106,6 +108,7 @@ def grid(
         threads: how many the back ends use, for the record.
         promises: the bounds of the points that have one, which say what may be planned in whose place.
         progress: told about every back end and batch size.
+        rule: how scores decide, by name.
 
     Raises:
         InputError: if there are fewer than four rounds, two to plan by and two to time.
@@ -115,7 +118,7 @@ def grid(
     rows: list[SpeedRow] = []
     for done, backend in enumerate(backends):
         try:
-            plans = _plans(backend, points, point_of)
+            plans = _plans(backend, points, point_of, rule)
         except OfframpError:
             if not backend.plain:
                 raise
@@ -126,14 +129,17 @@ def grid(
     return _beside_best(rows)
 
 
-def _plans(backend: Backend, points: Mapping[str, Configuration], point_of: Sequence[int]) -> dict[str, Plan]:
+def _plans(
+    backend: Backend, points: Mapping[str, Configuration], point_of: Sequence[int], rule: str
+) -> dict[str, Plan]:
     full = Configuration.full(len(point_of))
     asked = {UNCUT: full}
     if not backend.plain and points:
         most = max((point.enabled for point in points.values()), key=sum)
         asked |= {OFF: Configuration(most, (float("inf"),) * len(point_of)), **points}
     made = cache(backend.make)
-    return {name: Plan(c, stops_of(c.enabled, point_of), made(c.enabled)) for name, c in asked.items()}
+    by = rule_of(rule)
+    return {name: Plan(c, stops_of(c.enabled, point_of), made(c.enabled), by) for name, c in asked.items()}
 
 
 def _rows(

@@ -82,10 +82,12 @@ def tune(
     known = None if labels is None else {part: labels[bundle.splits[part]] for part in recordings}
     searcher = bundle.manifest.provenance["recipe"]["searcher"]
     keep = max(len(bundle.points), KEEP)
-    wish = Wish(bundle.manifest.gate, searcher, goal["max_drop"], goal["delta"], keep)
+    wish = Wish(bundle.gate, searcher, goal["max_drop"], goal["delta"], keep)
     price = mixed(profiles, mix)
     return _with(
-        bundle, decide_by(price, live.macs(), recordings, bundle.task, known, bundle.calibrators, wish), profiles
+        bundle,
+        decide_by(price, live.macs(bundle.gate), recordings, bundle.task, known, bundle.calibrators, wish),
+        profiles,
     )
 
 

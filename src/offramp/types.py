@@ -102,6 +102,8 @@ class ExitTable:
         cost: what each exit costs.
         split: name of the split the samples come from; certification refuses the split that chose.
         risk: what `loss` is: `"disagreement"` or `"error"`.
+        rule: how the scores decide; see `decide.rule`. With another rule than `"direct"` what is compared with a
+            threshold depends on which exits are on.
     """
 
     score: Float[np.ndarray, "exits samples"]
@@ -109,6 +111,7 @@ class ExitTable:
     cost: CostProfile
     split: str
     risk: str = "disagreement"
+    rule: str = "direct"
 
     def __post_init__(self) -> None:
         if self.score.shape != self.loss.shape or self.score.shape[0] != self.cost.upto.size:

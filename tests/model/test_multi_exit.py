@@ -10,7 +10,6 @@ from offramp.calibrate.calibrator import Calibrator
 from offramp.calibrate.identity import Identity
 from offramp.calibrate.temperature import Temperature
 from offramp.errors import InputError
-from offramp.gates import NAMES as GATES
 from offramp.heads import head_type
 from offramp.heads.head import Head
 from offramp.heads.reduction import Global, Grid
@@ -20,6 +19,7 @@ from offramp.model.modes import frozen
 from offramp.model.multi_exit import MultiExit, Recording
 from offramp.types import Exit
 from tests.reference import runtime
+from tests.scorers import SCORERS
 from tests.sources import Drawn
 from tests.toys import CNN, HEADS, MLP, NAMES, attached, live, logits_of, untouched
 
@@ -62,7 +62,7 @@ class Broken:
 def test_an_exception_in_a_head_leaves_the_model_alone(tmp_path: Path) -> None:
     model = CNN.model().train()
     live_ = attached(model, CNN.inputs(2))
-    live_.heads[1] = Head(Broken(), nn.Sequential(nn.Linear(8, 5)))
+    live_.heads[1] = Head(Broken(), nn.Sequential(nn.Linear(8, 5)), 8)
     with untouched(model), pytest.raises(ArithmeticError), frozen(model):
         live_.outputs(CNN.inputs(3), logits_of)
     with untouched(model), pytest.raises(ArithmeticError):
@@ -100,17 +100,16 @@ def test_heads_and_exits_have_to_fit() -> None:
         MultiExit(backbone, (Exit("5", "pooled-linear"), Exit("2", "pooled-linear")), nn.ModuleList([head, head]))
 
 
-@pytest.mark.parametrize("name", sorted(GATES))
+@pytest.mark.parametrize("name", sorted(SCORERS))
 @pytest.mark.parametrize("rows", [1, 3, 100])
 def test_scores_are_the_gate_on_calibrated_logits_sample_by_sample(name: str, rows: int) -> None:
     outputs = np.random.default_rng(0).normal(size=(3, 8, 4)).astype(np.float32)
     calibrators: list[Calibrator] = [Temperature(0.5), Identity()]
-    found = Recording(outputs, "choose").scores(GATES[name], calibrators, rows)
+    found = Recording(outputs, "choose").scores(SCORERS[name], calibrators, rows)
     for n in range(8):
-        state = GATES[name].init(1)
         for e in range(3):
             logits = torch.from_numpy(outputs[e, n : n + 1])
-            score, state = GATES[name].step(logits / 0.5 if e == 0 else logits, state)
+            score = SCORERS[name].score(logits / 0.5 if e == 0 else logits, e)
             assert found[e, n] == pytest.approx(score.item(), abs=1e-6)
 
 

@@ -1,6 +1,7 @@
 """One sample at a time, on the user's own model: what running with early exits means."""
 
 from collections.abc import Sequence
+from itertools import takewhile
 from typing import Any
 
 import torch
@@ -40,16 +41,25 @@ def leave(
     """Exit, calibrated logits, score, and the smallest distance of a score that decided from its threshold."""
     seen, output = features(live.backbone.model, [exit_.point for exit_ in live.exits], sample)
     final = output["logits"] if isinstance(output, dict) else output
-    state, nearest = gate.init(1), float("inf")
+    nearest, before = float("inf"), list[float]()
     mask = sample.get("attention_mask") if isinstance(sample, dict) else None
     for index, exit_ in enumerate(live.exits):
         if not configuration.enabled[index]:
             continue
         with torch.no_grad():
             logits = calibrators[index](live.heads[index](seen[exit_.point], mask))
-        score, state = gate.step(logits, state)
-        nearest = min(nearest, abs(score.item() - configuration.threshold[index]))
-        if score.item() >= configuration.threshold[index]:
-            return index, logits[0], score.item(), nearest
-    score, _ = gate.step(final, state)
-    return len(live.exits), final[0], score.item(), nearest
+        score = decisive(gate.rule, before, gate.score(logits, index).item())
+        nearest = min(nearest, abs(score - configuration.threshold[index]))
+        if score >= configuration.threshold[index]:
+            return index, logits[0], score, nearest
+        before.append(gate.score(logits, index).item())
+    return len(live.exits), final[0], gate.score(final, len(live.exits)).item(), nearest
+
+
+def decisive(rule: str, before: Sequence[float], score: float) -> float:
+    """What is compared with the threshold, from the scores of the exits passed and this one's."""
+    if rule == "accumulate":
+        return 2.0 * score + sum(before)
+    if rule == "patience":
+        return float(len(list(takewhile(lambda named: named == score, reversed(before)))))
+    return score

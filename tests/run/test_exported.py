@@ -56,7 +56,7 @@ class Exported(ExecutorSuite):
             cut = stages(live, logits_of, gate, calibrators, everyone)
             exits = (*stops_of(everyone, live.point_of), (last,))
             files = onnx_files.export(cut, exits, backbone.model, backbone.example, into, "cut")
-            plain = uncut_stage(backbone, logits_of, gate)
+            plain = uncut_stage(live, logits_of, gate)
             (uncut,) = onnx_files.export([plain], [(last,)], backbone.model, backbone.example, into, "uncut")
             known = _written[into] = (files, uncut)
         return into, *known

@@ -1,5 +1,5 @@
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -11,11 +11,14 @@ from torch import nn
 from offramp.calibrate.calibrator import Calibrator
 from offramp.calibrate.identity import Identity
 from offramp.decide.replay import replay
+from offramp.decide.rule import decisive, rule
 from offramp.deciding import table
 from offramp.errors import DataError
 from offramp.gates import gate
-from offramp.gates.gate import Gate, State
+from offramp.gates.gate import Gate
+from offramp.gates.jei import Jei
 from offramp.gates.max_prob import MaxProb
+from offramp.gates.patience import Patience
 from offramp.inputs import Inputs, select
 from offramp.model.multi_exit import MultiExit
 from offramp.model.resized import Chains
@@ -26,7 +29,6 @@ from offramp.run.eager import Eager
 from offramp.run.headed import Headed
 from offramp.run.loop import Plan, run, stops_of
 from offramp.tasks.classification import Classification
-from offramp.testing.gates import GateSuite
 from offramp.types import Configuration
 from tests.reference import runtime
 from tests.toys import NAMES, attached, calibrators_of, configurations, live, logits_of, recording, whole
@@ -35,28 +37,9 @@ NEAR = 1e-4
 """Scores so near to their threshold may fall on either side: kernels change with the batch size."""
 
 
-@dataclass(frozen=True)
-class Streak:
-    """Score = how many exits in a row named the same class; a gate with a memory."""
-
-    def init(self, samples: int) -> State:
-        return torch.full((samples,), -1), torch.zeros(samples)
-
-    def step(self, output: torch.Tensor, state: State) -> tuple[torch.Tensor, State]:
-        named, count = output.argmax(dim=1), state[1]
-        count = torch.where(named == state[0], count + 1, 1.0 + 0.01 * output.softmax(1).amax(1))
-        return count, (named, count)
-
-
-class TestStreak(GateSuite):
-    @pytest.fixture
-    def gate(self) -> Gate:
-        return Streak()
-
-
 def plan_of(live_: MultiExit, configuration: Configuration, gate_: Gate, calibrators: Sequence[Calibrator]) -> Plan:
     made = executor(live_, logits_of, gate_, calibrators, configuration.enabled)
-    return Plan(configuration, stops_of(configuration.enabled, live_.point_of), made)
+    return Plan(configuration, stops_of(configuration.enabled, live_.point_of), made, rule(gate_.rule))
 
 
 def watched(plan: Plan, kind: type[Chain]) -> Plan:
@@ -89,19 +72,29 @@ def test_each_sample_leaves_as_it_would_alone_on_the_original_model(
         assert found.score[index].item() == pytest.approx(score, abs=1e-4)
 
 
+def remembering(inner: int) -> list[Gate]:
+    """Gates whose scores decide together."""
+    generator = np.random.default_rng(0)
+    return [Patience(), Jei(tuple(map(tuple, generator.normal(size=(inner, 5)).tolist())))]
+
+
+@pytest.mark.parametrize("which", [0, 1])
 @pytest.mark.parametrize("name", ["cnn", "text"])
 @settings(deadline=None, max_examples=20)
 @given(data=st.data(), batch=st.integers(1, 9), seed=st.integers(0, 50))
-def test_what_a_gate_remembers_shrinks_with_the_batch(name: str, data: st.DataObject, batch: int, seed: int) -> None:
+def test_what_a_rule_remembers_shrinks_with_the_batch(
+    name: str, which: int, data: st.DataObject, batch: int, seed: int
+) -> None:
     model = live(name)
     identity = [Identity() for _ in model.exits]
-    scores = recording(name).scores(Streak(), identity)[:-1]
-    configuration = data.draw(configurations(scores))
+    scorer = remembering(len(model.exits))[which]
+    decided = table(recording(name), Classification(), scorer, identity, model.macs())
+    configuration = data.draw(configurations(decisive(decided, [True] * len(model.exits))[:-1]))
     inputs = NAMES[name].inputs(batch, seed)
-    found = run(plan_of(model, configuration, Streak(), identity), inputs)
+    found = run(plan_of(model, configuration, scorer, identity), inputs)
     for index in range(batch):
         sample = select(inputs, torch.tensor([index]))
-        exit_, _, score, nearest = runtime.leave(model, configuration, Streak(), identity, sample)
+        exit_, _, score, nearest = runtime.leave(model, configuration, scorer, identity, sample)
         if nearest >= NEAR:
             assert found.exit_index[index] == exit_
             assert found.score[index].item() == pytest.approx(score, abs=1e-4)
@@ -112,7 +105,7 @@ def test_what_a_gate_remembers_shrinks_with_the_batch(name: str, data: st.DataOb
 @given(data=st.data())
 def test_runtime_is_replay(name: str, data: st.DataObject) -> None:
     model, calibrators = live(name), calibrators_of(name)
-    scores = table(recording(name), Classification(), "max-prob", calibrators, model.macs())
+    scores = table(recording(name), Classification(), MaxProb(), calibrators, model.macs())
     configuration = data.draw(configurations(scores.score[:-1]))
     chosen = data.draw(st.lists(st.integers(0, 47), min_size=1, max_size=24))
     inputs = select(NAMES[name].inputs(48, 7), torch.tensor(chosen))

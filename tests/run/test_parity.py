@@ -4,11 +4,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from torch import nn
 
 from offramp.calibrate.identity import Identity
 from offramp.errors import CaptureError
 from offramp.gates.max_prob import MaxProb
 from offramp.load.quantised import quantised
+from offramp.model.multi_exit import MultiExit
 from offramp.model.points import analyse
 from offramp.run.loop import stops_of
 from offramp.run.routing import StageFile
@@ -55,7 +57,7 @@ def test_stages_that_round_may_differ_a_little_and_others_not(
         pytest.importorskip("nncf")
     model = quantised(MLP.model(), MLP.inputs(64)) if eight_bits else MLP.model()
     backbone = analyse(model, MLP.inputs(2), logits_of)
-    stage = uncut_stage(backbone, logits_of, MaxProb())
+    stage = uncut_stage(MultiExit(backbone, (), nn.ModuleList()), logits_of, MaxProb())
     for factor, same in ((still_same, True), (other, False)):
         folder = tmp_path / str(factor)
         files = onnx_files.export([stage], [(0,)], model, backbone.example, folder, "uncut")

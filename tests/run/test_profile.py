@@ -6,7 +6,6 @@ import pytest
 import torch
 
 from offramp.calibrate.identity import Identity
-from offramp.gates.gate import State as GateState
 from offramp.gates.max_prob import MaxProb
 from offramp.inputs import Inputs, leaves
 from offramp.model.leaving import Stop
@@ -57,13 +56,14 @@ class SlowHeads(Headed):
 @dataclass(frozen=True)
 class SlowGate:
     time: Time
+    rule: str = "direct"
 
-    def init(self, samples: int) -> GateState:
-        return MaxProb().init(samples)
-
-    def step(self, output: torch.Tensor, state: GateState) -> tuple[torch.Tensor, GateState]:
+    def score(self, output: torch.Tensor, exit_index: int) -> torch.Tensor:
         self.time.now += 0.125
-        return MaxProb().step(output, state)
+        return MaxProb().score(output, exit_index)
+
+    def macs(self, classes: int) -> float:
+        return 0.0
 
 
 @pytest.mark.parametrize("name", sorted(NAMES))

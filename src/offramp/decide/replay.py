@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from offramp.arrays import Float, Int
+from offramp.decide.rule import decisive
 from offramp.errors import InputError
 from offramp.types import Configuration, ExitTable, OperatingPoint
 
@@ -28,7 +29,8 @@ class Replay:
 def replay(table: ExitTable, configuration: Configuration) -> Replay:
     """Exit, loss and cost of every sample of `table` under `configuration`.
 
-    A sample leaves at the first enabled exit with `score >= threshold`, else at the last. It pays the
+    A sample leaves at the first enabled exit with `score >= threshold`, else at the last; where the scores decide
+    together (`table.rule`) it is their decisive number that is compared. It pays the
     backbone up to that exit and all enabled heads and gates up to and including it (DyCE's offline
     evaluation; Wang et al. 2024).
 
@@ -41,7 +43,7 @@ def replay(table: ExitTable, configuration: Configuration) -> Replay:
     enabled = _enabled(table, configuration)
     threshold = np.array(configuration.threshold, dtype=np.float64)
     leaves = np.ones(table.score.shape, dtype=bool)
-    leaves[:-1] = enabled[:, None] & (table.score[:-1] >= threshold[:, None])
+    leaves[:-1] = enabled[:, None] & (decisive(table, enabled)[:-1] >= threshold[:, None])
     exit_index = leaves.argmax(axis=0)
     return Replay(
         exit_index=exit_index,

@@ -3,14 +3,25 @@
 from offramp.errors import UnknownNameError
 from offramp.gates.entropy import Entropy
 from offramp.gates.gate import Gate
+from offramp.gates.gati import Gati
+from offramp.gates.jei import Jei
 from offramp.gates.margin import Margin
 from offramp.gates.max_prob import MaxProb
+from offramp.gates.patience import Patience
 
-NAMES: dict[str, Gate] = {"max-prob": MaxProb(), "entropy": Entropy(), "margin": Margin()}
+NAMES: dict[str, Gate] = {
+    "max-prob": MaxProb(),
+    "entropy": Entropy(),
+    "margin": Margin(),
+    "patience": Patience(),
+    "gati": Gati(),
+    "gati-sorted": Gati(sort=True),
+    "jei": Jei(),
+}
 
 
 def gate(name: str) -> Gate:
-    """The gate of that name.
+    """The gate of that name, not fitted where it learns.
 
     Raises:
         UnknownNameError: listing the known ones.

@@ -5,20 +5,18 @@ from dataclasses import dataclass
 import torch
 from jaxtyping import Float
 
-from offramp.gates.gate import State
-
 
 @dataclass(frozen=True)
 class Entropy:
     """Score = minus the entropy in nats, in [-ln C, 0] (Teerapittayanon et al. 2016)."""
 
-    def init(self, samples: int) -> State:
-        """No state."""
-        return ()
+    rule: str = "direct"
 
-    def step(
-        self, output: Float[torch.Tensor, "batch classes"], state: State
-    ) -> tuple[Float[torch.Tensor, " batch"], State]:
+    def score(self, output: Float[torch.Tensor, "batch classes"], exit_index: int) -> Float[torch.Tensor, " batch"]:
         """Minus the entropy of each sample."""
         log_p = output.log_softmax(dim=1)
-        return (log_p.exp() * log_p).sum(dim=1), state
+        return (log_p.exp() * log_p).sum(dim=1)
+
+    def macs(self, classes: int) -> float:
+        """A look at the logits."""
+        return 0.0

@@ -1,24 +1,33 @@
-"""What a gate is: it turns the output of an exit into a score, higher = safer to stop."""
+"""What a gate is: it turns the output of an exit into a score, and says how scores decide."""
 
 from typing import Protocol, runtime_checkable
 
 import torch
 from jaxtyping import Float
 
-State = tuple[torch.Tensor, ...]
-"""What a gate remembers of earlier exits; every first axis is the batch, so that it shrinks with it."""
-
 
 @runtime_checkable
 class Gate(Protocol):
-    """Scores outputs. The same object serves replay and runtime, so the two cannot disagree."""
+    """Scores outputs. The same object serves replay and runtime, so the two cannot disagree.
 
-    def init(self, samples: int) -> State:
-        """The state before the first exit."""
+    A gate remembers nothing and is part of an exported stage; what earlier exits have to do with a decision is said by
+    its rule (`decide.rule`), which needs no torch.
+    """
+
+    @property
+    def rule(self) -> str:
+        """Name of the rule by which the scores decide; with `"direct"` a higher score is safer to stop at."""
         ...
 
-    def step(
-        self, output: Float[torch.Tensor, "batch classes"], state: State
-    ) -> tuple[Float[torch.Tensor, " batch"], State]:
-        """The score of each sample and the state for the next exit. `output`: calibrated logits."""
+    def score(self, output: Float[torch.Tensor, "batch classes"], exit_index: int) -> Float[torch.Tensor, " batch"]:
+        """The score of each sample.
+
+        Args:
+            output: calibrated logits.
+            exit_index: which exit said them; the number behind all others is the backbone itself.
+        """
+        ...
+
+    def macs(self, classes: int) -> float:
+        """Multiply-accumulates of one score; 0 where it is a look at the logits."""
         ...

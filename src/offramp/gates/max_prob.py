@@ -5,19 +5,17 @@ from dataclasses import dataclass
 import torch
 from jaxtyping import Float
 
-from offramp.gates.gate import State
-
 
 @dataclass(frozen=True)
 class MaxProb:
     """Score = max softmax probability, in (0, 1]."""
 
-    def init(self, samples: int) -> State:
-        """No state."""
-        return ()
+    rule: str = "direct"
 
-    def step(
-        self, output: Float[torch.Tensor, "batch classes"], state: State
-    ) -> tuple[Float[torch.Tensor, " batch"], State]:
+    def score(self, output: Float[torch.Tensor, "batch classes"], exit_index: int) -> Float[torch.Tensor, " batch"]:
         """The largest probability of each sample."""
-        return output.softmax(dim=1).amax(dim=1), state
+        return output.softmax(dim=1).amax(dim=1)
+
+    def macs(self, classes: int) -> float:
+        """A look at the logits."""
+        return 0.0

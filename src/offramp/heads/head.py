@@ -8,22 +8,22 @@ from torch import nn
 
 from offramp.errors import DataError
 from offramp.heads.reduction import Mask, Reduction, is_turned
+from offramp.heads.stem import Stem, channels_first, drawn
 
 
 class Head(nn.Module):
-    """Logits from a feature: `reduce` (no parameters, cacheable), then `net`, whose first layer is linear."""
+    """Logits from a feature: `reduce` (no parameters, cacheable), then `net`.
 
-    def __init__(self, reduction: Reduction, net: nn.Sequential) -> None:
+    Attributes:
+        reduction: what it looks at.
+        net: from what is reduced to logits.
+        width: how many numbers the reduction gives.
+        standardised: whether it is trained on standardised numbers, which its first, linear layer absorbs.
+    """
+
+    def __init__(self, reduction: Reduction, net: nn.Sequential, width: int, standardised: bool = True) -> None:
         super().__init__()
-        self.reduction = reduction
-        self.net = net
-
-    @property
-    def width(self) -> int:
-        """How many numbers the reduction gives."""
-        first = self.net[0]
-        assert isinstance(first, nn.Linear)
-        return first.in_features
+        self.reduction, self.net, self.width, self.standardised = reduction, net, width, standardised
 
     def reduce(
         self, feature: Float[torch.Tensor, "batch ..."], mask: Mask = None
@@ -63,11 +63,19 @@ class Head(nn.Module):
 
 @dataclass(frozen=True)
 class HeadType:
-    """A kind of head: its reduction, its hidden layers (none: linear) and its dropout in training."""
+    """A kind of head.
+
+    Attributes:
+        reduction: what it looks at.
+        hidden: widths of its hidden linear layers; none: linear.
+        dropout: behind each of them, in training.
+        stem: layers with weights before them; None: none, and the head is trained on standardised numbers.
+    """
 
     reduction: Reduction
     hidden: tuple[int, ...] = ()
     dropout: float = 0.0
+    stem: Stem | None = None
 
     def build(
         self, feature_shape: tuple[int, ...], classes: int, generator: torch.Generator, tokens: int | None = None
@@ -76,21 +84,19 @@ class HeadType:
 
         `tokens`: length of the sequences with which the feature has this shape, where the model takes sequences.
         """
-        reduction: Reduction = replace(self.reduction, turned=is_turned(feature_shape, tokens))  # type: ignore[type-var]
-        width = reduction(torch.empty(2, *feature_shape, device="meta")).shape[1]
+        turned = is_turned(feature_shape, tokens)
+        reduction: Reduction = replace(self.reduction, turned=turned)  # type: ignore[type-var]
+        width = last = reduction(torch.empty(2, *feature_shape, device="meta")).shape[1]
         layers: list[nn.Module] = []
-        last = width
+        if self.stem is not None:
+            stem, last = self.stem.build(channels_first(feature_shape, turned), width, generator)
+            layers.append(stem)
         for size in self.hidden:
             layers += [_linear(last, size, generator), nn.ReLU(), nn.Dropout(self.dropout)]
             last = size
         layers.append(_linear(last, classes, generator))
-        return Head(reduction, nn.Sequential(*layers))
+        return Head(reduction, nn.Sequential(*layers), width, standardised=self.stem is None)
 
 
-def _linear(inputs: int, outputs: int, generator: torch.Generator) -> nn.Linear:
-    """A linear layer with torch's default initialisation, drawn from `generator` instead of the global state."""
-    layer = nn.Linear(inputs, outputs, device="meta").to_empty(device="cpu")
-    bound = inputs**-0.5
-    nn.init.uniform_(layer.weight, -bound, bound, generator=generator)
-    nn.init.uniform_(layer.bias, -bound, bound, generator=generator)
-    return layer
+def _linear(inputs: int, outputs: int, generator: torch.Generator) -> nn.Module:
+    return drawn(nn.Linear(inputs, outputs, device="meta"), inputs, generator)

@@ -121,6 +121,70 @@ class Attend:
         return torch.cat([rest, torch.einsum("bt,btd->bd", match.softmax(dim=1), feature)], dim=1)
 
 
+@dataclass(frozen=True)
+class Extremes:
+    """Maxima, then means, of the cells of a `size` x `size` grid, which SDN's pooling mixes (Kaya et al. 2019).
+
+    Where a map has no more cells than the grid both are the map itself, as SDN flattens small maps. Of tokens the
+    largest and the mean are taken, padding left out; a vector is both.
+    """
+
+    size: int = 4
+    turned: bool = False
+
+    @property
+    def name(self) -> str:
+        """`extremes4` for a 4x4 grid."""
+        return f"extremes{self.size}{TURNED * self.turned}"
+
+    def __call__(
+        self, feature: Float[torch.Tensor, "batch ..."], mask: Mask = None
+    ) -> Float[torch.Tensor, "batch reduced"]:
+        """Both, flattened, side by side."""
+        feature = usual(feature, self.turned)
+        if feature.ndim == 4:
+            cells = min(self.size, feature.shape[2]), min(self.size, feature.shape[3])
+            largest, mean = F.adaptive_max_pool2d(feature, cells), F.adaptive_avg_pool2d(feature, cells)
+            return torch.cat([largest.flatten(1), mean.flatten(1)], dim=1)
+        if feature.ndim == 3:
+            hidden = feature
+            if fits(mask, feature):
+                hidden = feature.masked_fill(mask[:, :, None] == 0, torch.finfo(feature.dtype).min)
+            return torch.cat([hidden.amax(dim=1), mean_of(feature, mask)], dim=1)
+        flat = feature.flatten(2) if feature.ndim > 4 else feature[:, :, None]
+        return torch.cat([flat.amax(dim=2), flat.mean(dim=2)], dim=1)
+
+
+@dataclass(frozen=True)
+class Whole:
+    """Every number of a feature, channels first; `most` averages it down to so many numbers.
+
+    It ties a head to one size of inputs. SelfXit's published heads and GATI's predictors look at it; with `most` =
+    4096 it is GATI's Pool, an adaptive average along the flattened feature.
+
+    Attributes:
+        most: how many numbers are left at most; 0: all.
+    """
+
+    most: int = 0
+    turned: bool = False
+
+    @property
+    def name(self) -> str:
+        """`whole`, or `whole4096` with at most so many numbers."""
+        return f"whole{self.most or ''}{TURNED * self.turned}"
+
+    def __call__(
+        self, feature: Float[torch.Tensor, "batch ..."], mask: Mask = None
+    ) -> Float[torch.Tensor, "batch reduced"]:
+        """The feature, flattened."""
+        feature = usual(feature, self.turned)
+        flat = (feature.transpose(1, 2) if feature.ndim == 3 else feature).flatten(1)
+        if not 0 < self.most < flat.shape[1]:
+            return flat
+        return F.adaptive_avg_pool1d(flat[:, None], self.most)[:, 0]
+
+
 def mean_of(tokens: Float[torch.Tensor, "batch tokens width"], mask: Mask) -> Float[torch.Tensor, "batch width"]:
     """The mean token, without padding where the mask belongs to these tokens."""
     if mask is None or not fits(mask, tokens):

@@ -97,13 +97,15 @@ class MultiExit:
                     outputs[index, start : start + ROWS] = self.head(index).predict(batch).cpu().numpy()
         return Recording(outputs, cache.split)
 
-    def macs(self) -> CostProfile:
-        """MACs of leaving at each exit, per sample. Gates read a handful of logits and are not charged."""
+    def macs(self, gate: Gate | None = None) -> CostProfile:
+        """MACs of leaving at each exit, per sample; None: of a gate that only looks at the logits."""
         shapes = {point.name: point.feature_shape for point in self.points}
         total = self.backbone.macs
         upto = [self.backbone.point(exit_.point).depth * total for exit_ in self.exits]
         head = [module_macs(self.head(i), [shapes[exit_.point]]) for i, exit_ in enumerate(self.exits)]
-        return CostProfile("macs", np.array([*upto, total]), np.array([*head, 0.0]), np.zeros(len(upto) + 1))
+        each = 0.0 if gate is None else gate.macs(self.backbone.classes)
+        gates = np.array([*[each] * len(upto), 0.0])
+        return CostProfile("macs", np.array([*upto, total]), np.array([*head, 0.0]), gates)
 
 
 @dataclass(frozen=True, eq=False)
@@ -133,9 +135,7 @@ class Recording:
         with torch.no_grad():
             for start in range(0, samples, rows):
                 part = torch.from_numpy(self.outputs[:, start : start + rows])
-                state = gate.init(part.shape[1])
                 for index in range(exits):
                     logits = calibrators[index](part[index]) if index < len(calibrators) else part[index]
-                    score, state = gate.step(logits, state)
-                    scores[index, start : start + rows] = score.numpy()
+                    scores[index, start : start + rows] = gate.score(logits, index).numpy()
         return scores

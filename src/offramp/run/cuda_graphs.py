@@ -97,7 +97,7 @@ class CudaGraphs:
     Attributes:
         multi_exit: the backbone, on a CUDA device, and its heads.
         logits_of: picks the logits out of the backbone's output.
-        gate: without a memory.
+        gate: scores calibrated logits.
         calibrators: one per exit but the last.
         enabled: the exits at which it stops.
     """
@@ -118,7 +118,7 @@ class CudaGraphs:
 
     @cached_property
     def _uncut(self) -> _Packed:
-        return _Packed(uncut_stage(self.multi_exit.backbone, self.logits_of, self.gate), 0)
+        return _Packed(uncut_stage(self.multi_exit, self.logits_of, self.gate), 0)
 
     @cached_property
     def _stops(self) -> Sequence[Sequence[int]]:

@@ -43,43 +43,42 @@ class Headed:
     def drive(self, inputs: Inputs, stop: Stop) -> Said | None:
         """The backbone's answer to those who are left at the end."""
         inputs = on(inputs, device_of(self.multi_exit.backbone.model))
-        remembered, mask = self.gate.init(batch_size(inputs)), mask_of(inputs)
+        mask = mask_of(inputs)
 
         def at(place: int, feature: torch.Tensor) -> torch.Tensor | None:
-            nonlocal remembered, mask
+            nonlocal mask
 
             def say(exit_: int) -> Said:
-                nonlocal remembered
-                logits = self.logits(exit_, feature, mask)
-                score, remembered = self.gate.step(logits, remembered)
-                return Said(array(logits), array(score))
+                return self.said(self.logits(exit_, feature, mask), exit_)
 
             rows = stop(place, say)
             if rows is None:
                 return None
             staying = torch.from_numpy(rows).to(feature.device)
-            remembered = tuple(tensor.index_select(0, staying) for tensor in remembered)
             mask = None if mask is None else mask.index_select(0, staying)
             return staying
 
         with torch.no_grad():
             logits = self.driver.drive(inputs, at)
-            return None if logits is None else self.answer(logits, remembered)
+            return None if logits is None else self.answer(logits)
 
     def whole(self, inputs: Inputs) -> Said:
         """The user's model itself, in eval mode."""
         with torch.no_grad():
-            return self.answer(self.driver.whole(inputs), self.gate.init(batch_size(inputs)))
+            return self.answer(self.driver.whole(inputs))
 
     def logits(self, exit_: int, feature: torch.Tensor, mask: torch.Tensor | None = None) -> torch.Tensor:
         """The calibrated logits of an exit; `mask` (B, T) is 0 where a token is padding."""
         found: torch.Tensor = self.calibrators[exit_](self.multi_exit.head(exit_)(feature, mask))
         return found
 
-    def answer(self, logits: torch.Tensor, remembered: tuple[torch.Tensor, ...]) -> Said:
+    def answer(self, logits: torch.Tensor) -> Said:
         """The backbone's logits with their score."""
-        score, _ = self.gate.step(logits, remembered)
-        return Said(array(logits), array(score))
+        return self.said(logits, len(self.multi_exit.exits))
+
+    def said(self, logits: torch.Tensor, exit_: int) -> Said:
+        """What an exit says, with its score."""
+        return Said(array(logits), array(self.gate.score(logits, exit_)))
 
 
 def array(tensor: torch.Tensor) -> np.ndarray:

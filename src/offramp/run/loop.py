@@ -1,12 +1,13 @@
 """The one loop: segment → head → gate → compact (SelfXit, algorithm 1). NumPy only; executors do the computing."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 
 from offramp.arrays import Float, Int
+from offramp.decide.rule import Direct, Memory, Rule
 from offramp.run.buffers import running
 from offramp.run.executor import Executor, Said, Say
 from offramp.types import Configuration
@@ -22,7 +23,7 @@ class Outcome:
     Attributes:
         output: calibrated logits of the exit that answered.
         exit_index: which exit answered; the last number is the backbone itself.
-        score: the gate's score of the answer.
+        score: what was compared with the threshold; of the backbone's own answer, the gate's score.
     """
 
     output: Any
@@ -38,11 +39,13 @@ class Plan:
         configuration: which exits are on, and their thresholds.
         stops: for each place where the executor stops, by depth, the enabled exits there.
         executor: made for these exits.
+        rule: how their scores decide.
     """
 
     configuration: Configuration
     stops: tuple[tuple[int, ...], ...]
     executor: Executor
+    rule: Rule = field(default_factory=Direct)
 
 
 def stops_of(enabled: Sequence[bool], point_of: Sequence[int]) -> tuple[tuple[int, ...], ...]:
@@ -58,8 +61,9 @@ def stops_of(enabled: Sequence[bool], point_of: Sequence[int]) -> tuple[tuple[in
 class _Batch:
     """The answers given so far, and which items are still under way."""
 
-    def __init__(self, samples: int, on_resolved: OnResolved | None) -> None:
+    def __init__(self, samples: int, memory: Memory, on_resolved: OnResolved | None) -> None:
         self.alive: Int[np.ndarray, " alive"] = np.arange(samples)
+        self.memory = memory
         self.exit_index = np.empty(samples, np.int64)
         self.score: Float[np.ndarray, " batch"] | None = None
         self.output: Float[np.ndarray, "batch classes"] | None = None
@@ -95,49 +99,55 @@ class Left:
 
 
 def decide(
-    exits: Sequence[int], say: Say, configuration: Configuration
-) -> tuple[list[Left], Int[np.ndarray, " staying"] | None]:
-    """Who leaves at a stop, at which exit; and the rows of those who stay, in order, or None for all.
+    plan: Plan, place: int, say: Say, memory: Memory
+) -> tuple[list[Left], Int[np.ndarray, " staying"] | None, Memory]:
+    """Who leaves at a stop, at which exit; the rows of those who stay, in order, or None for all; and their memory.
 
     Args:
-        exits: the enabled exits of the stop.
-        say: what they say about all who reached it.
-        configuration: has their thresholds.
+        plan: the operating point.
+        place: which of its stops.
+        say: what its exits say about all who reached it.
+        memory: what the rule remembers of these.
     """
     left: list[Left] = []
     rows: Int[np.ndarray, " staying"] | None = None
-    for exit_ in exits:
+    for exit_ in plan.stops[place]:
         said = say(exit_)
         score = said.score if rows is None else said.score[rows]
         # in double precision, since a threshold is not rounded to single
-        going = score.astype(np.float64) >= configuration.threshold[exit_]
+        decisive, memory = plan.rule.step(score.astype(np.float64), memory)
+        going = decisive >= plan.configuration.threshold[exit_]
         if not going.any():
             continue
         gone = going.nonzero()[0] if rows is None else rows[going]
-        left.append(Left(exit_, gone, Said(said.logits[gone], said.score[gone])))
+        left.append(Left(exit_, gone, Said(said.logits[gone], decisive[going].astype(said.score.dtype))))
         rows = (~going).nonzero()[0] if rows is None else rows[~going]
+        memory = None if memory is None else memory[~going]
         if len(rows) == 0:
             break
-    return left, rows
+    return left, rows, memory
 
 
 def run(plan: Plan, inputs: Any, on_resolved: OnResolved | None = None) -> Outcome:
     """The outcome of a batch, in NumPy.
 
-    A sample leaves at the first enabled exit with `score >= threshold`; what is left of the batch goes on without it.
+    A sample leaves at the first enabled exit where what the rule makes of its scores, by default the score itself,
+    reaches the threshold; what is left of the batch goes on without it.
     With no exit enabled this is the backbone itself, bit for bit.
 
     Raises:
         DataError: if the inputs disagree about the batch size.
     """
-    batch = _Batch(plan.executor.samples(inputs), on_resolved)
+    samples = plan.executor.samples(inputs)
+    batch = _Batch(samples, plan.rule.start(samples), on_resolved)
 
     def stop(place: int, say: Say) -> Int[np.ndarray, " staying"] | None:
-        left, rows = decide(plan.stops[place], say, plan.configuration)
+        left, rows, memory = decide(plan, place, say, batch.memory)
         for some in left:
             batch.resolve(batch.alive[some.rows], some.said, some.exit_index)
         if rows is not None:
             batch.alive = batch.alive[rows]
+        batch.memory = memory
         return rows
 
     with running():

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from offramp.decide.rule import rule as rule_of
 from offramp.errors import UnknownNameError
 from offramp.run.guard import Guard
 from offramp.run.loop import OnResolved, Outcome, Plan, run, stops_of
@@ -41,6 +42,7 @@ class EarlyExitModel:
         active: str,
         convert: Callable[[np.ndarray], Any] = np.asarray,
         promises: Mapping[str, float] | None = None,
+        rule: str = "direct",
     ) -> None:
         """The model.
 
@@ -51,13 +53,18 @@ class EarlyExitModel:
             active: the operating point to begin with.
             convert: makes of an array what the caller wants.
             promises: the bound of each certified point; those of one risk.
+            rule: how scores decide, by name.
+
+        Raises:
+            UnknownNameError: if there is no such rule.
         """
+        by = rule_of(rule)
         made = cache(executor_for)
         self._convert = convert
 
         def plan(configuration: Configuration) -> Plan:
             enabled = configuration.enabled
-            return Plan(configuration, stops_of(enabled, point_of), made(enabled))
+            return Plan(configuration, stops_of(enabled, point_of), made(enabled), by)
 
         self._plans = {name: plan(configuration) for name, configuration in points.items()}
         self._promises = dict(promises or {})

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from offramp.arrays import Int
+from offramp.decide.rule import Memory
 from offramp.errors import InputError
 from offramp.run.buffers import running
 from offramp.run.executor import Executor, Said
@@ -18,11 +19,17 @@ from offramp.run.stepwise import State, Stepwise
 
 @dataclass(frozen=True, eq=False)
 class _Waiting:
-    """Some samples before a stage: who they are, and when the oldest of them came."""
+    """Some samples before a stage: who they are, when the oldest of them came, and what the rule remembers of them."""
 
     state: State
     who: Int[np.ndarray, " samples"]
     since: float
+    memory: Memory
+
+    def rows(self, executor: Stepwise, rows: Int[np.ndarray, " some"]) -> "_Waiting":
+        """Some of them."""
+        memory = None if self.memory is None else self.memory[rows]
+        return _Waiting(executor.take(self.state, rows), self.who[rows], self.since, memory)
 
 
 class Pooled:
@@ -85,7 +92,7 @@ class Pooled:
                 self._count += samples
                 self._resolve(who, said, len(self.plan.configuration.enabled))
                 return
-            start = _Waiting(executor.start(inputs), who, self._clock())
+            start = _Waiting(executor.start(inputs), who, self._clock(), self.plan.rule.start(samples))
             self._count += samples
             self._advance(executor, 0, start)
             for place in range(len(self._pools) - 1, 0, -1):  # from behind, so that what comes on does not run twice
@@ -107,12 +114,8 @@ class Pooled:
             everyone = _joined(executor, self._pools[place].pop(kind))
             rows = np.arange(len(everyone.who))
             if len(rows) > self.full:
-                rest = rows[self.full :]
-                self._pools[place][kind].append(
-                    _Waiting(executor.take(everyone.state, rest), everyone.who[rest], everyone.since)
-                )
-                first = rows[: self.full]
-                everyone = _Waiting(executor.take(everyone.state, first), everyone.who[first], everyone.since)
+                self._pools[place][kind].append(everyone.rows(executor, rows[self.full :]))
+                everyone = everyone.rows(executor, rows[: self.full])
             self._advance(executor, place, everyone)
 
     def _run_overdue(self, executor: Stepwise) -> None:
@@ -135,11 +138,11 @@ class Pooled:
             self._resolve(some.who, executor.end(some.state), len(self.plan.configuration.enabled))
             return
         state, say = executor.advance(place, some.state)
-        left, rows = decide(self.plan.stops[place], say, self.plan.configuration)
+        left, rows, memory = decide(self.plan, place, say, some.memory)
         rows = np.arange(len(some.who)) if rows is None else rows
         if len(rows):
             stay = executor.take(state, rows)
-            self._pools[place + 1][executor.kind(stay)].append(_Waiting(stay, some.who[rows], some.since))
+            self._pools[place + 1][executor.kind(stay)].append(_Waiting(stay, some.who[rows], some.since, memory))
         for gone in left:
             self._resolve(some.who[gone.rows], gone.said, gone.exit_index)
 
@@ -160,4 +163,6 @@ def _joined(executor: Stepwise, pool: list[_Waiting]) -> _Waiting:
     if len(pool) == 1:
         return pool[0]
     state = executor.join([some.state for some in pool])
-    return _Waiting(state, np.concatenate([some.who for some in pool]), min(some.since for some in pool))
+    who, since = np.concatenate([some.who for some in pool]), min(some.since for some in pool)
+    memories = [some.memory for some in pool if some.memory is not None]
+    return _Waiting(state, who, since, np.concatenate(memories) if memories else None)

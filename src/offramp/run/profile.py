@@ -80,13 +80,12 @@ def _round(executor: Headed, inputs: Inputs, clock: Clock) -> Float[np.ndarray, 
     """Seconds of every segment, then of the head of every exit, then of the gate of every exit."""
     point_of = executor.multi_exit.point_of
     head, gate = np.zeros(len(point_of) + 1), np.zeros(len(point_of) + 1)
-    remembered, mask = executor.gate.init(batch_size(inputs)), mask_of(inputs)
+    mask = mask_of(inputs)
 
     def at(place: int, feature: torch.Tensor) -> None:
-        nonlocal remembered
         for exit_ in (exit_ for exit_, point in enumerate(point_of) if point == place):
             logits, head[exit_] = _timed(partial(executor.logits, exit_, feature, mask), clock)
-            (_, remembered), gate[exit_] = _timed(partial(executor.gate.step, logits, remembered), clock)
+            _, gate[exit_] = _timed(partial(executor.gate.score, logits, exit_), clock)
 
     stops = len(executor.multi_exit.points)
     return np.concatenate([_pass(executor.driver, stops, inputs, clock, at), head, gate])

@@ -78,6 +78,7 @@ class Routing:
         cuts: by name, the stages of the model cut at some of its exits; `uncut` has one stage and no exits.
         points: the operating points by name.
         aliases: names that mean one of them.
+        rule: how the scores decide, by name.
         unfit: by name, runtimes that were found not to answer as the model does, and how.
     """
 
@@ -87,6 +88,7 @@ class Routing:
     cuts: Mapping[str, tuple[StageFile, ...]]
     points: Mapping[str, PointEntry]
     aliases: Mapping[str, str]
+    rule: str = "direct"
     unfit: Mapping[str, str] = field(default_factory=dict)
 
     def write(self, folder: Path) -> None:
@@ -115,6 +117,7 @@ class Routing:
                 cuts=cuts,
                 points={name: PointEntry(**_tuples(one)) for name, one in found["points"].items()},
                 aliases=dict(found["aliases"]),
+                rule=str(found.get("rule", "direct")),
                 unfit=dict(found.get("unfit", {})),
             )
         except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:

@@ -10,7 +10,6 @@ from offramp.calibrate.identity import Identity
 from offramp.errors import InputError
 from offramp.gates.gate import Gate
 from offramp.inputs import MASK, Inputs, call, leaves, mask_of, rebuild
-from offramp.model.backbone import Backbone
 from offramp.model.capture import LogitsOf
 from offramp.model.multi_exit import MultiExit
 from offramp.model.resized import Chains
@@ -23,7 +22,8 @@ class Stage(nn.Module):
     """From a state to the next one, and logits and score of each exit there.
 
     The state is the segment's, then the attention mask where there is one, which the heads read. The last stage has no
-    heads: what the backbone itself says is its only answer, and there is no next state.
+    heads: what the backbone itself says is its only answer, and there is no next state. `exits` are the numbers of the
+    exits, in the order of their heads; the backbone's own is the one behind all others.
     """
 
     def __init__(
@@ -33,26 +33,26 @@ class Stage(nn.Module):
         calibrators: Sequence[Calibrator],
         gate: Gate,
         masked: bool,
+        exits: Sequence[int],
     ) -> None:
         super().__init__()
         self.segment, self.heads = segment, nn.ModuleList(heads)
-        self.calibrators, self.gate, self.masked = tuple(calibrators), gate, masked
+        self.calibrators, self.gate, self.masked, self.exits = tuple(calibrators), gate, masked, tuple(exits)
 
     def forward(self, *state: torch.Tensor) -> State:
         """(state…) to (next state…, logits, score, logits, score, …)."""
         inner, mask = (state[:-1], state[-1]) if self.masked else (state, None)
         after: State = self.segment(*inner)
         if not len(self.heads):
-            return self._said(Identity(), after[0])
+            return self._said(Identity(), after[0], self.exits[0])
         said: State = ()
-        for head, calibrator in zip(self.heads, self.calibrators, strict=True):
-            said += self._said(calibrator, head(after[0], mask))
+        for head, calibrator, exit_ in zip(self.heads, self.calibrators, self.exits, strict=True):
+            said += self._said(calibrator, head(after[0], mask), exit_)
         return (*after, *(() if mask is None else (mask,)), *said)
 
-    def _said(self, calibrator: Calibrator, raw: torch.Tensor) -> State:
+    def _said(self, calibrator: Calibrator, raw: torch.Tensor, exit_: int) -> State:
         logits: torch.Tensor = calibrator(raw)
-        score, _ = self.gate.step(logits, ())
-        return logits, score
+        return logits, self.gate.score(logits, exit_)
 
 
 class Plain(nn.Module):
@@ -73,11 +73,9 @@ def stages(
     """The stages for a set of enabled exits, cut nowhere else.
 
     Raises:
-        InputError: if the gate remembers earlier exits, or the model has no graph.
+        InputError: if the model has no graph.
     """
     backbone = multi_exit.backbone
-    if gate.init(1):
-        raise InputError(f"expected a gate without a memory for stages, got {gate!r}; use the eager back end")
     if backbone.graph is None:
         raise InputError(
             f"expected a captured model for stages, got {type(backbone.model).__name__}, left by hooks only"
@@ -87,15 +85,18 @@ def stages(
     chain = Chains(backbone, names, logits_of).fit_for(backbone.example)
     masked = mask_of(backbone.example) is not None
     multi_exit.heads.eval()
-    return [
-        Stage(segment, [multi_exit.heads[e] for e in exits], [calibrators[e] for e in exits], gate, masked).eval()
-        for segment, exits in zip(chain.segments, (*stops, ()), strict=True)
-    ]
+
+    def stage(segment: nn.Module, exits: Sequence[int]) -> Stage:
+        heads, calibrated = [multi_exit.heads[e] for e in exits], [calibrators[e] for e in exits]
+        return Stage(segment, heads, calibrated, gate, masked, exits or (len(multi_exit.exits),)).eval()
+
+    return [stage(segment, exits) for segment, exits in zip(chain.segments, (*stops, ()), strict=True)]
 
 
-def uncut_stage(backbone: Backbone, logits_of: LogitsOf, gate: Gate) -> Stage:
+def uncut_stage(multi_exit: MultiExit, logits_of: LogitsOf, gate: Gate) -> Stage:
     """The plain backbone as its own only stage."""
-    return Stage(Plain(backbone.model, backbone.example, logits_of), [], [], gate, masked=False).eval()
+    plain = Plain(multi_exit.backbone.model, multi_exit.backbone.example, logits_of)
+    return Stage(plain, [], [], gate, masked=False, exits=(len(multi_exit.exits),)).eval()
 
 
 def first_state(inputs: Inputs, masked: bool) -> State:

@@ -9,13 +9,13 @@ import torch
 from offramp.arrays import Int
 from offramp.calibrate.calibrator import Calibrator
 from offramp.gates.gate import Gate
-from offramp.inputs import Inputs, batch_size, device_of, leaves, mask_of, on
+from offramp.inputs import Inputs, device_of, leaves, mask_of, on
 from offramp.model.multi_exit import MultiExit
 from offramp.model.segments import Chain
 from offramp.run.compact import compacted
 from offramp.run.eager import Eager
 from offramp.run.executor import Said, Say
-from offramp.run.headed import Headed, array
+from offramp.run.headed import Headed
 from offramp.run.stepwise import Stepwise
 
 Tensors = tuple[torch.Tensor, ...]
@@ -28,25 +28,22 @@ class UnderWay:
     Attributes:
         chain: the segments for inputs of its sizes.
         tensors: the feature, and its side values.
-        remembered: what the gate remembers; changed when an exit is asked.
         mask: which tokens are no padding, where that is known.
     """
 
     chain: Chain
     tensors: Tensors
-    remembered: Tensors
     mask: torch.Tensor | None
 
     @property
     def everything(self) -> Tensors:
         """All tensors whose first axis is the batch."""
-        return (*self.tensors, *self.remembered, *(() if self.mask is None else (self.mask,)))
+        return (*self.tensors, *(() if self.mask is None else (self.mask,)))
 
     def holding(self, everything: Tensors) -> "UnderWay":
         """The same with other tensors, in the order of `everything`."""
-        first, second = len(self.tensors), len(self.tensors) + len(self.remembered)
-        mask = None if self.mask is None else everything[second]
-        return replace(self, tensors=everything[:first], remembered=everything[first:second], mask=mask)
+        count = len(self.tensors)
+        return replace(self, tensors=everything[:count], mask=None if self.mask is None else everything[count])
 
 
 @dataclass(frozen=True, eq=False)
@@ -78,7 +75,7 @@ class Stepped(Headed, Stepwise):
         """
         found = on(self.driver.chains.arranged(inputs), device_of(self.driver.model))
         chain = self.driver.chains.fit_for(found)
-        return UnderWay(chain, leaves(found), self.gate.init(batch_size(found)), mask_of(found))
+        return UnderWay(chain, leaves(found), mask_of(found))
 
     def advance(self, place: int, state: UnderWay) -> tuple[UnderWay, Say]:
         """Runs the segment before a stop; heads are run when they are asked."""
@@ -86,9 +83,7 @@ class Stepped(Headed, Stepwise):
 
         def say(exit_: int) -> Said:
             with torch.no_grad():
-                logits = self.logits(exit_, after.tensors[0], after.mask)
-                score, after.remembered = self.gate.step(logits, after.remembered)
-            return Said(array(logits), array(score))
+                return self.said(self.logits(exit_, after.tensors[0], after.mask), exit_)
 
         return after, say
 
@@ -96,7 +91,7 @@ class Stepped(Headed, Stepwise):
         """Runs the last segment."""
         after = self._after(self.stops, state)
         with torch.no_grad():
-            said = self.answer(after.tensors[0], after.remembered)
+            said = self.answer(after.tensors[0])
         return Said(said.logits.copy(), said.score)  # a last segment that only looks otherwise at what it is given
 
     def take(self, state: UnderWay, rows: Int[np.ndarray, " staying"], place: int | None = None) -> UnderWay:

@@ -104,7 +104,7 @@ class TorchCompiled(Stepwise):
 
     @cached_property
     def _uncut(self) -> RunStage:
-        return self.ready(uncut_stage(self.multi_exit.backbone, self.logits_of, self.gate))
+        return self.ready(uncut_stage(self.multi_exit, self.logits_of, self.gate))
 
     def samples(self, inputs: Inputs) -> int:
         """The size of a batch."""

@@ -1,13 +1,14 @@
 """One threshold for all exits, over the subset of exits that serves it best: the default."""
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import product
 
 import numpy as np
 
 from offramp.arrays import Bool, Float, Int
 from offramp.decide.replay import above_backbone
+from offramp.decide.rule import decisive
 from offramp.decide.threshold import between
 from offramp.types import Configuration, ExitTable, Goal
 
@@ -48,6 +49,12 @@ class _Ranked:
         value, rank = np.unique(inner, return_inverse=True)
         return cls(table, value, rank.reshape(inner.shape))
 
+    def on(self, enabled: Bool[np.ndarray, " inner"]) -> "_Ranked":
+        """What is compared with a threshold while these exits are on."""
+        if self.table.rule == "direct":
+            return self
+        return _Ranked.of(replace(self.table, score=decisive(self.table, enabled), rule="direct"))
+
 
 def curve(table: ExitTable, enabled: Bool[np.ndarray, " inner"]) -> Curve:
     """Exact loss and cost at every distinct shared threshold on the exits in `enabled`.
@@ -67,6 +74,7 @@ def curve(table: ExitTable, enabled: Bool[np.ndarray, " inner"]) -> Curve:
 
 
 def _curve(ranked: _Ranked, enabled: Bool[np.ndarray, " inner"]) -> Curve:
+    ranked = ranked.on(enabled)
     table = ranked.table
     if not enabled.any():
         return Curve(np.zeros(0), np.zeros(0), np.zeros(0))

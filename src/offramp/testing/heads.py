@@ -62,6 +62,8 @@ class HeadSuite:
     def test_absorbing_a_standardisation_changes_no_answer(self, head_type: HeadType) -> None:
         """A head trained on `(x - mean) * scale` answers x the same once it has absorbed both."""
         head = _built(head_type, (24,))
+        if not head.standardised:
+            return  # it is trained on the numbers as they are
         reduced = head.reduce(_feature((24,)))
         mean, scale = torch.linspace(-2.0, 2.0, reduced.shape[1]), torch.linspace(0.5, 3.0, reduced.shape[1])
         expected = head.predict((reduced - mean) * scale).detach()

@@ -109,7 +109,7 @@ class Fit:
         if self.regime.needs_labels and labels is None:
             raise DataError("expected labels for this regime, got none; add labels, or train with distil")
         training, held = self._divide(rows)
-        standards = [standard(rows.features(key, _evenly(training, STANDARDISE_ROWS))) for key in self.keys]
+        standards = [self._standard(rows, head, key, training) for head, key in zip(self.heads, self.keys, strict=True)]
         heads = nn.ModuleList(self.heads)
         optimizer = torch.optim.AdamW(heads.parameters(), lr=0.0, weight_decay=self.schedule.weight_decay, fused=True)
         state = Checkpoint(heads, averaged(heads, self.schedule.average), optimizer, self.checkpoint)
@@ -120,8 +120,15 @@ class Fit:
             progress("training heads", state.epoch, epochs)
         state.restore_best()
         for head, (mean, scale) in zip(self.heads, standards, strict=True):
-            head.absorb(mean, scale)
+            if head.standardised:
+                head.absorb(mean, scale)
         return state.best
+
+    def _standard(self, rows: Rows, head: Head, key: FeatureKey, training: Int[np.ndarray, " training"]) -> Standard:
+        """What a head is trained behind; nothing for one with layers that could not absorb it."""
+        if head.standardised:
+            return standard(rows.features(key, _evenly(training, STANDARDISE_ROWS)))
+        return torch.zeros(head.width), torch.ones(head.width)
 
     def _divide(self, rows: Rows) -> tuple[Int[np.ndarray, " training"], Int[np.ndarray, " held"]]:
         """Rows to train on, and rows (unaugmented samples of the first cache) to stop by."""
