@@ -1,0 +1,222 @@
+"""A smaller network made of a backbone's own blocks: spans between places of equal shape are left out.
+
+Where the feature is the same before and after a block, the block can be skipped, and what remains is a network of the
+same family that starts from the backbone's own weights. Distilled without labels it is an exit at the input: cheap
+samples never enter the backbone. It works on any captured model (ResNet stages, ViT, BERT and ConvNeXt blocks).
+"""
+
+from collections.abc import Sequence
+from copy import deepcopy
+from dataclasses import dataclass
+from itertools import pairwise
+
+import torch
+from torch import fx, nn
+
+from offramp.errors import CaptureError, InputError
+from offramp.inputs import Inputs, arranged, leaves
+from offramp.model.backbone import Backbone, Graph
+from offramp.model.liveness import Cut, cuts
+from offramp.model.macs import macs_upto
+from offramp.model.names import ends
+from offramp.model.sizes import hint
+
+COUNTS = 0.5
+"""What leads into a row of equal blocks counts as one of them if it costs this share of one."""
+
+Span = tuple[str, str]
+"""The names of two places; what lies between them is left out."""
+
+
+@dataclass(frozen=True)
+class _Place:
+    """A place where one tensor and side values are all that is still needed."""
+
+    name: str
+    cut: Cut
+    cost: float
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        return tuple(map(hint, self.cut.node.meta["val"].shape[1:]))
+
+    @property
+    def listed(self) -> bool:
+        """Whether it is where an element of a list of modules ends, as the blocks of a stage are."""
+        return self.name.rpartition(".")[2].isdigit()
+
+    def like(self, other: "_Place") -> bool:
+        return self.shape == other.shape and self.cut.side == other.cut.side
+
+
+@dataclass(frozen=True)
+class _Row:
+    """Neighbouring places of one shape, the blocks between them, and whether a block leads into the first."""
+
+    places: tuple[_Place, ...]
+    entered: bool
+
+    @property
+    def price(self) -> float:
+        """What a block costs, as a share of the backbone's."""
+        return (self.places[-1].cost - self.places[0].cost) / (len(self.places) - 1)
+
+    @property
+    def spans(self) -> list[Span]:
+        return [(before.name, after.name) for before, after in pairwise(self.places)]
+
+    @property
+    def blocks(self) -> int:
+        """How many there are, the one that leads in included."""
+        return len(self.spans) + self.entered
+
+    def left_out(self, kept: int) -> list[Span]:
+        """All blocks but so many, which are evenly spread: the last; the first and the last; and so on."""
+        last = self.blocks - 1
+        even = {round(index * last / (kept - 1)) for index in range(kept)} if kept > 1 else {last} if kept else set()
+        if self.entered and kept == 1:
+            even = {0}
+        return [span for index, span in enumerate(self.spans, start=int(self.entered)) if index not in even]
+
+
+def droppable(backbone: Backbone) -> tuple[Span, ...]:
+    """All blocks that can be left out, by depth.
+
+    Raises:
+        CaptureError: if the model has no graph.
+    """
+    return tuple(span for row in _rows(backbone) for span in row.spans)
+
+
+def spared(backbone: Backbone, share: float) -> tuple[Span, ...]:
+    """The blocks to leave out so that the rest costs at most `share` of the backbone.
+
+    Blocks are kept one by one, always in the row that has the fewest, and evenly spread in it: at two blocks a stage
+    the first and the last of each.
+
+    Raises:
+        InputError: if so small a network cannot be made, with the smallest share that can.
+        CaptureError: if the model has no graph.
+    """
+    rows = _rows(backbone)
+    kept = [int(row.entered) for row in rows]
+    left = 1.0 - sum(row.price * len(row.spans) for row in rows)
+    if not rows or left > share:
+        raise InputError(f"expected a share of at least {left:.2f}, which cannot be left out, got {share}")
+    while open_rows := [index for index, row in enumerate(rows) if kept[index] < row.blocks]:
+        index = min(open_rows, key=kept.__getitem__)
+        if left + rows[index].price > share * (1 + 1e-9):
+            break
+        kept[index], left = kept[index] + 1, left + rows[index].price
+    return tuple(span for row, count in zip(rows, kept, strict=True) for span in row.left_out(count))
+
+
+def _rows(backbone: Backbone) -> list[_Row]:
+    places = _places(backbone)
+    rows: list[list[_Place]] = []
+    for place in places:
+        if rows and rows[-1][-1].like(place):
+            rows[-1].append(place)
+        else:
+            rows.append([place])
+    found, depth = [], 0.0
+    for row in rows:
+        blocks = _blocks(row)
+        if len(blocks) > 1:
+            entered = blocks[0].cost - depth >= COUNTS * _Row(tuple(blocks), False).price
+            found.append(_Row(tuple(blocks), entered))
+        depth = row[-1].cost
+    return found
+
+
+def _blocks(row: list[_Place]) -> list[_Place]:
+    """The places that part the blocks: elements of a list of modules where there are such, and the end of the last."""
+    listed = [row[0], *(place for place in row[1:] if place.listed)]
+    if len(listed) < 3:
+        return row
+    left = row[-1].cost - listed[-1].cost  # the last block may be known by the name of all of them
+    return [*listed, row[-1]] if left >= COUNTS * _Row(tuple(listed), False).price else listed
+
+
+def _places(backbone: Backbone) -> list[_Place]:
+    """Where a module ends and one tensor is all that is still needed; of places of one cost the first.
+
+    What follows at no cost of its own, such as the norm in front of the next stage, is then no part of the block.
+    """
+    captured = _graph(backbone).captured
+    names, upto = ends(captured, backbone.model), macs_upto(captured)
+    total = upto[captured.logits.name]
+    found: dict[float, _Place] = {}
+    for cut in cuts(captured):
+        if cut.node in names and cut.carried == 0:
+            cost = upto[cut.node.name] / total
+            found.setdefault(cost, _Place(names[cut.node], cut, cost))
+    return list(found.values())
+
+
+class Pruned(nn.Module):
+    """A copy of a backbone without some of its blocks; takes the backbone's inputs and returns logits.
+
+    In training mode batch norms use and update the statistics of the batch; dropout, which the captured model has not,
+    stays away.
+    """
+
+    def __init__(self, backbone: Backbone, left_out: Sequence[Span]) -> None:
+        """A copy with the backbone's weights.
+
+        Raises:
+            UnknownNameError: if a span begins or ends at no exit point.
+            InputError: if a span cannot be left out.
+            CaptureError: if the model has no graph.
+        """
+        super().__init__()
+        self.left_out, self._example = tuple(left_out), backbone.example
+        self.graph = _without(backbone, self.left_out)
+        self.eval()
+
+    def forward(self, *args: torch.Tensor, **kwargs: torch.Tensor) -> torch.Tensor:
+        """The logits of a batch, as the backbone takes it."""
+        given: Inputs = kwargs or (args[0] if isinstance(self._example, torch.Tensor) else args)
+        logits: torch.Tensor = self.graph(*leaves(arranged(given, self._example)))
+        return logits
+
+    def train(self, mode: bool = True) -> "Pruned":
+        """Batch norms follow the mode."""
+        super().train(mode)
+        changed = False
+        for node in self.graph.graph.find_nodes(op="call_function", target=torch.ops.aten.batch_norm.default):
+            if node.args[5] is not mode:
+                node.args, changed = (*node.args[:5], mode, *node.args[6:]), True
+        if changed:
+            self.graph.recompile()
+        return self
+
+
+def _graph(backbone: Backbone) -> Graph:
+    if backbone.graph is None:
+        raise CaptureError(
+            f"expected a captured model to leave blocks out of, got {type(backbone.model).__name__}, which can only be "
+            "left by hooks; give a small model of your own instead"
+        )
+    return backbone.graph
+
+
+def _without(backbone: Backbone, spans: Sequence[Span]) -> fx.GraphModule:
+    captured = _graph(backbone).captured
+    allowed = set(droppable(backbone))
+    refused = next((span for span in spans if span not in allowed), None)
+    if refused is not None:
+        known = ", ".join(f"{before} to {after}" for before, after in sorted(allowed)) or "none"
+        raise InputError(f"expected blocks that can be left out ({known}), got {refused[0]} to {refused[1]}")
+    node_of = {place.name: place.cut.node for place in _places(backbone)}
+    instead = {node_of[after]: node_of[before] for before, after in spans}
+    copy, copied = fx.Graph(), dict[fx.Node, fx.Node]()
+    for node in captured.graph_module.graph.nodes:
+        if node in instead:
+            copied[node] = copied[instead[node]]
+        elif node.op == "output":
+            copy.output(copied[captured.logits])
+        else:
+            copied[node] = copy.node_copy(node, copied.__getitem__)
+    copy.eliminate_dead_code(lambda node: node.op in ("placeholder", "output"))
+    return deepcopy(fx.GraphModule(captured.graph_module, copy))
