@@ -23,6 +23,12 @@ def leaves(inputs: Inputs) -> tuple[torch.Tensor, ...]:
     return tuple(inputs.values()) if isinstance(inputs, dict) else inputs
 
 
+def whole_of(inputs: Inputs) -> torch.Tensor | tuple[torch.Tensor, ...]:
+    """The tensors of a batch, in the order in which the model takes them; one alone is not in a tuple."""
+    tensors = leaves(inputs)
+    return tensors if len(tensors) > 1 else tensors[0]
+
+
 def rebuild(like: Inputs, tensors: Sequence[torch.Tensor]) -> Inputs:
     """A batch of the structure of `like` from its tensors, in the order of `leaves`."""
     if isinstance(like, torch.Tensor):

@@ -12,6 +12,9 @@ import numpy as np
 from offramp.arrays import Bool, Float
 from offramp.errors import InputError
 
+INPUT = "input"
+"""Name of the exit point before the backbone: whole networks can be heads there."""
+
 BACKBONE = "backbone"
 """Name of the last exit: the backbone's own output."""
 

@@ -33,7 +33,7 @@ class Slow:
 
     def drive(self, inputs: Inputs, stop: Stop) -> torch.Tensor | None:
         chain = self.eager.chains.fit_for(inputs)
-        return through(partial(self.segment, chain), len(chain.segments), leaves(inputs), stop, Buffers())
+        return through(chain, leaves(inputs), stop, Buffers(), partial(self.segment, chain))
 
     def segment(self, chain: Chain, index: int, state: State) -> State:
         self.time.now += 10.0 * (index + 1) if self.time.now < 100 else float(index + 1)

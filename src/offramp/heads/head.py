@@ -7,7 +7,7 @@ from jaxtyping import Float
 from torch import nn
 
 from offramp.errors import DataError
-from offramp.heads.reduction import Mask, Reduction, is_turned
+from offramp.heads.reduction import At, Mask, Reduction, is_turned
 from offramp.heads.stem import Stem, channels_first, drawn
 
 
@@ -25,9 +25,7 @@ class Head(nn.Module):
         super().__init__()
         self.reduction, self.net, self.width, self.standardised = reduction, net, width, standardised
 
-    def reduce(
-        self, feature: Float[torch.Tensor, "batch ..."], mask: Mask = None
-    ) -> Float[torch.Tensor, "batch reduced"]:
+    def reduce(self, feature: At, mask: Mask = None) -> Float[torch.Tensor, "batch reduced"]:
         """What this head needs of a feature."""
         return self.reduction(feature, mask)
 
@@ -46,9 +44,7 @@ class Head(nn.Module):
         logits: torch.Tensor = self.net(reduced)
         return logits
 
-    def forward(
-        self, feature: Float[torch.Tensor, "batch ..."], mask: Mask = None
-    ) -> Float[torch.Tensor, "batch classes"]:
+    def forward(self, feature: At, mask: Mask = None) -> Float[torch.Tensor, "batch classes"]:
         """Logits from a feature, and which of its tokens are no padding."""
         return self.predict(self.reduce(feature, mask))
 

@@ -5,7 +5,7 @@ and sequences `(B, D, T)`.
 """
 
 from dataclasses import dataclass
-from typing import Protocol, TypeGuard, runtime_checkable
+from typing import Any, Protocol, TypeGuard, runtime_checkable
 
 import torch
 from jaxtyping import Float
@@ -13,6 +13,9 @@ from torch.nn import functional as F
 
 TURNED = "t"
 """Ends the name of a reduction of features whose channels are where they usually are not."""
+
+At = Any
+"""What a head sees: the feature; before the backbone the tensors that it takes, in order, one alone not in a tuple."""
 
 Mask = torch.Tensor | None
 """Per sample and token `(B, T)` 0 where there is padding; None: no padding is known of."""

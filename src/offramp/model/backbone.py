@@ -7,11 +7,11 @@ import torch
 from torch import nn
 
 from offramp.errors import CaptureError, InputError, UnknownNameError
-from offramp.inputs import Inputs
+from offramp.inputs import Inputs, leaves
 from offramp.model.capture import Capture
 from offramp.model.liveness import Cut
-from offramp.model.segments import Chain, split
-from offramp.types import ExitPoint
+from offramp.model.segments import Chain, passing, split
+from offramp.types import INPUT, ExitPoint
 
 DEEPEST = 0.98
 """Points behind this share of the cost are not offered: nothing is left to save (SelfXit section 3.1, rule 2)."""
@@ -40,13 +40,18 @@ class Backbone:
     macs: float
     graph: "Graph | None"
 
+    @property
+    def entry(self) -> ExitPoint:
+        """The place before the backbone, which is always legal; its shape is that of the first input."""
+        return ExitPoint(INPUT, -1, tuple(leaves(self.example)[0].shape[1:]), 0.0)
+
     def point(self, name: str) -> ExitPoint:
         """The exit point of that name.
 
         Raises:
             UnknownNameError: listing the points there are.
         """
-        for point in self.points:
+        for point in (self.entry, *self.points):
             if point.name == name:
                 return point
         raise UnknownNameError.among("exit point", name, (point.name for point in self.points))
@@ -62,7 +67,9 @@ class Backbone:
             raise InputError(f"expected exit points by depth, each once, got {', '.join(names)}")
         if self.graph is None:
             raise CaptureError(f"expected a captured model to cut, got {type(self.model).__name__}, left by hooks only")
-        return split(self.graph.captured, [self.graph.cuts[index] for index in indices])
+        captured, inner = self.graph.captured, [self.graph.cuts[index] for index in indices if index >= 0]
+        chain = split(captured, inner)
+        return Chain((passing(captured), *chain.segments), entry=True) if len(inner) < len(indices) else chain
 
 
 @dataclass(frozen=True, eq=False)

@@ -18,7 +18,7 @@ from offramp.model.names import ends
 from offramp.model.segments import split
 from offramp.model.sizes import hint
 from offramp.model.taps import tapped
-from offramp.types import ExitPoint
+from offramp.types import INPUT, ExitPoint
 
 GAP = 1 / 3
 """Where more than this share of the cost lies between places at which one tensor is enough, places that need several
@@ -65,7 +65,7 @@ def _left(model: nn.Module, captured: Capture, logits_of: LogitsOf, names: Seque
     upto = macs_upto(captured)
     total = upto[captured.logits.name]
     name_of = ends(captured, model)
-    legal = [cut for cut in cuts(captured) if cut.node in name_of]
+    legal = [cut for cut in cuts(captured) if name_of.get(cut.node, INPUT) != INPUT]
     if names is None:
         legal = _worth_an_exit(legal, upto, total)
     else:
@@ -75,8 +75,8 @@ def _left(model: nn.Module, captured: Capture, logits_of: LogitsOf, names: Seque
     legal = _verified(model, captured, legal, name_of)
     if names is None:
         legal = _lightest(legal, {cut.node: upto[cut.node.name] / total for cut in legal})
-    missing = [name for name in names or () if name not in {name_of[cut.node] for cut in legal}]
-    if missing or not (legal or names == ()):
+    missing = [name for name in names or () if name != INPUT and name not in {name_of[cut.node] for cut in legal}]
+    if missing or not (legal or names in ((), (INPUT,))):
         raise CaptureError(
             f"expected a place where few tensors are all that {type(model).__name__} still needs, found none"
             f"{' at ' + ', '.join(missing) if missing else ''}"

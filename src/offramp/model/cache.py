@@ -19,14 +19,16 @@ from jaxtyping import Bool
 from torch import nn
 
 from offramp.errors import DataError, InputError
-from offramp.heads.reduction import Mask, Reduction
-from offramp.inputs import Inputs, batch_size, call, check_finite, device_of, mask_of, on
+from offramp.heads.reduction import At, Mask, Reduction
+from offramp.inputs import call, device_of, mask_of, on, whole_of
 from offramp.model.augment import Augment
 from offramp.model.capture import LogitsOf
 from offramp.model.modes import frozen
 from offramp.model.taps import tapped
+from offramp.model.views import Views
 from offramp.progress import Progress, silent
 from offramp.sources import Source
+from offramp.types import INPUT
 
 SAVE_EVERY = 16
 """Batches between two notes of progress; as many are lost at most when the process is killed."""
@@ -104,8 +106,9 @@ class Pass:
         if len(source) == 0:
             raise DataError(f"expected samples in split {split!r}, got none")
         augment = augment or Augment(copies=0)
-        rows = len(source) * (augment.copies + 1)
         lend = np.ones(len(source), bool) if lend is None else lend
+        views = Views(source, augment, lend, seed, self.batch_size)
+        rows = len(views)
         identity = {**self._identity(source, split), **_augmentation(augment, lend, seed)}
         store = _Store(folder, identity, rows, self.dtype)
         masks: list[Mask] = [None]
@@ -115,36 +118,23 @@ class Pass:
 
         with frozen(self.model), tapped(self.model, self._points(), keep) as reduced:
             while store.done < rows:
-                start, inputs = self._batch(source, store.done, augment, lend, seed)
-                inputs = on(inputs, device_of(self.model))
+                inputs = on(views.at(store.done), device_of(self.model))
                 masks[0] = mask_of(inputs)
+                entered = self._reduce(INPUT, whole_of(inputs), masks[0])  # first: the model may work on them in place
                 logits = self.logits_of(call(self.model, inputs))
                 if not torch.isfinite(logits).all():
-                    raise DataError(f"expected finite outputs, got NaN from the backbone near sample {start}")
-                arrays = {key: value for point in reduced.values() for key, value in point.items()}
+                    raise DataError(
+                        f"expected finite outputs, got NaN from the backbone near sample {store.done % len(source)}"
+                    )
+                arrays = {key: value for point in (entered, *reduced.values()) for key, value in point.items()}
                 store.append(logits, arrays)
                 progress(f"backbone over {split}", store.done, rows)
         return store.close(split, len(source))
 
-    def _batch(
-        self, source: Source, row: int, augment: Augment, lend: Bool[np.ndarray, " samples"], seed: int
-    ) -> tuple[int, Inputs]:
-        """The rows from `row` to the end of the batch; a batch never spans two copies."""
-        copy, start = divmod(row, len(source))
-        indices = np.arange(start, min(start + self.batch_size, len(source)))
-        inputs = source.inputs(indices)
-        check_finite(inputs, source.name, start)
-        batch_size(inputs)
-        if copy == 0:
-            return start, inputs
-        entropy = np.random.SeedSequence([seed, copy, start]).generate_state(1, np.uint64)[0]
-        generator = torch.Generator().manual_seed(int(entropy >> 1))
-        return start, augment(inputs, generator, torch.from_numpy(lend[indices]))
-
     def _points(self) -> list[str]:
-        return list(dict.fromkeys(point for point, _ in self.wanted))
+        return list(dict.fromkeys(point for point, _ in self.wanted if point != INPUT))
 
-    def _reduce(self, point: str, feature: torch.Tensor, mask: Mask) -> dict[FeatureKey, torch.Tensor]:
+    def _reduce(self, point: str, feature: At, mask: Mask) -> dict[FeatureKey, torch.Tensor]:
         # cloned, since the reduction of a vector is the vector itself, on which the model may go on in place
         return {(name, red.name): red(feature, mask).clone() for name, red in self.wanted if name == point}
 

@@ -8,9 +8,10 @@ import torch
 from torch import nn
 from torch.utils import _pytree as pytree
 
+from offramp.heads.reduction import At
 from offramp.model.taps import first_tensor, hooked
 
-Stop = Callable[[int, torch.Tensor], torch.Tensor | None]
+Stop = Callable[[int, At], torch.Tensor | None]
 """Called with the number of a stop and the feature there; returns the rows (int64) that stay, or None for all."""
 
 

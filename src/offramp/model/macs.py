@@ -12,8 +12,10 @@ from torch import fx, nn
 from torch.utils import _pytree as pytree
 from torch.utils.flop_counter import FlopCounterMode
 
-from offramp.inputs import leaves
-from offramp.model.capture import Capture
+from offramp.heads.head import Head
+from offramp.heads.network import Answers
+from offramp.inputs import Inputs, leaves
+from offramp.model.capture import Capture, capture
 
 
 class _Counter(fx.Interpreter):
@@ -59,3 +61,15 @@ def module_macs(module: nn.Module, shapes: Sequence[tuple[int, ...]]) -> float:
     with FlopCounterMode(display=False) as counter, torch.no_grad():
         torch.func.functional_call(module, on_meta, tuple(torch.empty(1, *shape, device="meta") for shape in shapes))
     return float(counter.get_total_flops()) / 2
+
+
+def network_macs(head: Head, example: Inputs) -> float:
+    """MACs per sample of a whole network as a head.
+
+    Raises:
+        CaptureError: if it cannot be captured, which counting takes.
+    """
+    answers = head.reduction
+    assert isinstance(answers, Answers)
+    captured = capture(answers.network, example, answers.logits_of)
+    return macs_upto(captured)[captured.logits.name]

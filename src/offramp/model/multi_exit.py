@@ -13,14 +13,14 @@ from offramp.calibrate.calibrator import Calibrator
 from offramp.errors import InputError
 from offramp.gates.gate import Gate
 from offramp.heads.head import Head
-from offramp.heads.reduction import Mask, Reduction
-from offramp.inputs import Inputs, call, device_of, mask_of, on
+from offramp.heads.reduction import At, Mask, Reduction
+from offramp.inputs import Inputs, call, device_of, mask_of, on, whole_of
 from offramp.model.backbone import Backbone
 from offramp.model.cache import FeatureCache, FeatureKey
 from offramp.model.capture import LogitsOf
-from offramp.model.macs import module_macs
+from offramp.model.macs import module_macs, network_macs
 from offramp.model.taps import tapped
-from offramp.types import CostProfile, Exit, ExitPoint
+from offramp.types import INPUT, CostProfile, Exit, ExitPoint
 
 ROWS = 1024
 """Rows of a cache that a head sees at once."""
@@ -75,12 +75,14 @@ class MultiExit:
         """All exits' logits on a batch, the backbone's last, by tapping the original model."""
         inputs = on(inputs, device_of(self.backbone.model))
         keep = partial(self._heads_at, mask_of(inputs))
-        with tapped(self.backbone.model, [point.name for point in self.points], keep=keep) as found:
+        before = keep(INPUT, whole_of(inputs))
+        names = [point.name for point in self.points if point.name != INPUT]
+        with tapped(self.backbone.model, names, keep=keep) as found:
             final = logits_of(call(self.backbone.model, inputs))
-        by_exit = {index: logits for at_point in found.values() for index, logits in at_point.items()}
+        by_exit = {index: logits for at_point in (before, *found.values()) for index, logits in at_point.items()}
         return torch.stack([*(by_exit[index] for index in range(len(self.exits))), final])
 
-    def _heads_at(self, mask: Mask, name: str, feature: torch.Tensor) -> dict[int, torch.Tensor]:
+    def _heads_at(self, mask: Mask, name: str, feature: At) -> dict[int, torch.Tensor]:
         here = (index for index, exit_ in enumerate(self.exits) if exit_.point == name)
         return {index: self.head(index)(feature, mask) for index in here}
 
@@ -102,7 +104,12 @@ class MultiExit:
         shapes = {point.name: point.feature_shape for point in self.points}
         total = self.backbone.macs
         upto = [self.backbone.point(exit_.point).depth * total for exit_ in self.exits]
-        head = [module_macs(self.head(i), [shapes[exit_.point]]) for i, exit_ in enumerate(self.exits)]
+        head = [
+            network_macs(self.head(i), self.backbone.example)
+            if exit_.point == INPUT
+            else module_macs(self.head(i), [shapes[exit_.point]])
+            for i, exit_ in enumerate(self.exits)
+        ]
         each = 0.0 if gate is None else gate.macs(self.backbone.classes)
         gates = np.array([*[each] * len(upto), 0.0])
         return CostProfile("macs", np.array([*upto, total]), np.array([*head, 0.0]), gates)

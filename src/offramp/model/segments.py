@@ -20,13 +20,23 @@ State = tuple[torch.Tensor, ...]
 
 @dataclass(frozen=True, eq=False)
 class Chain:
-    """The backbone as consecutive segments: `segment(0)` takes the flat inputs, the last returns the logits."""
+    """The backbone as consecutive segments: `segment(0)` takes the flat inputs, the last returns the logits.
+
+    Attributes:
+        segments: they share the backbone's parameters.
+        entry: whether the first of them hands the inputs on, so that there is a place before the backbone.
+    """
 
     segments: tuple[fx.GraphModule, ...]
+    entry: bool = False
 
     def segment(self, index: int, state: State) -> State:
         """The state after segment `index`, which may work on the given state in place as the model itself does."""
         return self._functions[index](*state)
+
+    def feature(self, index: int, state: State) -> torch.Tensor | State:
+        """What heads see after segment `index`: the hidden tensor; before the backbone all tensors, if several."""
+        return state if self.entry and index == 0 and len(state) > 1 else state[0]
 
     @cached_property
     def _functions(self) -> list[Callable[..., State]]:
@@ -56,6 +66,13 @@ def split(captured: Capture, at: Sequence[Cut]) -> Chain:
     kind = kinds(captured)
     bounds = [None, *at, None]
     return Chain(tuple(_Builder(captured, kind, start, end).build() for start, end in pairwise(bounds)))
+
+
+def passing(captured: Capture) -> fx.GraphModule:
+    """A segment that hands the flat inputs on."""
+    graph = fx.Graph()
+    graph.output(tuple(graph.placeholder(node.name) for node in captured.placeholders))
+    return fx.GraphModule({}, graph)
 
 
 class _Builder:

@@ -42,7 +42,7 @@ class Eager:
         """The logits of those who are left at the end."""
         inputs = on(self.chains.arranged(inputs), device_of(self.model))
         chain = self.chains.fit_for(inputs)
-        return through(chain.segment, len(chain.segments), leaves(inputs), stop, self.buffers)
+        return through(chain, leaves(inputs), stop, self.buffers)
 
     def whole(self, inputs: Inputs) -> torch.Tensor:
         """The user's model itself, in eval mode."""

@@ -8,6 +8,7 @@ import torch
 
 from offramp.calibrate.calibrator import Calibrator
 from offramp.gates.gate import Gate
+from offramp.heads.reduction import At
 from offramp.inputs import Inputs, batch_size, device_of, mask_of, on
 from offramp.model.multi_exit import MultiExit
 from offramp.run.driver import Driver
@@ -45,7 +46,7 @@ class Headed:
         inputs = on(inputs, device_of(self.multi_exit.backbone.model))
         mask = mask_of(inputs)
 
-        def at(place: int, feature: torch.Tensor) -> torch.Tensor | None:
+        def at(place: int, feature: At) -> torch.Tensor | None:
             nonlocal mask
 
             def say(exit_: int) -> Said:
@@ -54,7 +55,7 @@ class Headed:
             rows = stop(place, say)
             if rows is None:
                 return None
-            staying = torch.from_numpy(rows).to(feature.device)
+            staying = torch.from_numpy(rows).to(device_of(self.multi_exit.backbone.model))
             mask = None if mask is None else mask.index_select(0, staying)
             return staying
 
@@ -67,7 +68,7 @@ class Headed:
         with torch.no_grad():
             return self.answer(self.driver.whole(inputs))
 
-    def logits(self, exit_: int, feature: torch.Tensor, mask: torch.Tensor | None = None) -> torch.Tensor:
+    def logits(self, exit_: int, feature: At, mask: torch.Tensor | None = None) -> torch.Tensor:
         """The calibrated logits of an exit; `mask` (B, T) is 0 where a token is padding."""
         found: torch.Tensor = self.calibrators[exit_](self.multi_exit.head(exit_)(feature, mask))
         return found

@@ -10,11 +10,12 @@ import torch
 from torch import nn
 
 from offramp.errors import InputError
-from offramp.inputs import Inputs, call
+from offramp.inputs import Inputs, call, select, whole_of
 from offramp.model.backbone import Backbone
 from offramp.model.capture import LogitsOf
 from offramp.model.leaving import NobodyLeft, Stop, leaving
 from offramp.model.modes import frozen
+from offramp.types import INPUT
 
 _lock = Lock()
 _turns: WeakKeyDictionary[nn.Module, "_Turn"] = WeakKeyDictionary()
@@ -53,11 +54,18 @@ class Hooked:
         Raises:
             InputError: if it is called from within `stop`, where the hooks of the batch under way would fire again.
         """
-        with _turn(self.model), frozen(self.model), leaving(self.model, self.names, stop):
-            try:
-                return self.logits_of(call(self.model, inputs))
-            except NobodyLeft:
-                return None
+        names, entry = self.names, self.names[:1] == (INPUT,)
+        with _turn(self.model), frozen(self.model):
+            if entry:
+                rows = stop(0, whole_of(inputs))
+                if rows is not None and len(rows) == 0:
+                    return None
+                names, inputs = names[1:], inputs if rows is None else select(inputs, rows)
+            with leaving(self.model, names, lambda place, feature: stop(place + entry, feature)):
+                try:
+                    return self.logits_of(call(self.model, inputs))
+                except NobodyLeft:
+                    return None
 
     def whole(self, inputs: Inputs) -> torch.Tensor:
         """The user's model itself, in eval mode."""

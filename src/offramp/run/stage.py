@@ -23,7 +23,8 @@ class Stage(nn.Module):
 
     The state is the segment's, then the attention mask where there is one, which the heads read. The last stage has no
     heads: what the backbone itself says is its only answer, and there is no next state. `exits` are the numbers of the
-    exits, in the order of their heads; the backbone's own is the one behind all others.
+    exits, in the order of their heads; the backbone's own is the one behind all others. At the `entry` heads see all
+    tensors of the state.
     """
 
     def __init__(
@@ -34,10 +35,12 @@ class Stage(nn.Module):
         gate: Gate,
         masked: bool,
         exits: Sequence[int],
+        entry: bool = False,
     ) -> None:
         super().__init__()
         self.segment, self.heads = segment, nn.ModuleList(heads)
         self.calibrators, self.gate, self.masked, self.exits = tuple(calibrators), gate, masked, tuple(exits)
+        self.entry = entry
 
     def forward(self, *state: torch.Tensor) -> State:
         """(state…) to (next state…, logits, score, logits, score, …)."""
@@ -47,7 +50,7 @@ class Stage(nn.Module):
             return self._said(Identity(), after[0], self.exits[0])
         said: State = ()
         for head, calibrator, exit_ in zip(self.heads, self.calibrators, self.exits, strict=True):
-            said += self._said(calibrator, head(after[0], mask), exit_)
+            said += self._said(calibrator, head(after if self.entry and len(after) > 1 else after[0], mask), exit_)
         return (*after, *(() if mask is None else (mask,)), *said)
 
     def _said(self, calibrator: Calibrator, raw: torch.Tensor, exit_: int) -> State:
@@ -88,7 +91,8 @@ def stages(
 
     def stage(segment: nn.Module, exits: Sequence[int]) -> Stage:
         heads, calibrated = [multi_exit.heads[e] for e in exits], [calibrators[e] for e in exits]
-        return Stage(segment, heads, calibrated, gate, masked, exits or (len(multi_exit.exits),)).eval()
+        entry = chain.entry and segment is chain.segments[0]
+        return Stage(segment, heads, calibrated, gate, masked, exits or (len(multi_exit.exits),), entry).eval()
 
     return [stage(segment, exits) for segment, exits in zip(chain.segments, (*stops, ()), strict=True)]
 

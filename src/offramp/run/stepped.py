@@ -83,7 +83,7 @@ class Stepped(Headed, Stepwise):
 
         def say(exit_: int) -> Said:
             with torch.no_grad():
-                return self.said(self.logits(exit_, after.tensors[0], after.mask), exit_)
+                return self.said(self.logits(exit_, after.chain.feature(place, after.tensors), after.mask), exit_)
 
         return after, say
 

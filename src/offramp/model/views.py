@@ -1,0 +1,58 @@
+"""The rows of a pass: samples and their augmented copies, which can be made again at any time."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from jaxtyping import Bool
+
+from offramp.inputs import Inputs, batch_size, check_finite
+from offramp.model.augment import Augment
+from offramp.sources import Source
+
+
+@dataclass(frozen=True, eq=False)
+class Views:
+    """The samples of a source, then as many augmented copies of all of them as asked for.
+
+    Attributes:
+        source: the samples.
+        augment: makes the copies.
+        lend: which samples may be blended into others.
+        seed: of the augmentation; same seed and batch size, same views.
+        batch: rows made at a time.
+    """
+
+    source: Source
+    augment: Augment
+    lend: Bool[np.ndarray, " samples"]
+    seed: int
+    batch: int
+
+    def __len__(self) -> int:
+        return len(self.source) * (self.augment.copies + 1)
+
+    @property
+    def starts(self) -> Iterator[int]:
+        """The first row of every batch; a batch never spans two copies."""
+        for copy in range(self.augment.copies + 1):
+            for start in range(0, len(self.source), self.batch):
+                yield copy * len(self.source) + start
+
+    def at(self, row: int) -> Inputs:
+        """The rows from `row`, at which a batch starts, to the end of that batch.
+
+        Raises:
+            DataError: if an input is not finite.
+        """
+        copy, start = divmod(row, len(self.source))
+        indices = np.arange(start, min(start + self.batch, len(self.source)))
+        inputs = self.source.inputs(indices)
+        check_finite(inputs, self.source.name, start)
+        batch_size(inputs)
+        if copy == 0:
+            return inputs
+        entropy = np.random.SeedSequence([self.seed, copy, start]).generate_state(1, np.uint64)[0]
+        generator = torch.Generator().manual_seed(int(entropy >> 1))
+        return self.augment(inputs, generator, torch.from_numpy(self.lend[indices]))

@@ -1,0 +1,225 @@
+"""A whole small network taught to answer like the backbone, without labels.
+
+The views and what the backbone says about them are made once (`model.cache`); the student sees them several times, in
+another order each time. Beyer et al. (2022) call for patience and aggressive mixup in distillation; here a view is
+blended as often as the cache was asked for.
+"""
+
+import math
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+import torch
+from jaxtyping import Float, Int
+from torch import nn
+
+from offramp.errors import DataError, InputError
+from offramp.inputs import Inputs, call, concat, device_of, leaves, on, select
+from offramp.model.views import Views
+from offramp.progress import Progress, silent
+from offramp.train.distil import Distil
+from offramp.train.regime import Regime
+from offramp.train.state_file import read, write
+
+SHUFFLED = 2**28
+"""Bytes of views that are shuffled at a time; they are made batch by batch, in random order."""
+
+SAVE_EVERY = 200
+"""Steps between two notes of progress; as many are lost at most when the process is killed."""
+
+WARM_UP = 0.05
+"""Share of the steps in which the learning rate rises; it then falls to 0 along a cosine."""
+
+
+@dataclass(frozen=True)
+class Course:
+    """How long and how fast a student is taught.
+
+    Attributes:
+        seen: rows seen in all, about.
+        batch_size: rows per step.
+        learning_rate: SGD's with Nesterov momentum 0.9, at its highest.
+        weight_decay: SGD's, on everything but biases and norms.
+        regime: the loss; by default a distillation at T = 3.
+        half: whether to compute in bfloat16, where the processor can.
+    """
+
+    seen: int = 500_000
+    batch_size: int = 128
+    learning_rate: float = 0.1
+    weight_decay: float = 5e-4
+    regime: Regime = field(default_factory=lambda: Distil(temperature=3.0))
+    half: bool = True
+
+    def rate(self, step: int, steps: int) -> float:
+        """The learning rate at a step."""
+        share = step / max(steps, 1)
+        if share < WARM_UP:
+            return self.learning_rate * (share + 1 / max(steps, 1)) / WARM_UP
+        return self.learning_rate * 0.5 * (1 + math.cos(math.pi * (share - WARM_UP) / (1 - WARM_UP)))
+
+
+@dataclass(frozen=True, eq=False)
+class Lesson:
+    """Views of a source, and what the backbone says about each row.
+
+    Attributes:
+        views: the rows.
+        logits: the backbone's, in the order of the rows.
+    """
+
+    views: Views
+    logits: Float[np.ndarray, "rows classes"]
+
+    def __post_init__(self) -> None:
+        if len(self.views) != len(self.logits):
+            raise DataError(f"expected logits for {len(self.views)} views, got {len(self.logits)}; make the cache anew")
+
+
+@dataclass(frozen=True, eq=False)
+class Teaching:
+    """A student and what it is taught from.
+
+    Attributes:
+        student: trained in place, and left in eval mode; takes the backbone's inputs and returns logits.
+        lessons: what it sees.
+        course: how long and how fast.
+        held: rows of the first lesson that it never sees, on which its agreement with the backbone is told.
+        seed: of the order of the rows.
+        checkpoint: file from which an interrupted course goes on; None: not resumable.
+    """
+
+    student: nn.Module
+    lessons: Sequence[Lesson]
+    course: Course = field(default_factory=Course)
+    held: Int[np.ndarray, " held"] | None = None
+    seed: int = 0
+    checkpoint: Path | None = None
+
+    def run(self, progress: Progress = silent) -> None:
+        """Teaches the student.
+
+        Args:
+            progress: told about every step.
+
+        Raises:
+            DataError: if there are no rows to learn from.
+            InputError: if the loss is no number any more.
+        """
+        course, optimizer = self.course, _optimizer(self.student, self.course)
+        steps = max(1, round(course.seen / course.batch_size))
+        done = 0 if self.checkpoint is None else self._resumed(optimizer)
+        self.student.train()
+        for step, (inputs, target) in self._batches(done):
+            if step >= steps:
+                break
+            optimizer.param_groups[0]["lr"] = optimizer.param_groups[1]["lr"] = course.rate(step, steps)
+            optimizer.zero_grad(set_to_none=True)
+            loss = self._loss(inputs, target)
+            loss.backward()  # type: ignore[no-untyped-call]
+            optimizer.step()
+            if not math.isfinite(loss.item()):
+                raise InputError(f"the student diverged at step {step}; lower the rate {course.learning_rate}")
+            progress("teaching the student", step + 1, steps)
+            if self.checkpoint is not None and (step + 1) % SAVE_EVERY == 0:
+                self._save(optimizer, step + 1)
+        if self.checkpoint is not None:
+            self._save(optimizer, steps)
+        self.student.eval()
+
+    def _loss(self, inputs: Inputs, target: torch.Tensor) -> torch.Tensor:
+        device = device_of(self.student)
+        with torch.autocast(device.type, torch.bfloat16, enabled=self.course.half and computes_bfloat16(device)):
+            logits: torch.Tensor = call(self.student, on(inputs, device))
+        return self.course.regime.loss(logits.float(), target.to(device), None)
+
+    def _batches(self, done: int) -> Iterator[tuple[int, tuple[Inputs, torch.Tensor]]]:
+        """Numbered batches from step `done` on, epoch after epoch; the order depends on the seed alone."""
+        size, step = self.course.batch_size, 0
+        places = [(index, start) for index, lesson in enumerate(self.lessons) for start in lesson.views.starts]
+        if not places:
+            raise DataError("expected rows to teach a student from, got none")
+        epoch = 0
+        while True:
+            generator = np.random.default_rng((self.seed, epoch))
+            order = [places[i] for i in generator.permutation(len(places))]
+            for some in _groups(order, max(1, SHUFFLED // self._bytes())):
+                rows = self._rows(some)
+                shuffled, count = generator.permutation(len(rows)), -(-len(rows) // size)
+                if step + count <= done:
+                    step += count
+                    continue
+                inputs, target = self._made(some)
+                for part in np.array_split(shuffled, count):
+                    if step >= done:
+                        chosen = torch.from_numpy(part)
+                        yield step, (select(inputs, chosen), target[chosen])
+                    step += 1
+            epoch += 1
+
+    def _bytes(self) -> int:
+        """What a batch of views takes in memory."""
+        first = self.lessons[0].views
+        return sum(tensor.nbytes for tensor in leaves(first.at(next(first.starts))))
+
+    def _rows(self, some: Sequence[tuple[int, int]]) -> list[tuple[int, int]]:
+        """Lesson and row of each view of some batches, those that are held left out."""
+        held = set() if self.held is None else set(self.held.tolist())
+        found = []
+        for index, start in some:
+            views = self.lessons[index].views
+            count = min(views.batch, len(views.source) - start % len(views.source))
+            rows = range(start, start + count)
+            found += [(index, row) for row in rows if index or row % len(views.source) not in held]
+        return found
+
+    def _made(self, some: Sequence[tuple[int, int]]) -> tuple[Inputs, torch.Tensor]:
+        parts, targets = [], []
+        for index, start in some:
+            lesson = self.lessons[index]
+            rows = np.array([row for _, row in self._rows([(index, start)])], np.int64)
+            if len(rows):
+                parts.append(select(lesson.views.at(start), torch.from_numpy(rows - start)))
+                targets.append(torch.from_numpy(np.asarray(lesson.logits[rows], np.float32)))
+        return concat(parts), torch.cat(targets)
+
+    def _save(self, optimizer: torch.optim.Optimizer, step: int) -> None:
+        assert self.checkpoint is not None
+        state = {"step": step, "student": self.student.state_dict(), "optimizer": optimizer.state_dict()}
+        write(state, self.checkpoint)
+
+    def _resumed(self, optimizer: torch.optim.Optimizer) -> int:
+        step = 0
+
+        def take(state: dict[str, object]) -> None:
+            nonlocal step
+            self.student.load_state_dict(state["student"])  # type: ignore[arg-type]
+            optimizer.load_state_dict(state["optimizer"])  # type: ignore[arg-type]
+            step = int(state["step"])  # type: ignore[call-overload]
+
+        if self.checkpoint is not None and self.checkpoint.exists():
+            read(self.checkpoint, take)
+        return step
+
+
+def computes_bfloat16(device: torch.device) -> bool:
+    """Whether bfloat16 is fast there: on processors with instructions for it, and on GPUs."""
+    if device.type == "cpu":
+        return bool(torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported())
+    return device.type == "cuda" and torch.cuda.is_bf16_supported()
+
+
+def _groups(order: Sequence[tuple[int, int]], count: int) -> Iterator[Sequence[tuple[int, int]]]:
+    return (order[first : first + count] for first in range(0, len(order), count))
+
+
+def _optimizer(student: nn.Module, course: Course) -> torch.optim.SGD:
+    """Decay on matrices and filters; none on biases and norms."""
+    parameters = [parameter for parameter in student.parameters() if parameter.requires_grad]
+    groups = [
+        {"params": [p for p in parameters if p.ndim > 1], "weight_decay": course.weight_decay},
+        {"params": [p for p in parameters if p.ndim <= 1], "weight_decay": 0.0},
+    ]
+    return torch.optim.SGD(groups, lr=course.learning_rate, momentum=0.9, nesterov=True)
