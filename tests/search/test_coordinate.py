@@ -2,18 +2,14 @@ from itertools import pairwise, product
 
 import numpy as np
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from offramp.decide.pareto import hypervolume
 from offramp.decide.replay import above_backbone, excess, operating_point
-from offramp.search.coordinate import Coordinate, _line
+from offramp.search.coordinate import Coordinate
 from offramp.search.searcher import Searcher
 from offramp.testing.searchers import SearcherSuite, random_table
 from offramp.types import Configuration, ExitTable, Goal
 from tests.reference.front import configurations
-from tests.reference.replay import mean_loss_and_cost
-from tests.tables import cases
 
 
 class TestCoordinate(SearcherSuite):
@@ -26,22 +22,6 @@ class TestCoordinateWithFewPoints(SearcherSuite):
     @pytest.fixture
     def searcher(self) -> Searcher:
         return Coordinate(lambdas=6, points=4)
-
-
-@given(cases(binary=False), st.data())
-def test_a_line_is_the_replay_of_each_of_its_settings(
-    case: tuple[ExitTable, Configuration], data: st.DataObject
-) -> None:
-    table, base = case
-    if table.exits == 1:
-        return
-    index = data.draw(st.integers(0, table.exits - 2))
-    order = np.argsort(-table.score[index], kind="stable")
-    line = _line(table, order, base, index)
-    assert not line.at(0).enabled[index]
-    for setting, (loss, cost) in enumerate(zip(line.loss, line.cost, strict=True)):
-        expected = mean_loss_and_cost(table, line.at(setting))
-        assert (loss, cost) == (pytest.approx(expected[0]), pytest.approx(expected[1]))
 
 
 def measured(table: ExitTable, found: list[Configuration]) -> tuple[np.ndarray, np.ndarray]:
