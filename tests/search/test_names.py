@@ -4,7 +4,7 @@ from offramp.search.tolerance import ToleranceBudget
 
 
 def test_every_name_makes_a_searcher() -> None:
-    assert sorted(NAMES) == ["coordinate", "shared", "tolerance", "tolerance-equal"]
+    assert sorted(NAMES) == ["coordinate", "shared", "tolerance", "tolerance-equal", "tolerance-optimised"]
     assert all(isinstance(make(), Searcher) for make in NAMES.values())
 
 

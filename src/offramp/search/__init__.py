@@ -6,12 +6,13 @@ from functools import partial
 from offramp.search.coordinate import Coordinate
 from offramp.search.searcher import Searcher
 from offramp.search.shared import SharedThreshold
-from offramp.search.tolerance import ToleranceBudget
+from offramp.search.tolerance import OptimisedBudget, ToleranceBudget
 
 NAMES: dict[str, Callable[[], Searcher]] = {
     "coordinate": Coordinate,
     "shared": SharedThreshold,
     "tolerance": ToleranceBudget,
     "tolerance-equal": partial(ToleranceBudget, halving=False),
+    "tolerance-optimised": OptimisedBudget,
 }
 """Searchers by the name that a command line or a manifest uses."""
