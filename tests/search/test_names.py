@@ -4,7 +4,18 @@ from offramp.search.tolerance import ToleranceBudget
 
 
 def test_every_name_makes_a_searcher() -> None:
-    assert sorted(NAMES) == ["coordinate", "shared", "tolerance", "tolerance-equal", "tolerance-optimised"]
+    assert list(NAMES) == [
+        "coordinate",
+        "dyce",
+        "dyce-iterative",
+        "dyce-iterative-brent",
+        "dyce-single",
+        "dyce-single-brent",
+        "shared",
+        "tolerance",
+        "tolerance-equal",
+        "tolerance-optimised",
+    ]
     assert all(isinstance(make(), Searcher) for make in NAMES.values())
 
 

@@ -4,12 +4,18 @@ from collections.abc import Callable
 from functools import partial
 
 from offramp.search.coordinate import Coordinate
+from offramp.search.dyce import Dyce
 from offramp.search.searcher import Searcher
 from offramp.search.shared import SharedThreshold
 from offramp.search.tolerance import OptimisedBudget, ToleranceBudget
 
 NAMES: dict[str, Callable[[], Searcher]] = {
     "coordinate": Coordinate,
+    "dyce": Dyce,
+    "dyce-iterative": partial(Dyce, single=False),
+    "dyce-iterative-brent": partial(Dyce, single=False, brent=True),
+    "dyce-single": partial(Dyce, iterative=False),
+    "dyce-single-brent": partial(Dyce, iterative=False, brent=True),
     "shared": SharedThreshold,
     "tolerance": ToleranceBudget,
     "tolerance-equal": partial(ToleranceBudget, halving=False),
