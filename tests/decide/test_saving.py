@@ -44,6 +44,24 @@ def test_no_exit_scores_nothing(case: tuple[ExitTable, Configuration]) -> None:
     assert subset_score(table, best_subset(table, configuration)) >= 0.0
 
 
+@pytest.mark.parametrize("seed", range(3))
+def test_best_of_a_thousand_subsets_is_the_cheapest_to_replay(seed: int) -> None:
+    table = random_table(seed, exits=11, samples=60)
+    thresholds = Configuration((True,) * 10, tuple(np.random.default_rng(seed).uniform(0.7, 1.0, 10).tolist()))
+    cheapest = min(float(replay(table, subset).cost.sum()) for subset in subsets(thresholds))
+    assert replay(table, best_subset(table, thresholds)).cost.sum() == pytest.approx(cheapest)
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_the_largest_exact_search_is_no_worse_than_a_greedy_one(seed: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    table = random_table(seed, exits=saving.EXACT_UP_TO + 1, samples=200)
+    inner = saving.EXACT_UP_TO
+    thresholds = Configuration((True,) * inner, tuple(np.random.default_rng(seed).uniform(0.7, 1.0, inner).tolist()))
+    exact = subset_score(table, best_subset(table, thresholds))
+    monkeypatch.setattr(saving, "EXACT_UP_TO", 0)
+    assert subset_score(table, best_subset(table, thresholds)) <= exact
+
+
 @pytest.mark.parametrize("seed", range(8))
 def test_greedy_comes_close_to_exact(seed: int, monkeypatch: pytest.MonkeyPatch) -> None:
     table = random_table(seed, exits=9, samples=100)

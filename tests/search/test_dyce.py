@@ -1,4 +1,4 @@
-from itertools import groupby, pairwise, product
+from itertools import pairwise, product
 
 import numpy as np
 import pytest
@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from offramp.decide.pareto import hypervolume
 from offramp.decide.replay import operating_point
 from offramp.errors import InputError
-from offramp.search.dyce import Dyce
+from offramp.search.dyce import Dyce, positions
 from offramp.search.searcher import Searcher
 from offramp.testing.searchers import SearcherSuite, random_table
 from offramp.types import Configuration, CostProfile, ExitTable, Goal
@@ -229,9 +229,7 @@ def test_a_single_pass_is_short_sighted_and_polishing_mends_it() -> None:
 
 
 def test_types_of_a_position_stand_at_one_depth() -> None:
-    table = typed_table(0)
-    groups = [list(g) for _, g in groupby(range(6), key=lambda e: float(table.cost.upto[e]))]
-    assert groups == [[0, 1], [2, 3], [4, 5]]
+    assert positions(typed_table(0)) == ((0, 1), (2, 3), (4, 5))
 
 
 @pytest.mark.parametrize(

@@ -12,6 +12,8 @@ def test_every_name_makes_a_searcher() -> None:
         "dyce-single",
         "dyce-single-brent",
         "shared",
+        "shares-geometric",
+        "shares-optimised",
         "tolerance",
         "tolerance-equal",
         "tolerance-optimised",

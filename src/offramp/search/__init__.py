@@ -7,6 +7,7 @@ from offramp.search.coordinate import Coordinate
 from offramp.search.dyce import Dyce
 from offramp.search.searcher import Searcher
 from offramp.search.shared import SharedThreshold
+from offramp.search.shares import GeometricShares, OptimisedShares
 from offramp.search.tolerance import OptimisedBudget, ToleranceBudget
 
 NAMES: dict[str, Callable[[], Searcher]] = {
@@ -17,6 +18,8 @@ NAMES: dict[str, Callable[[], Searcher]] = {
     "dyce-single": partial(Dyce, iterative=False),
     "dyce-single-brent": partial(Dyce, iterative=False, brent=True),
     "shared": SharedThreshold,
+    "shares-geometric": GeometricShares,
+    "shares-optimised": OptimisedShares,
     "tolerance": ToleranceBudget,
     "tolerance-equal": partial(ToleranceBudget, halving=False),
     "tolerance-optimised": OptimisedBudget,
