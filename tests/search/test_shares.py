@@ -65,7 +65,8 @@ def test_mostly_finds_the_best_of_all_divisions(risk: str) -> None:
     for seed in range(4):
         table = random_table(seed, exits=4, samples=60, risk=risk)
         every = np.array([mean_loss_and_cost(table, [6 * n for n in shares[:-1]]) for shares in divisions(4, 10)])
-        descent, here = _Descent(_Takers(table), 10), (0, 0, 0, 10)
+        descent = _Descent(_Takers(table), 10)
+        here: tuple[int, ...] = (0, 0, 0, 10)
         for budget in np.linspace(1.0, 0.3, 15):
             here = descent.within(here, float(budget) + 1e-12)
             _, loss, cost = descent.at(here)

@@ -158,7 +158,8 @@ class Exchange:
         lost = [float(one.lost[k]) for one, k in zip(self.ladders, levels, strict=True)]
         if not self.once:
             others = sum(loss for e, loss in enumerate(lost) if e not in (i, j))
-            return others + self.ladders[i].lost[:, None] + self.ladders[j].lost
+            apart: np.ndarray = others + self.ladders[i].lost[:, None] + self.ladders[j].lost
+            return apart
         hits = self._hits(levels)[:-1]
         hits[[i, j]] = False
         rest = (hits * self.table.loss[:-1]).max(axis=0)
@@ -175,7 +176,8 @@ class Exchange:
         total = rises.cumsum(axis=0).cumsum(axis=1)
         total += np.bincount(one.entry, weights=corner[1, 0] - corner[0, 0], minlength=shape[0]).cumsum()[:, None]
         total += np.bincount(other.entry, weights=corner[0, 1] - corner[0, 0], minlength=shape[1]).cumsum()
-        return (total + corner[0, 0].sum())[:-1, :-1]
+        sums: np.ndarray = (total + corner[0, 0].sum())[:-1, :-1]
+        return sums
 
     def _hits(self, levels: tuple[int, ...]) -> Bool[np.ndarray, "exits samples"]:
         hits = np.ones(self.table.score.shape, dtype=bool)
@@ -186,4 +188,5 @@ class Exchange:
     def _cost(
         self, hits: Bool[np.ndarray, "exits samples"], on: Bool[np.ndarray, " inner"]
     ) -> Float[np.ndarray, " samples"]:
-        return self.table.cost.leaving(on)[hits.argmax(axis=0)]
+        spent: np.ndarray = self.table.cost.leaving(on)[hits.argmax(axis=0)]
+        return spent

@@ -97,7 +97,8 @@ def _moved(
     gone = np.zeros((exits, arrivals.queue.size))
     gone[start[arrivals.queue], np.arange(arrivals.queue.size)] = value[arrivals.queue]
     after = gone.cumsum(axis=1)[:, arrivals.cut]
-    return total[:, None] - np.hstack([np.zeros((exits, 1)), after])
+    still: np.ndarray = total[:, None] - np.hstack([np.zeros((exits, 1)), after])
+    return still
 
 
 def idle_cost(table: ExitTable, arrivals: Arrivals, found: Line) -> float:
