@@ -11,7 +11,7 @@ from typing import Protocol, runtime_checkable
 import numpy as np
 
 from offramp.arrays import Float
-from offramp.errors import UnknownNameError
+from offramp.errors import InputError, UnknownNameError
 from offramp.types import ExitTable
 
 Memory = Float[np.ndarray, "_ _"] | None
@@ -127,6 +127,19 @@ def rule(name: str) -> Rule:
     if name not in NAMES:
         raise UnknownNameError.among("rule", name, NAMES)
     return NAMES[name]
+
+
+def alone(table: ExitTable) -> None:
+    """Refuses a table whose scores do not decide alone, where an algorithm takes one exit at a time.
+
+    Raises:
+        InputError: saying what can be used.
+    """
+    if table.rule != "direct":
+        raise InputError(
+            f"expected scores that decide alone, got some that decide by the rule {table.rule!r}; "
+            "use the searcher shared"
+        )
 
 
 def decisive(table: ExitTable, enabled: Sequence[bool] | np.ndarray) -> Float[np.ndarray, "exits samples"]:

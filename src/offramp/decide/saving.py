@@ -7,6 +7,7 @@ for every subset.
 import numpy as np
 
 from offramp.arrays import Float, Int
+from offramp.decide.rule import alone
 from offramp.types import Configuration, ExitTable
 
 EXACT_UP_TO = 15
@@ -26,6 +27,7 @@ def subset_score(table: ExitTable, configuration: Configuration) -> float:
         >>> subset_score(random_table(seed=0), Configuration.full(3))
         0.0
     """
+    alone(table)
     head, rest = _head_and_rest(table)
     alive = np.ones(table.samples, dtype=bool)
     score = 0.0
@@ -50,6 +52,7 @@ def best_subset(table: ExitTable, thresholds: Configuration) -> Configuration:
         >>> best_subset(table, Configuration((True, True, True), (0.999, 0.9, 0.9))).enabled
         (False, True, True)
     """
+    alone(table)
     usable = np.flatnonzero(thresholds.enabled)
     if usable.size > EXACT_UP_TO:
         return _greedy(table, thresholds)

@@ -7,6 +7,7 @@ import numpy as np
 
 from offramp.decide.pareto import nondominated
 from offramp.decide.replay import above_backbone
+from offramp.decide.rule import alone
 from offramp.search.line import Arrivals, Line, line
 from offramp.types import Configuration, ExitTable, Goal
 
@@ -44,6 +45,7 @@ class Coordinate:
 
     def search(self, table: ExitTable, goal: Goal) -> list[Configuration]:
         """The plain backbone, then the front from safest to cheapest; it does not depend on `goal`."""
+        alone(table)
         front = _Front(table)
         for found in self._lines(above_backbone(table)):
             front.add(found.pruned())

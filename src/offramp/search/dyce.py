@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from offramp.arrays import Float, Int
+from offramp.decide.rule import alone
 from offramp.errors import InputError
 from offramp.scientific import scipy
 from offramp.search.line import Arrivals, line, with_threshold
@@ -69,6 +70,7 @@ class Dyce:
 
     def search(self, table: ExitTable, goal: Goal) -> list[Configuration]:
         """The plain backbone, then the front of what the weights gave, from dear to cheap; `goal` plays no part."""
+        alone(table)
         return falling(table, (self.settle(table, weight) for weight in self.lambdas))
 
     def settle(self, table: ExitTable, weight: float) -> Configuration:

@@ -7,6 +7,7 @@ from itertools import permutations
 import numpy as np
 
 from offramp.arrays import Int
+from offramp.decide.rule import alone
 from offramp.decide.threshold import between
 from offramp.search.path import falling
 from offramp.types import Configuration, ExitTable, Goal
@@ -43,6 +44,7 @@ class GeometricShares:
 
     def search(self, table: ExitTable, goal: Goal) -> list[Configuration]:
         """The plain backbone, then the front of what the ratios gave, from dear to cheap; `goal` plays no part."""
+        alone(table)
         takers = _Takers(table)
         return falling(table, (takers.take(counts(q, table))[0] for q in self.ratios))
 
@@ -76,6 +78,7 @@ class OptimisedShares:
 
     def search(self, table: ExitTable, goal: Goal) -> list[Configuration]:
         """The plain backbone, then the best of each budget, from dear to cheap; `goal` plays no part."""
+        alone(table)
         parts = min(self.parts, table.samples)
         descent = _Descent(_Takers(table), parts)
         here = (0,) * (table.exits - 1) + (parts,)

@@ -6,6 +6,7 @@ import numpy as np
 
 from offramp.arrays import Float
 from offramp.decide.replay import above_backbone
+from offramp.decide.rule import alone
 from offramp.decide.saving import best_subset
 from offramp.decide.threshold import cuts
 from offramp.search.exchange import Exchange
@@ -37,6 +38,7 @@ class ToleranceBudget:
 
     def search(self, table: ExitTable, goal: Goal) -> list[Configuration]:
         """The plain backbone, then the best subset where it saves anything."""
+        alone(table)
         full = Configuration.full(table.exits - 1)
         best = best_subset(table, self.thresholds(table, goal))
         return [full, best] if any(best.enabled) else [full]
@@ -90,6 +92,7 @@ class OptimisedBudget:
 
     def search(self, table: ExitTable, goal: Goal) -> list[Configuration]:
         """The plain backbone, then the best thresholds where they save anything."""
+        alone(table)
         full = Configuration.full(table.exits - 1)
         above = above_backbone(table)
         best = Exchange.of(above, goal.max_drop, once=self.once, most=self.levels).best()

@@ -3,11 +3,13 @@
 A searcher's test file is `class TestMine(SearcherSuite)` with one fixture `searcher`.
 """
 
+from dataclasses import replace
 from itertools import pairwise
 
 import numpy as np
 
 from offramp.decide.replay import operating_point
+from offramp.errors import InputError
 from offramp.search.searcher import Searcher
 from offramp.types import Configuration, CostProfile, ExitTable, Goal
 
@@ -91,6 +93,18 @@ class SearcherSuite:
         searcher.search(table, self.goal)
         np.testing.assert_array_equal(table.score, untouched.score)
         np.testing.assert_array_equal(table.loss, untouched.loss)
+
+    def test_scores_that_decide_together_are_taken_so_or_refused(self, searcher: Searcher) -> None:
+        """What a searcher cannot do it says; what it returns gets cheaper by the rule of the table."""
+        for rule in ("accumulate", "patience"):
+            table = replace(random_table(10, levels=6), rule=rule)
+            try:
+                path = searcher.search(table, Goal(0.1))
+            except InputError:
+                continue
+            cost = [operating_point(table, c, "").cost for c in path]
+            assert cost[-1] < 0.9
+            assert all(before > after for before, after in pairwise(cost))
 
     def test_exits_that_cost_more_than_they_save_stay_off(self, searcher: Searcher) -> None:
         """Heads dearer than the backbone are never used."""
