@@ -34,8 +34,13 @@ from tests.toys import logits_of, whole
 NUMBERS = st.floats(-1e6, 1e6)
 
 
-@given(st.lists(st.tuples(st.booleans(), NUMBERS), max_size=5), NUMBERS, st.booleans())
-def test_operating_points_come_back_as_they_went(exits: list[tuple[bool, float]], loss: float, proved: bool) -> None:
+BOUNDS = st.sampled_from([None, Bound("error", 0.01, 0.1, "exact", 500), Bound("gap", 0.01, None, "conformal", 500)])
+
+
+@given(st.lists(st.tuples(st.booleans(), NUMBERS), max_size=5), NUMBERS, BOUNDS)
+def test_operating_points_come_back_as_they_went(
+    exits: list[tuple[bool, float]], loss: float, bound: Bound | None
+) -> None:
     point = OperatingPoint(
         "fast",
         Configuration(tuple(on for on, _ in exits), tuple(t for _, t in exits)),
@@ -43,7 +48,7 @@ def test_operating_points_come_back_as_they_went(exits: list[tuple[bool, float]]
         0.5,
         (1.0 / (len(exits) + 1),) * (len(exits) + 1),
         "choose",
-        Bound("error", 0.01, 0.1, "exact", 500) if proved else None,
+        bound,
     )
     text = operating_entry(point).model_dump_json()
     assert operating_point(OperatingEntry.model_validate_json(text)) == point

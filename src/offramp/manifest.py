@@ -114,7 +114,7 @@ class BoundEntry(Entry):
 
     risk: str
     epsilon: Share
-    delta: Share
+    delta: Annotated[float, Field(gt=0.0, lt=1.0)] | None
     method: str
     n: Count
 

@@ -170,20 +170,43 @@ class Configuration:
 class Bound:
     """With probability >= 1 - `delta` over the split, the `risk` of the operating point is at most `epsilon`.
 
+    Where `delta` is None, that is so only on average over draws of the split, for the cheapest point of that `epsilon`.
+
     Attributes:
-        risk: `"disagreement"` with the backbone, or `"error"`: the share of samples that the backbone gets right and
-            the early exit gets wrong, which bounds the loss of accuracy.
+        risk: `"disagreement"` with the backbone; `"error"`: the share of samples that the backbone gets right and
+            the early exit gets wrong, which bounds the loss of accuracy; or `"gap"`: the loss of accuracy itself.
         epsilon: the bound, as a share of samples.
-        delta: probability that the bound fails, shared by all points that were certified together.
+        delta: probability that the bound fails, shared by all points that were certified together; None for a bound on
+            the average, of which nothing is known on the split at hand.
         method: how it was proved.
         n: number of samples of the split that proved it.
     """
 
     risk: str
     epsilon: float
-    delta: float
+    delta: float | None
     method: str
     n: int
+
+    def __post_init__(self) -> None:
+        if self.delta is not None and not 0.0 < self.delta < 1.0:
+            raise InputError(
+                f"expected delta in (0, 1), or None for a bound on the average, got {self.delta}; "
+                "certify with a guarantee that says which"
+            )
+
+    @property
+    def holds(self) -> str:
+        """In which sense it holds, in words.
+
+        >>> Bound("disagreement", 0.01, 0.1, "exact", 1000).holds
+        'with probability 0.9'
+        >>> Bound("disagreement", 0.01, None, "conformal", 1000).holds
+        'on average over draws of the certify part'
+        """
+        if self.delta is None:
+            return "on average over draws of the certify part"
+        return f"with probability {1 - self.delta:g}"
 
 
 @dataclass(frozen=True, slots=True)

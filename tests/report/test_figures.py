@@ -21,7 +21,9 @@ from tests.cli.world import full_disk
 POINTS = [ExitPoint(f"layer{i}.block", i, (8 * (i + 1), 4, 4), (i + 1) / 12) for i in range(10)]
 
 
-def evaluation(accuracy: float | None, risk: str = "disagreement", exits: int = 3) -> Evaluation:
+def evaluation(
+    accuracy: float | None, risk: str = "disagreement", exits: int = 3, delta: float | None = 0.1
+) -> Evaluation:
     share = tuple(np.full(exits + 1, 1 / (exits + 1)))
     found = tuple(
         Evaluated(
@@ -32,7 +34,7 @@ def evaluation(accuracy: float | None, risk: str = "disagreement", exits: int = 
             accuracy_drop=None if accuracy is None else 1.0 * index,
             exit_share=share,
             time_ratio={},
-            bound=Bound(risk, 0.01 * index, 0.1, "exact", 100) if index < 3 else None,
+            bound=Bound(risk, 0.01 * index, delta, "exact", 100) if index < 3 else None,
         )
         for index in range(4)
     )
@@ -99,6 +101,13 @@ def test_a_front_without_labels_has_no_accuracy(drawn: list[Figure], tmp_path: P
     certified = drawn[0].axes[0].lines[1]
     np.testing.assert_allclose(np.asarray(certified.get_xdata(), float), [60, 80, 100])
     np.testing.assert_allclose(np.asarray(certified.get_ydata(), float), [98, 99, 100])
+
+
+@pytest.mark.parametrize(("accuracy", "risk"), [(None, "disagreement"), (0.9, "error"), (0.9, "gap")])
+def test_bounds_on_the_average_say_so(accuracy: float | None, risk: str, drawn: list[Figure], tmp_path: Path) -> None:
+    front_figure(evaluation(accuracy, risk, delta=None), ["a", "b", "c", "backbone"], tmp_path / "front.svg")
+    (shown,) = [name for name in names(drawn[0]) if "certified" in name]
+    assert shown == f"certified {'agreement' if accuracy is None else 'accuracy'}, at least (on average)"
 
 
 def test_a_bound_on_the_error_is_drawn_below_the_accuracy_of_the_backbone(drawn: list[Figure], tmp_path: Path) -> None:

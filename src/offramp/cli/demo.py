@@ -106,6 +106,6 @@ def story(found: Evaluation, bundle: Bundle) -> str:
     if bound is None:
         return told
     return (
-        f"{told}\nCertified with probability {1 - bound.delta:g}: {bound.risk} at most {100 * bound.epsilon:.3g} % "
+        f"{told}\nCertified {bound.holds}: {bound.risk} at most {100 * bound.epsilon:.3g} % "
         f"({bound.method}, n = {bound.n})."
     )

@@ -27,9 +27,9 @@ def front_table(bundle: Bundle) -> Table:
             *(f"est. time\nat {profile.batch_size}" for profile in timed),
             "leaves\nearly",
             risk,
-            f"certified\n{risk}",
+            certified([point.bound for point in bundle.points]),
         ],
-        f"all certificates hold together with probability {1 - bundle.manifest.goal['delta']:g}"
+        together([point.bound for point in bundle.points])
         + "".join(f"; {alias} means {name}" for alias, name in bundle.manifest.aliases.items()),
     )
     for point, report in zip(bundle.points, bundle.report, strict=True):
@@ -110,7 +110,6 @@ def evaluation_table(evaluation: Evaluation) -> Table:
     accuracy = "" if evaluation.accuracy is None else f", backbone accuracy {percent(evaluation.accuracy, 2)}"
     part = "" if evaluation.part == "all" else f" of the {evaluation.part} part"
     sizes = list(evaluation.points[0].time_ratio) if evaluation.points else []
-    risks = dict.fromkeys(point.bound.risk for point in evaluation.points if point.bound is not None)
     table = _table(
         f"{evaluation.samples} samples{part}{accuracy}, oracle cost {percent(evaluation.oracle_cost)}",
         [
@@ -119,7 +118,7 @@ def evaluation_table(evaluation: Evaluation) -> Table:
             *(f"time at\n{size}" for size in sizes),
             "agreement",
             *(["accuracy", "drop"] if labelled else []),
-            f"certified\n{'/'.join(risks)}",
+            certified([point.bound for point in evaluation.points]),
         ],
         f"cost: MACs, time: measured at {_words('batch', sizes)}; in % of the plain model's"
         if sizes
@@ -141,6 +140,25 @@ def limit(bound: Bound | None) -> str:
     '≤ 1.5 %'
     """
     return "-" if bound is None else f"≤ {100 * bound.epsilon:.3g} %"
+
+
+def certified(bounds: Iterable[Bound | None]) -> str:
+    """The head of the column that shows bounds: the risk, and that they are on average, where they are.
+
+    >>> certified([None, Bound("gap", 0.015, None, "conformal", 1000)]).split()
+    ['certified', 'gap', 'on', 'average']
+    """
+    known = [bound for bound in bounds if bound is not None]
+    lines = ["certified", "/".join(dict.fromkeys(bound.risk for bound in known))]
+    return "\n".join([*lines, "on average"] if any(bound.delta is None for bound in known) else lines)
+
+
+def together(bounds: Iterable[Bound | None]) -> str:
+    """In which sense the bounds of a bundle hold, in words."""
+    deltas = {bound.delta for bound in bounds if bound is not None}
+    if None in deltas:
+        return "certificates hold on average over draws of the certify part; on a given one they may fail"
+    return f"all certificates hold together with probability {1 - max(filter(None, deltas), default=0.0):g}"
 
 
 def _words(noun: str, sizes: Sequence[str]) -> str:

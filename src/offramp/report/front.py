@@ -37,11 +37,13 @@ def _front(evaluation: Evaluation, axes: Axes) -> None:
     for risk, floor, label in (
         ("disagreement", 1.0, "certified agreement, at least"),
         ("error", evaluation.accuracy, "certified accuracy, at least"),
+        ("gap", evaluation.accuracy, "certified accuracy, at least"),
     ):
         bounds = [(at, point.bound) for at, point in zip(cost, points, strict=True) if point.bound is not None]
         proved = [(at, 100 * (floor - bound.epsilon)) for at, bound in bounds if floor and bound.risk == risk]
         if proved:
-            axes.plot(*zip(*proved, strict=True), "v", color=GREEN, markersize=5, label=label)
+            mean = " (on average)" if any(bound.delta is None for _, bound in bounds) else ""
+            axes.plot(*zip(*proved, strict=True), "v", color=GREEN, markersize=5, label=label + mean)
     axes.axvline(100 * evaluation.oracle_cost, color=GREY, linestyle="--", linewidth=1, label="oracle for these heads")
     axes.set_xlabel("mean MACs, % of the plain model")
     axes.set_ylabel("% of samples")

@@ -53,7 +53,8 @@ class PointEntry:
         enabled: per exit but the backbone's.
         threshold: per exit but the backbone's.
         cut: which of the routing's cuts has stages for these exits.
-        promise: the certified upper limit of the risk; None where nothing was certified.
+        promise: the certified upper limit of the risk, in the sense of the bundle's guarantee (with probability 1 -
+            delta, or on average); None where nothing was certified.
     """
 
     enabled: tuple[bool, ...]
