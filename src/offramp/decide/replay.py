@@ -90,6 +90,21 @@ def excess(table: ExitTable, configuration: Configuration) -> Float[np.ndarray, 
     return replay(above_backbone(table), configuration).loss
 
 
+def gap(table: ExitTable, configuration: Configuration) -> Float[np.ndarray, " samples"]:
+    """Loss minus the backbone's of each sample, in [-1, 1]: for error its mean is the drop of accuracy itself.
+
+    Never more than the excess, and that never more than the disagreement, sample by sample (Jazbec et al. 2024).
+
+    Example:
+        >>> from offramp.testing.searchers import random_table
+        >>> table = random_table(seed=0, risk="error")
+        >>> np.unique(gap(table, Configuration((True, True, True), (0.9, 0.9, 0.9))))
+        array([-1.,  0.,  1.])
+    """
+    difference: np.ndarray = np.clip(replay(table, configuration).loss - table.loss[-1], -1.0, 1.0)
+    return difference
+
+
 def oracle_cost(table: ExitTable) -> float:
     """Cost, as a share of the backbone's, if each sample left at the first exit that is no worse than the
     backbone.
