@@ -1,98 +1,21 @@
 import dataclasses
-import math
-from collections.abc import Iterable
-from fractions import Fraction
-from math import comb
 
 import numpy as np
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 from scipy import stats
 
-from offramp.decide import certify as certify_module
-from offramp.decide.certify import (
-    BOUNDED,
-    BY_CONSTRUCTION,
-    EXACT,
-    MAIN_SHARE,
-    OTHER_LEVELS,
-    binomial_p_value,
-    certify,
-    clopper_pearson_upper,
-    fixed_sequence,
-    hoeffding_bentkus_p_value,
-)
-from offramp.decide.replay import excess, operating_point
+from offramp.decide.certify import BY_CONSTRUCTION, certify
+from offramp.decide.guarantees import NAMES
+from offramp.decide.guarantees.crc import ConformalRisk
+from offramp.decide.guarantees.ucb_wsr import BettingBound
+from offramp.decide.ladder import OTHER_LEVELS
+from offramp.decide.replay import excess, gap, operating_point
 from offramp.errors import InputError, SplitReuseError
 from offramp.testing.searchers import random_table
-from offramp.types import Configuration, CostProfile, ExitTable, OperatingPoint
+from offramp.types import Bound, Configuration, ExitTable, OperatingPoint
 
-COUNTS = st.integers(1, 3000).flatmap(lambda n: st.tuples(st.integers(0, n), st.just(n)))
-SHARES = st.floats(0.001, 0.999)
-
-
-@given(COUNTS, st.sampled_from([0.01, 0.05, 0.1, 0.5]))
-def test_clopper_pearson_is_that_of_scipy(counts: tuple[int, int], delta: float) -> None:
-    errors, n = counts
-    interval = stats.binomtest(errors, n, alternative="less").proportion_ci(1.0 - delta, method="exact")
-    assert clopper_pearson_upper(errors, n, delta) == pytest.approx(interval.high, rel=1e-6)
-
-
-@given(COUNTS, SHARES)
-def test_binomial_p_value_is_that_of_scipy(counts: tuple[int, int], epsilon: float) -> None:
-    errors, n = counts
-    expected = stats.binomtest(errors, n, epsilon, alternative="less").pvalue
-    assert binomial_p_value(errors, n, epsilon) == pytest.approx(expected, rel=1e-5, abs=1e-300)
-
-
-def test_binomial_p_value_is_exact_where_scipy_is_not() -> None:
-    """scipy is off by 2e-6 here."""
-    share = Fraction(3, 8)
-    exact = sum(comb(1544, k) * share**k * (1 - share) ** (1544 - k) for k in range(14))
-    assert binomial_p_value(13, 1544, 0.375) == pytest.approx(float(exact), rel=1e-10)
-
-
-@given(COUNTS, SHARES, st.sampled_from([0.01, 0.07, 0.1, 0.3]))
-def test_test_and_interval_agree(counts: tuple[int, int], epsilon: float, delta: float) -> None:
-    errors, n = counts
-    upper = clopper_pearson_upper(errors, n, delta)
-    if abs(upper - epsilon) > 1e-9:
-        assert (binomial_p_value(errors, n, epsilon) <= delta) == (upper <= epsilon)
-
-
-@given(COUNTS, SHARES)
-def test_hoeffding_bentkus_is_never_sharper_than_the_exact_test(counts: tuple[int, int], epsilon: float) -> None:
-    errors, n = counts
-    bounded = hoeffding_bentkus_p_value(errors / n, n, epsilon)
-    assert binomial_p_value(errors, n, epsilon) <= bounded * (1 + 1e-9) <= 1 + 1e-9
-
-
-def test_hoeffding_bentkus_by_hand() -> None:
-    kl = 0.1 * math.log(0.1 / 0.3) + 0.9 * math.log(0.9 / 0.7)
-    bentkus = math.e * stats.binom.cdf(5, 50, 0.3)
-    assert hoeffding_bentkus_p_value(0.1, 50, 0.3) == pytest.approx(min(math.exp(-50 * kl), bentkus))
-    assert hoeffding_bentkus_p_value(0.4, 50, 0.3) == 1.0
-    # 0.07 * 100 is 7.000000000000001 in floating point, and still 7 errors.
-    kl = 0.07 * math.log(0.07 / 0.2) + 0.93 * math.log(0.93 / 0.8)
-    bentkus = math.e * stats.binom.cdf(7, 100, 0.2)
-    assert bentkus < math.exp(-100 * kl)
-    assert hoeffding_bentkus_p_value(0.07, 100, 0.2) == pytest.approx(bentkus)
-
-
-def test_main_share_loses_nothing_at_the_usual_size() -> None:
-    assert binomial_p_value(5, 1000, 0.01) <= MAIN_SHARE * 0.1
-    assert binomial_p_value(6, 1000, 0.01) > 0.1
-
-
-@given(st.lists(st.floats(0.0, 1.0)), SHARES)
-def test_sequence_stops_before_the_first_failure(p_values: list[float], delta: float) -> None:
-    rejected = fixed_sequence(p_values, delta)
-    assert all(p <= delta for p in p_values[:rejected])
-    assert rejected == len(p_values) or p_values[rejected] > delta
-
-
-# what certify says about one table
+EXACT = "LTT fixed sequence, exact binomial"
+BOUNDED = "LTT fixed sequence, Hoeffding-Bentkus"
 
 
 def path_on(table: ExitTable, thresholds: list[float]) -> list[OperatingPoint]:
@@ -172,66 +95,44 @@ def test_shares_outside_their_range_are_refused(max_drop: float, delta: float) -
         certify([], fresh(1), max_drop, delta)
 
 
-# the promise: worlds whose true risk is known
-
-N, EPSILON, DELTA = 400, 0.02, 0.1
-GRID = np.linspace(0.9, 0.1, 9)
-COST = CostProfile("macs", np.array([1.0, 2.0]), np.array([0.1, 0.0]), np.zeros(2))
-
-
-def world(seed: int, *, binary: bool = True) -> ExitTable:
-    """Scores uniform on [0, 1]; at score s the exit disagrees with probability (1 - s)^2 / 3."""
-    generator = np.random.default_rng(seed)
-    score = generator.random((2, N))
-    loss = (generator.random((2, N)) < (1.0 - score) ** 2 / 3).astype(np.float64)
-    if not binary:
-        loss *= generator.random((2, N)) * 2
-        loss = loss.clip(0.0, 1.0)
-    loss[-1] = 0.0
-    return ExitTable(score, loss, COST, "certify")
+@pytest.mark.parametrize("name", sorted(NAMES))
+@pytest.mark.parametrize("risk", ["disagreement", "error"])
+def test_bounds_say_what_the_guarantee_proved_and_of_which_risk(name: str, risk: str) -> None:
+    path, table, guarantee = path_on(random_table(0), THRESHOLDS), fresh(1, risk=risk), NAMES[name]()
+    certified = certify(path, table, 0.01, 0.1, guarantee)
+    signed = guarantee.signed and risk == "error"
+    losses = np.array([(gap if signed else excess)(table, point.configuration) for point in path[1:]])
+    proof = guarantee.prove(losses, 0.01, 0.1)
+    wanted = "gap" if signed else risk
+    assert certified[0].bound == Bound(wanted, 0.0, proof.delta, BY_CONSTRUCTION, 1000)
+    assert [point.bound for point in certified[1:]] == [
+        None if epsilon is None else Bound(wanted, epsilon, proof.delta, proof.method, 1000)
+        for epsilon in proof.epsilon
+    ]
+    assert any(point.bound for point in certified[1:])
 
 
-def true_risk(threshold: float, *, binary: bool = True) -> float:
-    """Integral of the above over scores from the threshold on; clip(2 U, 0, 1) has mean 3/4."""
-    return (1.0 - threshold) ** 3 / 9 * (1.0 if binary else 0.75)
+def test_only_conformal_risk_control_is_on_average() -> None:
+    path, table = path_on(random_table(0), THRESHOLDS), fresh(1)
+    for name, make in NAMES.items():
+        bounds = [point.bound for point in certify(path, table, 0.01, 0.1, make()) if point.bound]
+        assert {bound.delta for bound in bounds} == ({None} if name == "crc" else {0.1})
+        assert all(("on average" in bound.holds) == (name == "crc") for bound in bounds)
+    assert NAMES["crc"]() == ConformalRisk()
 
 
-def broken(seed: int, *, binary: bool = True) -> bool:
-    path = [OperatingPoint(str(t), Configuration((True,), (float(t),)), 0.0, 0.0, (0.0, 1.0), "choose") for t in GRID]
-    certified = certify(path, world(seed, binary=binary), EPSILON, DELTA)
-    return any(
-        point.bound is not None and true_risk(t, binary=binary) > point.bound.epsilon
-        for t, point in zip(GRID, certified, strict=True)
-    )
+def test_the_gap_is_bounded_only_where_there_are_labels_and_it_was_asked_for() -> None:
+    path = path_on(random_table(0), THRESHOLDS)
+    for risk, guarantee, named in (
+        ("error", BettingBound(), "gap"),
+        ("error", BettingBound(signed=False), "error"),
+        ("disagreement", BettingBound(), "disagreement"),
+    ):
+        certified = certify(path, fresh(1, risk=risk), 0.05, 0.1, guarantee)
+        assert {point.bound.risk for point in certified if point.bound} == {named}
 
 
-@pytest.mark.parametrize("binary", [True, False])
-def test_all_bounds_hold_together_in_a_hundred_worlds(binary: bool) -> None:
-    assert sum(broken(seed, binary=binary) for seed in range(100)) <= DELTA * 100
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("binary", [True, False])
-def test_all_bounds_hold_together_in_a_thousand_worlds(binary: bool) -> None:
-    assert sum(broken(seed, binary=binary) for seed in range(1000)) <= DELTA * 1000
-
-
-def first_failed(p_values: Iterable[float], delta: float) -> int:
-    """The rule of a released implementation, one too far."""
-    tested = list(p_values)
-    return min(fixed_sequence(tested, delta) + 1, len(tested))
-
-
-def test_keeping_the_first_failure_would_be_caught(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The same worlds tell the rule from its off-by-one variant, so the tests above can fail."""
-    monkeypatch.setattr(certify_module, "fixed_sequence", first_failed)
-    assert sum(broken(seed) for seed in range(100)) > 2 * DELTA * 100
-
-
-def test_the_worlds_are_not_safe_by_saying_nothing() -> None:
-    """In a typical world the goal is certified down to a risk of a third of it."""
-    table = world(0)
-    path = [operating_point(table, Configuration((True,), (float(t),)), "") for t in GRID]
-    certified = certify(path, dataclasses.replace(table, split="other"), EPSILON, DELTA)
-    proved = [t for t, point in zip(GRID, certified, strict=True) if point.bound and point.bound.epsilon <= EPSILON]
-    assert true_risk(proved[-1]) >= EPSILON / 3
+@pytest.mark.parametrize("delta", [0.0, 1.0, -0.1])
+def test_a_bound_with_an_impossible_delta_is_refused(delta: float) -> None:
+    with pytest.raises(InputError, match="or None for a bound on the average"):
+        Bound("disagreement", 0.01, delta, "conformal", 100)
