@@ -164,6 +164,19 @@ def test_with_labels_the_risk_stays_error(tmp_path: Path, seconds_are: Measure) 
     assert {point.bound.risk for point in found.points if point.bound} == {"error"}
 
 
+def test_the_guarantee_of_the_build_stays(seconds_are: Measure) -> None:
+    """And where an older bundle names none, it is the default."""
+    seconds_are(like_macs(bundle()))
+    noted = bundle().manifest.provenance
+    for provenance, delta in (
+        (noted, 0.1),
+        ({**noted, "guarantee": "crc"}, None),
+        ({name: value for name, value in noted.items() if name != "guarantee"}, 0.1),
+    ):
+        built = replace(bundle(), manifest=bundle().manifest.model_copy(update={"provenance": provenance}))
+        assert {point.bound.delta for point in tune(built, source()).points if point.bound} == {delta}
+
+
 def test_what_cannot_be_tuned_is_refused_before_the_backbone_runs(tmp_path: Path) -> None:
     told: list[object] = []
 

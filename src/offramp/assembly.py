@@ -91,6 +91,7 @@ def _provenance(options: Options) -> dict[str, Any]:
         "platform": f"{sys.platform} {platform.machine()}",
         "seed": options.seed,
         "recipe": asdict(options.chosen()),
+        "guarantee": options.guarantee,
     }
 
 

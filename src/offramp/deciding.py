@@ -7,6 +7,7 @@ import numpy as np
 
 from offramp import calibrate, search
 from offramp.calibrate.calibrator import Calibrator
+from offramp.decide import guarantees
 from offramp.decide.certify import certify
 from offramp.decide.replay import operating_point
 from offramp.gates import gate
@@ -44,6 +45,7 @@ class Wish:
         max_drop: largest excess risk wanted, a share.
         delta: probability that any certificate fails.
         keep: operating points kept at most.
+        guarantee: what certificates promise, by name.
     """
 
     gate: Gate
@@ -51,6 +53,7 @@ class Wish:
     max_drop: float
     delta: float
     keep: int
+    guarantee: str = guarantees.DEFAULT
 
 
 def decide(
@@ -69,7 +72,7 @@ def decide(
     start = calibrate.NAMES[chosen.calibrator]()
     calibrators = tuple(start.fit(logits, target) for logits in choose.outputs[:-1])
     scorer = _fitted(gate(chosen.gate), choose, calibrators, task, target)
-    wish = Wish(scorer, chosen.searcher, options.max_drop, options.delta, options.keep)
+    wish = Wish(scorer, chosen.searcher, options.max_drop, options.delta, options.keep, options.guarantee)
     macs = multi_exit.macs(scorer)
     return decide_by(macs, macs, recordings, task, known, calibrators, wish)
 
@@ -112,7 +115,7 @@ def decide_by(
     priced, told = tables(price), tables(macs)
     path = search.NAMES[wish.searcher]().search(priced["choose"], Goal(wish.max_drop))
     points = [operating_point(priced["choose"], found, f"p{index:02d}") for index, found in enumerate(path)]
-    certified = certify(points, priced["certify"], wish.max_drop, wish.delta)
+    certified = certify(points, priced["certify"], wish.max_drop, wish.delta, guarantees.NAMES[wish.guarantee]())
     worthy = worth_keeping(certified, wish.keep)
     figures = [operating_point(told["choose"], point.configuration, point.name) for point in worthy]
     kept, aliases = named(worthy, wish.max_drop, [point.cost for point in figures])

@@ -2,7 +2,8 @@
 
 from dataclasses import dataclass, field
 
-from offramp.errors import InputError
+from offramp.decide import guarantees
+from offramp.errors import InputError, UnknownNameError
 from offramp.recipes import Recipe, recipe
 from offramp.split import Shares
 from offramp.types import Goal
@@ -14,7 +15,7 @@ class Options:
 
     Attributes:
         max_drop: largest excess risk wanted, a share (0.01 = one percent).
-        delta: probability that any certificate of the bundle fails.
+        delta: probability that any certificate of the bundle fails; `crc` takes none.
         shares: the parts train / choose / certify / report.
         recipe: a name in `recipes.NAMES`, or a recipe.
         points: where to put heads: names, indices, `every:K` or `share:...` (see `model.selection.select`), or
@@ -24,6 +25,7 @@ class Options:
         batch_size: samples per backbone pass.
         keep: operating points kept at most.
         timed: batch sizes at which the seconds of every segment and head are measured; none: not measured.
+        guarantee: what certificates promise, a name in `decide.guarantees.NAMES`.
     """
 
     max_drop: float = 0.01
@@ -36,11 +38,14 @@ class Options:
     batch_size: int = 128
     keep: int = 16
     timed: tuple[int, ...] = (1, 32)
+    guarantee: str = guarantees.DEFAULT
 
     def __post_init__(self) -> None:
         Goal(self.max_drop)
         if not 0 < self.delta < 1:
             raise InputError(f"expected delta as a probability in (0, 1), got {self.delta}; write 10 % as 0.1")
+        if self.guarantee not in guarantees.NAMES:
+            raise UnknownNameError.among("guarantee", self.guarantee, guarantees.NAMES)
         if not 0 <= self.seed < 2**32:
             raise InputError(f"expected a seed in [0, 2**32), got {self.seed}")
         if any(size < 1 for size in self.timed):

@@ -9,6 +9,7 @@ import numpy as np
 
 from offramp.backends import executors
 from offramp.bundle import Bundle
+from offramp.decide import guarantees
 from offramp.deciding import Decided, Wish, decide_by
 from offramp.entries import cost_entry, operating_entry
 from offramp.errors import DataError, InputError
@@ -82,7 +83,8 @@ def tune(
     known = None if labels is None else {part: labels[bundle.splits[part]] for part in recordings}
     searcher = bundle.manifest.provenance["recipe"]["searcher"]
     keep = max(len(bundle.points), KEEP)
-    wish = Wish(bundle.gate, searcher, goal["max_drop"], goal["delta"], keep)
+    guarantee = bundle.manifest.provenance.get("guarantee", guarantees.DEFAULT)
+    wish = Wish(bundle.gate, searcher, goal["max_drop"], goal["delta"], keep, guarantee)
     price = mixed(profiles, mix)
     return _with(
         bundle,

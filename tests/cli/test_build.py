@@ -83,6 +83,41 @@ def test_labels_change_the_risk(world: World, tmp_path: Path) -> None:
     assert {point["bound"]["risk"] for point in manifest["operating_points"]} == {"error"}
 
 
+def test_a_bound_on_the_average_is_never_shown_as_a_probability(
+    world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "80")
+    out = tmp_path / "b"
+    built = offramp("build", *world.net, "--data", world.data, "--out", out, *QUICK, "--guarantee", "crc")
+    evaluated = offramp("evaluate", out, *world.net, "--data", world.data, "--batch-sizes", "")
+    assert (built.code, evaluated.code) == (0, 0)
+    for shown in (built.out, evaluated.out):
+        assert re.search(r"certified\n.*disagreement\n.*on average\n", shown)
+        assert "with probability" not in shown
+        assert max(len(line) for line in shown.splitlines() if "≤" in line) <= 80
+    assert "on average over draws of the certify part" in built.out
+    manifest = json.loads((out / "manifest.json").read_text())
+    assert {point["bound"]["delta"] for point in manifest["operating_points"]} == {None}
+    assert manifest["provenance"]["guarantee"] == "crc"
+    assert {point.bound.delta for point in Bundle.load(out).points if point.bound} == {None}
+
+
+def test_the_gap_is_bounded_where_labels_are_read(world: World, tmp_path: Path) -> None:
+    out, flags = tmp_path / "b", ("--labels", "--guarantee", "ucb-wsr")
+    result = offramp("build", *world.net, "--data", world.data, "--out", out, *QUICK, *flags)
+    assert result.code == 0
+    assert re.search(r"certified\n.*gap\n", result.out)
+    assert "hold together with probability 0.9" in result.out
+    manifest = json.loads((out / "manifest.json").read_text())
+    assert manifest["risk"] == "error"
+    assert {point["bound"]["risk"] for point in manifest["operating_points"]} == {"gap"}
+
+
+def test_an_unknown_guarantee_is_refused(world: World, tmp_path: Path) -> None:
+    arguments = ["build", *world.net, "--data", world.data, "--out", tmp_path / "b", "--guarantee", "sure"]
+    refused(*arguments, saying=["expected a guarantee among crc, ltt, ltt-bonferroni", "'sure'"])
+
+
 def test_options_reach_the_manifest(world: World, tmp_path: Path) -> None:
     more = tmp_path / "more.npz"
     np.savez(more, x=world.arrays()[0][:40])

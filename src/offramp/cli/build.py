@@ -26,6 +26,7 @@ from offramp.cli.options import (
 )
 from offramp.cli.progress import bars
 from offramp.cli.tables import front_table
+from offramp.decide import guarantees
 from offramp.load.models import load_model
 from offramp.load.sources import open_source
 from offramp.options import Options
@@ -45,7 +46,15 @@ def build(
     ] = False,
     label_file: Labels = None,
     max_drop: Annotated[float, typer.Option(help="Risk wanted, as a share: 0.01 = one in a hundred answers.")] = 0.01,
-    delta: Annotated[float, typer.Option(help="Probability that any certificate fails.")] = 0.1,
+    delta: Annotated[float, typer.Option(help="Probability that any certificate fails; crc takes none.")] = 0.1,
+    guarantee: Annotated[
+        str,
+        typer.Option(
+            metavar="NAME",
+            help=f"What certificates promise: one of {', '.join(guarantees.NAMES)}. crc: on average, "
+            "the others: with probability 1 - delta.",
+        ),
+    ] = guarantees.DEFAULT,
     split: Annotated[
         str, typer.Option(help="Shares for training heads / choosing / certifying / reporting.")
     ] = "50/15/20/15",
@@ -82,6 +91,7 @@ def build(
     options = Options(
         max_drop=max_drop,
         delta=delta,
+        guarantee=guarantee,
         shares=Shares.parse(split),
         recipe=recipe,
         points=points,
