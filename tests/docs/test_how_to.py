@@ -41,6 +41,10 @@ def test_the_python_of_a_page_runs(
         assert "bundle for onnx: tuned" in said
         assert re.search(r"^1 \d+\.\d+ (the plain model|[a-z0-9-]+)$", said, re.MULTILINE)
         assert len((tmp_path / "answers.csv").read_text().splitlines()) == 2001
+    if page.stem == "certify":
+        assert "on average over draws of the certify part; on a given one they may fail" in " ".join(said.split())
+        assert "with probability" not in said
+        assert re.search(r"^disagreement at most 5 % on average over draws of the certify part, at \d+ %", said, re.M)
     if page.stem == "memory":
         size, outputs = 4 * 4 * (64 * 64 + 64) + 4 * (64 * 4 + 4), 4 * (8 * 64 + 4)
         assert f"uncut {size} 0 {outputs:.1f} " in said

@@ -20,7 +20,15 @@ def test_the_python_of_the_readme_runs(tmp_path: Path, monkeypatch: pytest.Monke
 
 
 @pytest.mark.parametrize(
-    "page", ["README.md", "CONTRIBUTING.md", "docs/design.md", "docs/how-to/any-model.md", "docs/how-to/deploy.md"]
+    "page",
+    [
+        "README.md",
+        "CONTRIBUTING.md",
+        "docs/design.md",
+        "docs/how-to/any-model.md",
+        "docs/how-to/certify.md",
+        "docs/how-to/deploy.md",
+    ],
 )
 def test_every_file_that_is_linked_exists(page: str) -> None:
     links = re.findall(r"\]\(([^)#]+)\)", (ROOT / page).read_text())
