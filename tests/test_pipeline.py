@@ -313,7 +313,9 @@ def test_copies_stay_within_the_budget() -> None:
 def test_heads_come_from_the_seed_and_sit_at_the_given_points() -> None:
     before, backbone = torch.get_rng_state(), live("cnn").backbone
     points = spread(backbone.points, RECIPE.points)
-    one, same, other = (attach(backbone, points, Options(recipe=RECIPE, seed=seed)) for seed in (0, 0, 1))
+    one, same, other = (
+        attach(backbone, points, Options(recipe=RECIPE, seed=seed), Classification().logits_of) for seed in (0, 0, 1)
+    )
     torch.testing.assert_close(one.heads.state_dict(), same.heads.state_dict(), rtol=0, atol=0)
     assert not torch.equal(one.head(0).net[0].weight, other.head(0).net[0].weight)  # type: ignore[arg-type]
     assert one.points == points

@@ -12,13 +12,17 @@ from torch import nn
 from offramp import train
 from offramp.errors import DataError
 from offramp.heads import head_type
+from offramp.heads.network import Answers
 from offramp.inputs import tokens_of
 from offramp.load.combine import subset
 from offramp.model.augment import Augment
 from offramp.model.backbone import Backbone
 from offramp.model.cache import FeatureCache, Pass
+from offramp.model.capture import LogitsOf
 from offramp.model.fingerprint import model_fingerprint
 from offramp.model.multi_exit import MultiExit
+from offramp.model.pruned import Pruned, pruned_head, spared
+from offramp.model.views import Views
 from offramp.options import Options
 from offramp.progress import Progress, silent
 from offramp.recipes import Recipe
@@ -27,7 +31,8 @@ from offramp.split import PARTS, Parts
 from offramp.tasks.task import Task
 from offramp.train.fit import Fit, held_samples
 from offramp.train.rows import Rows
-from offramp.types import Exit, ExitPoint
+from offramp.train.student import Lesson, Teaching
+from offramp.types import INPUT, Exit, ExitPoint
 
 AUGMENT_MACS = 1.2e13
 """Backbone MACs that augmented copies may cost at most: about three minutes on two cores."""
@@ -50,17 +55,20 @@ def check_labels(labels: Labels | None, chosen: Recipe, classes: int, extra: Seq
         )
 
 
-def attach(backbone: Backbone, points: Sequence[ExitPoint], options: Options) -> MultiExit:
-    """The backbone with the recipe's untrained heads at the given points."""
+def attach(backbone: Backbone, points: Sequence[ExitPoint], options: Options, logits_of: LogitsOf) -> MultiExit:
+    """The backbone with the recipe's untrained heads at the given points, behind its student where it has one."""
     chosen, generator = options.chosen(), torch.Generator().manual_seed(options.seed)
     exits = tuple(Exit(point.name, head) for point in points for head in chosen.heads)
     shapes = {point.name: point.feature_shape for point in points}
     tokens = tokens_of(backbone.example)
     heads = [head_type(exit_.head).build(shapes[exit_.point], backbone.classes, generator, tokens) for exit_ in exits]
-    return MultiExit(backbone, exits, nn.ModuleList(heads))
+    if chosen.student is None:
+        return MultiExit(backbone, exits, nn.ModuleList(heads))
+    student = pruned_head(backbone, spared(backbone, chosen.student.share), logits_of)
+    return MultiExit(backbone, (Exit(INPUT, "student"), *exits), nn.ModuleList([student, *heads]))
 
 
-def record_features(
+def record_training(
     multi_exit: MultiExit,
     task: Task,
     source: Source,
@@ -69,38 +77,41 @@ def record_features(
     options: Options,
     work: Path,
     progress: Progress = silent,
-) -> dict[str, list[FeatureCache]]:
-    """One backbone pass over every part; extra data counts as more of the training part."""
-    identity = model_fingerprint(multi_exit.backbone.model)
-    passes = Pass(
-        multi_exit.backbone.model,
-        task.logits_of,
-        multi_exit.wanted(),
-        identity,
-        batch_size=options.batch_size,
-    )
-    small = replace(passes, dtype="float16")
-    caches: dict[str, list[FeatureCache]] = {}
-    for part in PARTS[1:]:
-        here = subset(source, parts[part])
-        caches[part] = [passes.run(here, work / part, split=part, progress=progress)]
+) -> list[Lesson]:
+    """One backbone pass over the training part and its augmented copies; extra data counts as more of it."""
+    wanted = [pair for pair in multi_exit.wanted() if pair[0] != INPUT]
+    small = replace(_pass(multi_exit, task, options), wanted=wanted, dtype="float16")
     sources = [subset(source, parts["train"]), *extra]
     chosen = options.chosen()
     augments = copies_within(chosen.augment, multi_exit.backbone, [len(s) for s in sources])
     held = held_samples(len(sources[0]), chosen.schedule.held, options.seed)
-    caches["train"] = [
-        small.run(
-            s,
-            work / f"train{i}",
-            split="train",
-            augment=augment,
-            lend=~np.isin(np.arange(len(s)), held) if i == 0 else None,
-            seed=options.seed + i,
-            progress=progress,
-        )
-        for i, (s, augment) in enumerate(zip(sources, augments, strict=True))
-    ]
-    return caches
+    found = []
+    for i, (s, augment) in enumerate(zip(sources, augments, strict=True)):
+        lend = ~np.isin(np.arange(len(s)), held) if i == 0 else np.ones(len(s), bool)
+        views = Views(s, augment, lend, options.seed + i, options.batch_size)
+        found.append(Lesson(views, small.over(views, work / f"train{i}", split="train", progress=progress)))
+    return found
+
+
+def record_parts(
+    multi_exit: MultiExit,
+    task: Task,
+    source: Source,
+    parts: Parts,
+    options: Options,
+    work: Path,
+    progress: Progress = silent,
+) -> dict[str, FeatureCache]:
+    """One backbone pass over every part but the training one."""
+    passes = _pass(multi_exit, task, options)
+    return {
+        part: passes.run(subset(source, parts[part]), work / part, split=part, progress=progress) for part in PARTS[1:]
+    }
+
+
+def _pass(multi_exit: MultiExit, task: Task, options: Options) -> Pass:
+    model = multi_exit.backbone.model
+    return Pass(model, task.logits_of, multi_exit.wanted(), model_fingerprint(model), batch_size=options.batch_size)
 
 
 def copies_within(augment: Augment, backbone: Backbone, samples: Sequence[int]) -> list[Augment]:
@@ -118,7 +129,7 @@ def copies_within(augment: Augment, backbone: Backbone, samples: Sequence[int]) 
 
 def train_heads(
     multi_exit: MultiExit,
-    caches: dict[str, list[FeatureCache]],
+    lessons: Sequence[Lesson],
     chosen: Recipe,
     labels: Labels | None,
     parts: Parts,
@@ -126,31 +137,57 @@ def train_heads(
     work: Path,
     progress: Progress = silent,
 ) -> list[float]:
-    """Trains the heads in place on the training part; returns each head's best held-out loss."""
+    """Trains the heads behind the input in place on the training part; returns each one's best held-out loss."""
     regime = train.NAMES[chosen.regime]
+    inner = [index for index, exit_ in enumerate(multi_exit.exits) if exit_.point != INPUT]
+    keys = multi_exit.keys()
+    if not inner:
+        return []
     fit = Fit(
-        heads=[multi_exit.head(index) for index in range(len(multi_exit.exits))],
-        keys=multi_exit.keys(),
+        heads=[multi_exit.head(index) for index in inner],
+        keys=[keys[index] for index in inner],
         regime=regime,
         schedule=chosen.schedule,
         seed=options.seed,
-        checkpoint=work / f"heads-{_training(multi_exit, caches, chosen, labels, options)}.checkpoint",
+        checkpoint=work / f"heads-{_training(multi_exit, lessons, chosen, labels, options)}.checkpoint",
     )
     known = None if labels is None else labels[parts["train"]]
-    return fit.run(Rows(tuple(caches["train"])), known if regime.needs_labels else None, progress)
+    rows = Rows(tuple(lesson.cache for lesson in lessons))
+    return fit.run(rows, known if regime.needs_labels else None, progress)
+
+
+def teach_student(
+    multi_exit: MultiExit,
+    lessons: Sequence[Lesson],
+    chosen: Recipe,
+    options: Options,
+    work: Path,
+    progress: Progress = silent,
+) -> None:
+    """Teaches the student at the input in place, where the recipe has one, to answer as the backbone does."""
+    if chosen.student is None:
+        return
+    answers = multi_exit.head(0).reduction
+    assert isinstance(answers, Answers)
+    assert isinstance(answers.network, Pruned)
+    told = repr((answers.network.left_out, chosen.student, len(lessons)))
+    name = hashlib.sha256(told.encode() + _training(multi_exit, lessons, chosen, None, options).encode()).hexdigest()
+    held = held_samples(len(lessons[0].views.source), chosen.schedule.held, options.seed)
+    checkpoint = work / f"student-{name[:16]}.checkpoint"
+    Teaching(answers.network, lessons, chosen.student.course, held, options.seed, checkpoint).run(progress)
 
 
 def _training(
     multi_exit: MultiExit,
-    caches: dict[str, list[FeatureCache]],
+    lessons: Sequence[Lesson],
     chosen: Recipe,
     labels: Labels | None,
     options: Options,
 ) -> str:
     """Names all that decides how heads come out, so that only the same training goes on from a checkpoint."""
     digest = hashlib.sha256(repr((multi_exit.exits, chosen.regime, chosen.schedule, options.seed)).encode())
-    for cache in caches["train"]:
-        digest.update(np.ascontiguousarray(cache.logits).tobytes())
+    for lesson in lessons:
+        digest.update(np.ascontiguousarray(lesson.cache.logits).tobytes())
     if labels is not None:
         digest.update(labels.tobytes())
     return digest.hexdigest()[:16]

@@ -19,7 +19,7 @@ from offramp.bundle import MANIFEST, Bundle
 from offramp.deciding import decide
 from offramp.errors import BundleError
 from offramp.inputs import Inputs, check_like, select
-from offramp.learning import attach, check_labels, record_features, train_heads
+from offramp.learning import attach, check_labels, record_parts, record_training, teach_student, train_heads
 from offramp.load.models import LoadedModel, load_model
 from offramp.load.sources import open_source
 from offramp.load.trial import tried
@@ -29,7 +29,6 @@ from offramp.options import Options
 from offramp.placing import places
 from offramp.progress import Progress, silent
 from offramp.sources import Source
-from offramp.split import PARTS
 from offramp.tasks.task import Task
 
 TYPICAL = 64
@@ -87,10 +86,13 @@ def build(
     backbone = analyse(loaded.model, example, task.logits_of)
     progress("capturing the model", 1, 1)
     check_labels(labels, chosen, backbone.classes, extra)
-    multi_exit = attach(backbone, places(backbone, task, source, parts, options, work), options)
-    caches = record_features(multi_exit, task, source, extra, parts, options, work, progress)
-    train_heads(multi_exit, caches, chosen, labels, parts, options, work, progress)
-    recordings = {part: multi_exit.record(caches[part][0]) for part in PARTS[1:]}
+    points = places(backbone, task, source, parts, options, work)
+    multi_exit = attach(backbone, points, options, task.logits_of)
+    lessons = record_training(multi_exit, task, source, extra, parts, options, work, progress)
+    train_heads(multi_exit, lessons, chosen, labels, parts, options, work, progress)
+    teach_student(multi_exit, lessons, chosen, options, work, progress)
+    caches = record_parts(multi_exit, task, source, parts, options, work, progress)
+    recordings = {part: multi_exit.record(cache) for part, cache in caches.items()}
     decided = decide(multi_exit, recordings, task, labels, parts, options)
     seconds = profiles(multi_exit, decided, task, source, parts, options, progress)
     bundle = assemble(loaded, multi_exit, source, extra, parts, options, decided, seconds, task)

@@ -1,11 +1,25 @@
 """Papers as data: which heads, regime, gate, calibrator and searcher go together."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 from offramp import calibrate, search, train
 from offramp.errors import UnknownNameError
 from offramp.model.augment import Augment
 from offramp.train.fit import Schedule
+from offramp.train.student import Course
+
+
+@dataclass(frozen=True)
+class Student:
+    """A depth-pruned copy of the backbone, taught without labels, that answers before the backbone is entered.
+
+    Attributes:
+        share: MACs of the copy as a share of the backbone's, at most.
+        course: how long and how fast it is taught.
+    """
+
+    share: float = 0.22
+    course: Course = field(default_factory=Course)
 
 
 @dataclass(frozen=True)
@@ -22,6 +36,7 @@ class Recipe:
         calibrator: what makes scores of different exits comparable, by name.
         searcher: what chooses exits and thresholds, by name.
         source: where the recipe comes from.
+        student: a smaller copy of the backbone as a head at the input; None: none.
     """
 
     heads: tuple[str, ...]
@@ -33,6 +48,7 @@ class Recipe:
     calibrator: str
     searcher: str
     source: str
+    student: Student | None = None
 
     def __post_init__(self) -> None:
         for kind, name, known in (
@@ -71,6 +87,12 @@ NAMES: dict[str, Recipe] = {
         regime="selfxit",
         searcher="tolerance",
         source="SelfXit: KL at T = 1, budgets T/2^n, subset score K(S); pooled heads, no NAS",
+    ),
+    "student": replace(
+        _DEFAULT,
+        points=6,
+        student=Student(),
+        source="offramp's own: the default behind a depth-pruned copy of the backbone, distilled at T = 3",
     ),
     "quick": replace(
         _DEFAULT,

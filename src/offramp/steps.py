@@ -16,7 +16,7 @@ from pathlib import Path
 from offramp import tasks
 from offramp.assembly import assemble
 from offramp.deciding import decide
-from offramp.learning import attach, check_labels, record_features, train_heads
+from offramp.learning import attach, check_labels, record_parts, record_training, teach_student, train_heads
 from offramp.load import load_model, open_source
 from offramp.measuring import profiles
 from offramp.model.points import analyse
@@ -44,16 +44,21 @@ backbone = analyse(loaded.model, example_of(source), task.logits_of)
 check_labels(labels, recipe, backbone.classes, extra)
 
 # Untrained heads at some of these places.
-multi_exit = attach(backbone, places(backbone, task, source, parts, options, work), options)
+points = places(backbone, task, source, parts, options, work)
+multi_exit = attach(backbone, points, options, task.logits_of)
 
-# One pass of the backbone over every part; from here on the backbone rests.
-caches = record_features(multi_exit, task, source, extra, parts, options, work)
+# One pass of the backbone over what heads are trained on, and augmented copies of it.
+lessons = record_training(multi_exit, task, source, extra, parts, options, work)
 
 # The heads learn to answer like the backbone$learn.
-train_heads(multi_exit, caches, recipe, labels, parts, options, work)
+train_heads(multi_exit, lessons, recipe, labels, parts, options, work)
 
-# What every exit says about the other three parts.
-recordings = {part: multi_exit.record(caches[part][0]) for part in ("choose", "certify", "report")}
+# So does the small copy of it at the input, where the recipe has one.
+teach_student(multi_exit, lessons, recipe, options, work)
+
+# One pass over the other three parts, and what every exit says about them; from here on the backbone rests.
+caches = record_parts(multi_exit, task, source, parts, options, work)
+recordings = {part: multi_exit.record(cache) for part, cache in caches.items()}
 
 # Calibrate and search on `choose`, prove on `certify`, measure on `report`.
 decided = decide(multi_exit, recordings, task, labels, parts, options)

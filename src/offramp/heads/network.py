@@ -4,6 +4,7 @@ Two-model cascades and TinySaver (Wang et al. 2024) are ordinary configurations 
 enters the backbone.
 """
 
+import hashlib
 from collections.abc import Callable
 from typing import Any
 
@@ -21,15 +22,24 @@ class Answers(nn.Module):
 
     Attributes:
         network: takes the backbone's inputs.
-        name: names it in caches; another for other weights.
+        macs: its multiply-accumulates per sample.
         turned: False; there is nothing to turn.
     """
 
     turned = False
 
-    def __init__(self, network: nn.Module, like: Inputs, logits_of: Callable[[Any], torch.Tensor], name: str) -> None:
+    def __init__(self, network: nn.Module, like: Inputs, logits_of: Callable[[Any], torch.Tensor], macs: float) -> None:
         super().__init__()
-        self.network, self.like, self.logits_of, self.name = network, like, logits_of, name
+        self.network, self.like, self.logits_of, self.macs = network, like, logits_of, macs
+
+    @property
+    def name(self) -> str:
+        """Names it in caches; with other weights it has another name."""
+        digest = hashlib.sha256()
+        for key, tensor in self.network.state_dict().items():
+            digest.update(key.encode())
+            digest.update(tensor.detach().cpu().contiguous().view(torch.uint8).numpy().tobytes())
+        return f"network-{digest.hexdigest()[:16]}"
 
     def forward(self, feature: At, mask: Mask = None) -> Float[torch.Tensor, "batch classes"]:
         """(B, …) to (B, classes); `mask` is among the inputs where there is one."""

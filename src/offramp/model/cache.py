@@ -103,13 +103,21 @@ class Pass:
             DataError: if the source is empty, or an input or an output is not finite.
             OSError: if the folder cannot be written or the disk is full; found before the first pass.
         """
+        lend = np.ones(len(source), bool) if lend is None else lend
+        views = Views(source, augment or Augment(copies=0), lend, seed, self.batch_size)
+        return self.over(views, folder, split=split, progress=progress)
+
+    def over(self, views: Views, folder: Path, *, split: str, progress: Progress = silent) -> FeatureCache:
+        """The cache of all rows of some views; see `run`.
+
+        Raises:
+            DataError: if there are none, or an input or an output is not finite.
+            OSError: if the folder cannot be written or the disk is full; found before the first pass.
+        """
+        source, rows = views.source, len(views)
         if len(source) == 0:
             raise DataError(f"expected samples in split {split!r}, got none")
-        augment = augment or Augment(copies=0)
-        lend = np.ones(len(source), bool) if lend is None else lend
-        views = Views(source, augment, lend, seed, self.batch_size)
-        rows = len(views)
-        identity = {**self._identity(source, split), **_augmentation(augment, lend, seed)}
+        identity = {**self._identity(source, split), **_augmentation(views)}
         store = _Store(folder, identity, rows, self.dtype)
         masks: list[Mask] = [None]
 
@@ -150,11 +158,12 @@ class Pass:
         }
 
 
-def _augmentation(augment: Augment, lend: Bool[np.ndarray, " samples"], seed: int) -> dict[str, Any]:
+def _augmentation(views: Views) -> dict[str, Any]:
     """What the copies depend on; where there are none, nothing."""
-    if augment.copies == 0:
+    if views.augment.copies == 0:
         return {}
-    return {"augment": repr(augment), "lend": hashlib.sha256(lend.tobytes()).hexdigest(), "seed": seed}
+    lend = hashlib.sha256(views.lend.tobytes()).hexdigest()
+    return {"augment": repr(views.augment), "lend": lend, "seed": views.seed}
 
 
 class _Store:

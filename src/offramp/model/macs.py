@@ -12,10 +12,8 @@ from torch import fx, nn
 from torch.utils import _pytree as pytree
 from torch.utils.flop_counter import FlopCounterMode
 
-from offramp.heads.head import Head
-from offramp.heads.network import Answers
 from offramp.inputs import Inputs, leaves
-from offramp.model.capture import Capture, capture
+from offramp.model.capture import Capture, LogitsOf, capture
 
 
 class _Counter(fx.Interpreter):
@@ -63,13 +61,11 @@ def module_macs(module: nn.Module, shapes: Sequence[tuple[int, ...]]) -> float:
     return float(counter.get_total_flops()) / 2
 
 
-def network_macs(head: Head, example: Inputs) -> float:
-    """MACs per sample of a whole network as a head.
+def network_macs(network: nn.Module, example: Inputs, logits_of: LogitsOf) -> float:
+    """MACs per sample of a whole network.
 
     Raises:
         CaptureError: if it cannot be captured, which counting takes.
     """
-    answers = head.reduction
-    assert isinstance(answers, Answers)
-    captured = capture(answers.network, example, answers.logits_of)
+    captured = capture(network, example, logits_of)
     return macs_upto(captured)[captured.logits.name]

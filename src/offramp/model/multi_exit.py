@@ -13,12 +13,13 @@ from offramp.calibrate.calibrator import Calibrator
 from offramp.errors import InputError
 from offramp.gates.gate import Gate
 from offramp.heads.head import Head
+from offramp.heads.network import Answers
 from offramp.heads.reduction import At, Mask, Reduction
 from offramp.inputs import Inputs, call, device_of, mask_of, on, whole_of
 from offramp.model.backbone import Backbone
 from offramp.model.cache import FeatureCache, FeatureKey
 from offramp.model.capture import LogitsOf
-from offramp.model.macs import module_macs, network_macs
+from offramp.model.macs import module_macs
 from offramp.model.taps import tapped
 from offramp.types import INPUT, CostProfile, Exit, ExitPoint
 
@@ -104,15 +105,14 @@ class MultiExit:
         shapes = {point.name: point.feature_shape for point in self.points}
         total = self.backbone.macs
         upto = [self.backbone.point(exit_.point).depth * total for exit_ in self.exits]
-        head = [
-            network_macs(self.head(i), self.backbone.example)
-            if exit_.point == INPUT
-            else module_macs(self.head(i), [shapes[exit_.point]])
-            for i, exit_ in enumerate(self.exits)
-        ]
+        head = [_head_macs(self.head(i), shapes[exit_.point]) for i, exit_ in enumerate(self.exits)]
         each = 0.0 if gate is None else gate.macs(self.backbone.classes)
         gates = np.array([*[each] * len(upto), 0.0])
         return CostProfile("macs", np.array([*upto, total]), np.array([*head, 0.0]), gates)
+
+
+def _head_macs(head: Head, shape: tuple[int, ...]) -> float:
+    return head.reduction.macs if isinstance(head.reduction, Answers) else module_macs(head, [shape])
 
 
 @dataclass(frozen=True, eq=False)

@@ -14,10 +14,13 @@ import torch
 from torch import fx, nn
 
 from offramp.errors import CaptureError, InputError
+from offramp.heads.head import Head
+from offramp.heads.network import Answers, network_head
 from offramp.inputs import Inputs, arranged, leaves
 from offramp.model.backbone import Backbone, Graph
+from offramp.model.capture import LogitsOf
 from offramp.model.liveness import Cut, cuts
-from offramp.model.macs import macs_upto
+from offramp.model.macs import macs_upto, network_macs
 from offramp.model.names import ends
 from offramp.model.sizes import hint
 
@@ -190,6 +193,13 @@ class Pruned(nn.Module):
         if changed:
             self.graph.recompile()
         return self
+
+
+def pruned_head(backbone: Backbone, left_out: Sequence[Span], logits_of: LogitsOf) -> Head:
+    """A copy of the backbone without some of its blocks, as a head at the input."""
+    network = Pruned(backbone, left_out)
+    macs = network_macs(network, backbone.example, logits_of)
+    return network_head(Answers(network, backbone.example, logits_of, macs), backbone.classes)
 
 
 def _graph(backbone: Backbone) -> Graph:

@@ -12,11 +12,12 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Int
 from torch import nn
 
 from offramp.errors import DataError, InputError
 from offramp.inputs import Inputs, call, concat, device_of, leaves, on, select
+from offramp.model.cache import FeatureCache
 from offramp.model.views import Views
 from offramp.progress import Progress, silent
 from offramp.train.distil import Distil
@@ -67,15 +68,17 @@ class Lesson:
 
     Attributes:
         views: the rows.
-        logits: the backbone's, in the order of the rows.
+        cache: has the backbone's logits, in the order of the rows.
     """
 
     views: Views
-    logits: Float[np.ndarray, "rows classes"]
+    cache: FeatureCache
 
     def __post_init__(self) -> None:
-        if len(self.views) != len(self.logits):
-            raise DataError(f"expected logits for {len(self.views)} views, got {len(self.logits)}; make the cache anew")
+        if len(self.views) != len(self.cache.logits):
+            raise DataError(
+                f"expected logits for {len(self.views)} views, got {len(self.cache.logits)}; make the cache anew"
+            )
 
 
 @dataclass(frozen=True, eq=False)
@@ -182,7 +185,7 @@ class Teaching:
             rows = np.array([row for _, row in self._rows([(index, start)])], np.int64)
             if len(rows):
                 parts.append(select(lesson.views.at(start), torch.from_numpy(rows - start)))
-                targets.append(torch.from_numpy(np.asarray(lesson.logits[rows], np.float32)))
+                targets.append(torch.from_numpy(np.asarray(lesson.cache.logits[rows], np.float32)))
         return concat(parts), torch.cat(targets)
 
     def _save(self, optimizer: torch.optim.Optimizer, step: int) -> None:
