@@ -1,0 +1,5 @@
+"""torchmetrics imports torchvision."""
+
+from benchmarks import torchvision_shim
+
+torchvision_shim.install()
