@@ -3,10 +3,13 @@
 from collections.abc import Iterator, Sequence
 from functools import cache
 
+import numpy as np
 import pytest
 import torch
 
 from offramp.calibrate.calibrator import Calibrator
+from offramp.calibrate.isotonic import Isotonic
+from offramp.calibrate.vector import Vector
 from offramp.gates.gate import Gate
 from offramp.inputs import Inputs
 from offramp.model.multi_exit import MultiExit
@@ -57,3 +60,13 @@ class TestCudaGraphs(OnCuda):
             return CudaGraphs(live, logits_of, gate, tuple(calibrators), (True,) * len(live.exits))
 
         return graphs
+
+
+class TestCudaGraphsWithParameters(TestCudaGraphs):
+    """Calibrators whose parameters are arrays: a recorded stage may copy nothing from the host."""
+
+    def calibrators(self, live: MultiExit) -> list[Calibrator]:
+        classes = live.backbone.classes
+        vector = Vector(tuple(np.linspace(0.5, 2.0, classes).tolist()), tuple(np.linspace(-0.5, 0.5, classes).tolist()))
+        knots = Isotonic((-1.5, -1.2, -1.0, 0.5), (0.3, 0.5, 0.55, 0.9))
+        return [(vector, knots)[index % 2] for index in range(len(live.exits))]

@@ -4,7 +4,14 @@ from collections.abc import Callable
 
 from offramp.calibrate.calibrator import Calibrator
 from offramp.calibrate.identity import Identity
+from offramp.calibrate.isotonic import Isotonic
 from offramp.calibrate.temperature import Temperature
+from offramp.calibrate.vector import Vector
 
-NAMES: dict[str, Callable[[], Calibrator]] = {"none": Identity, "temperature": Temperature}
+NAMES: dict[str, Callable[[], Calibrator]] = {
+    "none": Identity,
+    "temperature": Temperature,
+    "vector": Vector,
+    "isotonic": Isotonic,
+}
 """Calibrators by the name that a command line or a manifest uses."""

@@ -39,12 +39,7 @@ class Temperature:
             >>> round(Temperature().fit(sure, np.array([0, 0, 0, 1])).temperature, 2)
             3.64
         """
-        classes = logits.shape[1]
-        if target.size == 0 or target.min() < 0 or target.max() >= classes or not np.isfinite(logits).all():
-            raise DataError(
-                f"expected finite logits and at least one target in [0, {classes}), got {target.size} "
-                f"targets and logits of shape {logits.shape}; check the samples given to the calibrator"
-            )
+        check_target(logits, target)
         wide = logits.astype(np.float64)
         found = scipy("optimize", "temperatures").minimize_scalar(
             lambda log_t: negative_log_likelihood(wide / np.exp(log_t), target),
@@ -57,6 +52,20 @@ class Temperature:
     def __call__(self, logits: Any) -> Any:
         """`logits / T`, for a NumPy array, a torch tensor, or anything else that a number divides."""
         return logits / self.temperature
+
+
+def check_target(logits: Float[np.ndarray, "samples classes"], target: Int[np.ndarray, " samples"]) -> None:
+    """Refuses what no calibrator can be fitted to.
+
+    Raises:
+        DataError: if there are no targets, one is no class, or a logit is not finite.
+    """
+    classes = logits.shape[1]
+    if target.size == 0 or target.min() < 0 or target.max() >= classes or not np.isfinite(logits).all():
+        raise DataError(
+            f"expected finite logits and at least one target in [0, {classes}), got {target.size} "
+            f"targets and logits of shape {logits.shape}; check the samples given to the calibrator"
+        )
 
 
 def negative_log_likelihood(logits: Float[np.ndarray, "samples classes"], target: Int[np.ndarray, " samples"]) -> float:

@@ -1,6 +1,6 @@
 """One stage: a segment of the backbone with all that its exits say at the end of it."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import torch
 from torch import nn
@@ -9,10 +9,11 @@ from offramp.calibrate.calibrator import Calibrator
 from offramp.calibrate.identity import Identity
 from offramp.errors import InputError
 from offramp.gates.gate import Gate
-from offramp.inputs import MASK, Inputs, call, leaves, mask_of, rebuild
+from offramp.inputs import MASK, Inputs, call, device_of, leaves, mask_of, rebuild
 from offramp.model.capture import LogitsOf
 from offramp.model.multi_exit import MultiExit
 from offramp.model.resized import Chains
+from offramp.run.calibration import Calibration
 from offramp.run.loop import stops_of
 
 State = tuple[torch.Tensor, ...]
@@ -39,8 +40,9 @@ class Stage(nn.Module):
     ) -> None:
         super().__init__()
         self.segment, self.heads = segment, nn.ModuleList(heads)
-        self.calibrators, self.gate, self.masked, self.exits = tuple(calibrators), gate, masked, tuple(exits)
-        self.entry = entry
+        pairs = zip(calibrators, heads, strict=True)
+        self.calibrators = nn.ModuleList(Calibration(calibrator, device_of(head)) for calibrator, head in pairs)
+        self.gate, self.masked, self.exits, self.entry = gate, masked, tuple(exits), entry
 
     def forward(self, *state: torch.Tensor) -> State:
         """(state…) to (next state…, logits, score, logits, score, …)."""
@@ -53,7 +55,7 @@ class Stage(nn.Module):
             said += self._said(calibrator, head(after if self.entry and len(after) > 1 else after[0], mask), exit_)
         return (*after, *(() if mask is None else (mask,)), *said)
 
-    def _said(self, calibrator: Calibrator, raw: torch.Tensor, exit_: int) -> State:
+    def _said(self, calibrator: Callable[[torch.Tensor], torch.Tensor], raw: torch.Tensor, exit_: int) -> State:
         logits: torch.Tensor = calibrator(raw)
         return logits, self.gate.score(logits, exit_)
 
