@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from offramp import calibrate, search
+from offramp.arrays import Float
 from offramp.calibrate.calibrator import Calibrator
 from offramp.decide import guarantees
 from offramp.decide.certify import certify
@@ -133,9 +134,20 @@ def table(
     labels: Labels | None = None,
 ) -> ExitTable:
     """Scores and losses of a recording: disagreement with the backbone, or error where labels are given."""
-    if labels is None:
-        loss, risk = task.disagreement(recording.outputs, recording.reference), "disagreement"
-    else:
-        loss, risk = task.error(recording.outputs, labels), "error"
-    scores = recording.scores(scorer, calibrators)
-    return ExitTable(scores, loss.astype(np.float64), cost, recording.split, risk, scorer.rule)
+    loss, risk = losses(recording, task, calibrators, labels), "disagreement" if labels is None else "error"
+    return ExitTable(recording.scores(scorer, calibrators), loss, cost, recording.split, risk, scorer.rule)
+
+
+def losses(
+    recording: Recording, task: Task, calibrators: Sequence[Calibrator], labels: Labels | None = None
+) -> Float[np.ndarray, "exits samples"]:
+    """Disagreement of each exit with the backbone, or its error where labels are given, as 0 and 1.
+
+    What is compared is what the runtime answers, since a calibrator may change the class (vector scaling).
+    """
+    found = np.empty(recording.outputs.shape[:2])
+    for exit_ in range(len(found)):
+        said = recording.said(exit_, calibrators)[None]
+        wrong = task.disagreement(said, recording.reference) if labels is None else task.error(said, labels)
+        found[exit_] = wrong[0]
+    return found

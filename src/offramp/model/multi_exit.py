@@ -133,6 +133,15 @@ class Recording:
         backbone: np.ndarray = self.outputs[-1]
         return backbone
 
+    def said(self, exit_: int, calibrators: Sequence[Calibrator]) -> Float[np.ndarray, "samples classes"]:
+        """Calibrated logits of an exit, as the runtime answers with them; the last exit's are its own."""
+        raw: np.ndarray = self.outputs[exit_]
+        if exit_ >= len(calibrators):
+            return raw
+        with torch.no_grad():
+            found: np.ndarray = calibrators[exit_](torch.from_numpy(raw)).numpy()
+        return found
+
     def scores(
         self, gate: Gate, calibrators: Sequence[Calibrator], rows: int = ROWS
     ) -> Float[np.ndarray, "exits samples"]:
