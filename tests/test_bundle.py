@@ -2,6 +2,7 @@ import json
 import pickle
 import shutil
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,9 +13,10 @@ from safetensors.torch import load_file, save_file
 from torch import nn
 
 from offramp.bundle import HEADS, MANIFEST, SPLITS, Bundle
+from offramp.calibrate.identity import Identity
 from offramp.errors import BundleError, ForeignBackboneError, InputError, UnknownNameError
 from offramp.testing.models import ResidualCNN
-from tests.builds import bundle, images, make
+from tests.builds import RECIPE, bundle, images, make
 from tests.toys import CNN, MLP, untouched, whole
 
 
@@ -175,7 +177,8 @@ def put(values: Any, path: str, value: Any) -> None:
 @pytest.mark.parametrize(
     ("path", "value"),
     [
-        ("schema_version", 2),
+        ("schema_version", 3),
+        ("schema_version", 0),
         ("schema_version", ...),
         ("schema_version", None),
         ("extra", 1),
@@ -192,7 +195,17 @@ def put(values: Any, path: str, value: Any) -> None:
         ("exits.0.reduction.kind", "__import__('os')"),
         ("exits.0.reduction.size", 0),
         ("exits.0.hidden", [10**9, 10**9]),
-        ("exits.0.temperature", 0.0),
+        ("exits.0.calibration.temperature", 0.0),
+        ("exits.0.calibration.kind", "magic"),
+        ("exits.0.calibration.kind", "none"),
+        ("exits.0.calibration", None),
+        ("exits.0.calibration", {"kind": "vector", "scale": [1.0] * 4, "bias": [0.0] * 4}),
+        ("exits.0.calibration", {"kind": "vector", "scale": [1.0] * 5, "bias": [0.0]}),
+        ("exits.0.calibration", {"kind": "vector", "scale": [-1.0] * 5, "bias": [0.0] * 5}),
+        ("exits.0.calibration", {"kind": "isotonic", "odds": [1.0, 0.0], "probability": [0.5, 0.6]}),
+        ("exits.0.calibration", {"kind": "isotonic", "odds": [0.0, 1.0], "probability": [0.6, 0.5]}),
+        ("exits.0.calibration", {"kind": "isotonic", "odds": [0.0, 1.0], "probability": [0.5]}),
+        ("exits.0.calibration", {"kind": "isotonic", "odds": [0.0], "probability": [1.0]}),
         ("points.0.feature_shape", [0]),
         ("points.0.feature_shape", [-3]),
         ("points.0", ...),
@@ -217,7 +230,22 @@ def test_manifests_that_make_no_sense_are_one_clear_error(path: str, value: Any,
         Bundle.load(folder)
 
 
-@pytest.mark.parametrize("content", ["", "{", "[]", "null", "1", '{"schema_version": 1}', "[" * 100_000, "\x00"])
+@pytest.mark.parametrize(
+    "content",
+    [
+        "",
+        "{",
+        "[]",
+        "null",
+        "1",
+        '{"schema_version": 1}',
+        '{"schema_version": 1, "exits": 1}',
+        '{"schema_version": 1, "exits": [1]}',
+        '{"schema_version": 2}',
+        "[" * 100_000,
+        "\x00",
+    ],
+)
 def test_manifests_that_are_none_are_one_clear_error(content: str, folder: Path) -> None:
     (folder / MANIFEST).write_text(content)
     with pytest.raises(BundleError, match="build the bundle again"):
@@ -300,3 +328,57 @@ def test_a_model_that_is_left_by_hooks_has_a_bundle_like_any_other(tmp_path: Pat
         torch.testing.assert_close(read.output, mine.output, rtol=0, atol=0)
         torch.testing.assert_close(read.exit_index, mine.exit_index)
     assert set(built.use(built.points[-1].name)(inputs).exit_index.tolist()) != {len(built.manifest.exits)}
+
+
+def of_version_1(values: dict[str, Any], temperatures: list[float | None]) -> dict[str, Any]:
+    """A manifest as version 1 had it."""
+    values["schema_version"] = 1
+    for entry, temperature in zip(values["exits"], temperatures, strict=True):
+        del entry["calibration"]
+        entry["temperature"] = temperature
+    return values
+
+
+def test_manifests_of_version_1_are_read_and_written_as_version_2(folder: Path, tmp_path: Path) -> None:
+    values, inner = json.loads((folder / MANIFEST).read_text()), len(bundle().manifest.exits)
+    assert values["schema_version"] == 2
+    temperatures = [entry["calibration"]["temperature"] for entry in values["exits"]]
+    (folder / MANIFEST).write_text(json.dumps(of_version_1(values, temperatures)))
+    loaded, inputs = Bundle.load(folder), images(40, seed=8)
+    assert loaded.manifest.model_dump_json() == bundle().manifest.model_dump_json()
+    fast, before = loaded.use("fastest", CNN.model()), bundle().use("fastest")
+    torch.testing.assert_close(fast(inputs).output, before(inputs).output, rtol=0, atol=0)
+    loaded.save(tmp_path / "again")
+    assert json.loads((tmp_path / "again" / MANIFEST).read_text())["schema_version"] == 2
+    uncalibrated: list[float | None] = [None, *temperatures[1:]]
+    values = json.loads((tmp_path / "again" / MANIFEST).read_text())
+    (folder / MANIFEST).write_text(json.dumps(of_version_1(values, uncalibrated)))
+    assert Bundle.load(folder).calibrators == (Identity(), *bundle().calibrators[1:])
+    assert len(temperatures) == inner
+
+
+@pytest.mark.parametrize("bad", [0.0, "hot", [1.0]])
+def test_a_manifest_of_version_1_that_makes_no_sense_is_refused(folder: Path, bad: Any) -> None:
+    values = json.loads((folder / MANIFEST).read_text())
+    (folder / MANIFEST).write_text(json.dumps(of_version_1(values, [bad] * len(values["exits"]))))
+    with pytest.raises(BundleError, match=r"exits.0.calibration.*build the bundle again"):
+        Bundle.load(folder)
+
+
+@pytest.mark.parametrize("calibrator", ["none", "vector", "isotonic"])
+def test_every_calibrator_is_built_stored_and_run(calibrator: str, tmp_path: Path) -> None:
+    """Runtime = replay also where calibration changes the class."""
+    built = make(tmp_path / "bundle", recipe=replace(RECIPE, calibrator=calibrator))
+    loaded = Bundle.load(tmp_path / "bundle")
+    kinds = {entry.calibration.kind for entry in loaded.manifest.exits}
+    assert kinds == {calibrator}
+    assert loaded.calibrators == built.calibrators
+    fast = loaded.attach(CNN.model())
+    own = images()[built.splits["report"]]
+    plain = whole(CNN.model(), own).argmax(1)
+    for point, report in zip(built.points, built.report, strict=True):
+        outcome = fast.use(point.name)(own)
+        differs = (outcome.output.argmax(1) != plain).float().mean().item()
+        assert differs == pytest.approx(report.loss, abs=1e-6)
+        shares = np.bincount(outcome.exit_index.numpy(), minlength=len(report.exit_share)) / len(own)
+        assert shares.tolist() == pytest.approx(report.exit_share)

@@ -5,9 +5,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
+from offramp.calibrate import NAMES as CALIBRATORS
 from offramp.calibrate.identity import Identity
 from offramp.calibrate.temperature import Temperature
 from offramp.entries import (
+    calibrator,
     cost_entry,
     example_inputs,
     exit_entry,
@@ -69,8 +71,33 @@ def test_a_head_can_be_built_again_from_its_entry(name: str) -> None:
     entry = exit_entry(Exit("layer1", name), NAMES[name], Temperature(1.5))
     read = ExitEntry.model_validate_json(entry.model_dump_json())
     assert head_of(read) == NAMES[name]
-    assert (read.point, read.head, read.temperature) == ("layer1", name, 1.5)
-    assert exit_entry(Exit("layer1", name), NAMES[name], Identity()).temperature is None
+    assert (read.point, read.head, calibrator(read.calibration)) == ("layer1", name, Temperature(1.5))
+
+
+@pytest.mark.parametrize("name", sorted(CALIBRATORS))
+@pytest.mark.parametrize("fitted", [True, False])
+def test_a_calibrator_comes_back_from_its_entry(name: str, fitted: bool) -> None:
+    made = CALIBRATORS[name]()
+    logits = np.random.default_rng(0).normal(size=(300, 5)) * 4.0
+    if fitted:
+        made = made.fit(logits, (logits + np.random.default_rng(1).normal(size=logits.shape) * 4).argmax(axis=1))
+    entry = exit_entry(Exit("layer1", "grid-mlp"), NAMES["grid-mlp"], made)
+    read = ExitEntry.model_validate_json(entry.model_dump_json())
+    assert read.calibration.kind == name
+    assert calibrator(read.calibration) == made
+    np.testing.assert_array_equal(calibrator(read.calibration)(logits), made(logits))
+
+
+def test_calibrators_that_a_manifest_cannot_name_are_refused() -> None:
+    class Other:
+        def fit(self, logits: np.ndarray, target: np.ndarray) -> "Other":
+            return self
+
+        def __call__(self, logits: object) -> object:
+            return logits
+
+    with pytest.raises(InputError, match=r"a manifest can name \(none, temperature, vector, isotonic\)"):
+        exit_entry(Exit("layer1", "grid-mlp"), NAMES["grid-mlp"], Other())
 
 
 def test_reductions_that_a_manifest_cannot_name_are_refused() -> None:

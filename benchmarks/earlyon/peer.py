@@ -9,6 +9,9 @@ import torch
 
 from benchmarks.torchvision_shim import install
 from offramp.bundle import Bundle
+from offramp.calibrate.calibrator import Calibrator
+from offramp.calibrate.identity import Identity
+from offramp.calibrate.temperature import Temperature
 from offramp.errors import InputError
 from offramp.inputs import leaves
 
@@ -64,6 +67,15 @@ def wrapped(bundle: Bundle, point: str) -> Any:
         )
     for place, exit_ in zip(wrapper.config.exit_points, enabled, strict=True):
         wrapper.exit_heads[place.name] = deepcopy(live.head(exit_))
-        wrapper.config.temperatures[place.name] = bundle.manifest.exits[exit_].temperature or 1.0
+        wrapper.config.temperatures[place.name] = _temperature(bundle.calibrators[exit_])
     wrapper.config.validate()
     return wrapper.eval()
+
+
+def _temperature(calibrator: Calibrator) -> float:
+    """What earlyon can take of a calibration: a temperature."""
+    if not isinstance(calibrator, Identity | Temperature):
+        raise InputError(
+            f"expected exits calibrated by a temperature, got {calibrator!r}; build with the default recipe"
+        )
+    return calibrator.temperature if isinstance(calibrator, Temperature) else 1.0

@@ -15,7 +15,7 @@ from offramp.deciding import Decided
 from offramp.entries import cost_entry, exit_entry, gate_entry, input_entries, operating_entry, point_entry
 from offramp.heads import head_type
 from offramp.load.models import LoadedModel
-from offramp.manifest import DataEntry, Manifest, ModelEntry, SplitEntry
+from offramp.manifest import SCHEMA_VERSION, DataEntry, Manifest, ModelEntry, SplitEntry
 from offramp.model.backbone import Backbone
 from offramp.model.fingerprint import model_fingerprint
 from offramp.model.multi_exit import MultiExit
@@ -40,7 +40,7 @@ def assemble(
     """The bundle with everything that was decided and where it came from; not saved yet."""
     backbone = multi_exit.backbone
     manifest = Manifest(
-        schema_version=1,
+        schema_version=SCHEMA_VERSION,
         model=_model_entry(loaded, backbone, task),
         inputs=input_entries(backbone.example),
         preprocess=None if loaded.preprocess is None else loaded.preprocess.to_manifest(),

@@ -19,10 +19,8 @@ from torch import nn
 
 from offramp import tasks
 from offramp.calibrate.calibrator import Calibrator
-from offramp.calibrate.identity import Identity
-from offramp.calibrate.temperature import Temperature
 from offramp.decide.pareto import front
-from offramp.entries import cost_profile, example_inputs, exit_point, gate_of, head_of, operating_point
+from offramp.entries import calibrator, cost_profile, example_inputs, exit_point, gate_of, head_of, operating_point
 from offramp.errors import BundleError, ForeignBackboneError, InputError, UnknownNameError
 from offramp.gates.gate import Gate
 from offramp.inputs import tokens_of
@@ -98,8 +96,7 @@ class Bundle:
     @property
     def calibrators(self) -> tuple[Calibrator, ...]:
         """The calibrator of each exit but the last."""
-        temperatures = [entry.temperature for entry in self.manifest.exits]
-        return tuple(Identity() if t is None else Temperature(t) for t in temperatures)
+        return tuple(calibrator(entry.calibration) for entry in self.manifest.exits)
 
     def point(self, name: str) -> OperatingPoint:
         """The operating point of that name, or the one that an alias such as `balanced` means.

@@ -8,7 +8,10 @@ import torch
 
 from offramp import gates
 from offramp.calibrate.calibrator import Calibrator
+from offramp.calibrate.identity import Identity
+from offramp.calibrate.isotonic import Isotonic
 from offramp.calibrate.temperature import Temperature
+from offramp.calibrate.vector import Vector
 from offramp.errors import InputError
 from offramp.gates.gate import Gate
 from offramp.gates.gati import Gati
@@ -21,14 +24,19 @@ from offramp.heads.stem import Stem
 from offramp.inputs import Inputs
 from offramp.manifest import (
     BoundEntry,
+    CalibrationEntry,
     CostEntry,
     ExitEntry,
     GateEntry,
+    IdentityEntry,
     InputEntry,
+    IsotonicEntry,
     OperatingEntry,
     PointEntry,
     ReductionEntry,
     StemEntry,
+    TemperatureEntry,
+    VectorEntry,
 )
 from offramp.types import Bound, Configuration, CostProfile, Exit, ExitPoint, OperatingPoint
 
@@ -123,7 +131,33 @@ def exit_entry(exit_: Exit, head_type: HeadType, calibrator: Calibrator) -> Exit
         hidden=head_type.hidden,
         dropout=head_type.dropout,
         stem=_stem_entry(head_type.stem),
-        temperature=calibrator.temperature if isinstance(calibrator, Temperature) else None,
+        calibration=_calibration_entry(calibrator),
+    )
+
+
+def calibrator(entry: CalibrationEntry) -> Calibrator:
+    """The calibrator of an entry."""
+    if isinstance(entry, TemperatureEntry):
+        return Temperature(entry.temperature)
+    if isinstance(entry, VectorEntry):
+        return Vector(entry.scale, entry.bias)
+    if isinstance(entry, IsotonicEntry):
+        return Isotonic(entry.odds, entry.probability)
+    return Identity()
+
+
+def _calibration_entry(found: Calibrator) -> CalibrationEntry:
+    if isinstance(found, Identity):
+        return IdentityEntry()
+    if isinstance(found, Temperature):
+        return TemperatureEntry(temperature=found.temperature)
+    if isinstance(found, Vector):
+        return VectorEntry(scale=found.scale, bias=found.bias)
+    if isinstance(found, Isotonic):
+        return IsotonicEntry(odds=found.odds, probability=found.probability)
+    raise InputError(
+        f"expected a calibrator that a manifest can name (none, temperature, vector, isotonic), got {found!r}; "
+        "add an entry for it"
     )
 
 

@@ -1,14 +1,16 @@
 """The manifest of a bundle: everything but the weights, as JSON with a version."""
 
 import json
+from itertools import pairwise
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from offramp.errors import BundleError
+from offramp.migrations import migrated
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION: Literal[2] = 2
 
 Share = Annotated[float, Field(ge=0.0, le=1.0)]
 Count = Annotated[int, Field(ge=0)]
@@ -79,8 +81,49 @@ class StemEntry(Entry):
         return self
 
 
+class IdentityEntry(Entry):
+    """Not calibrated; see `calibrate.identity`."""
+
+    kind: Literal["none"] = "none"
+
+
+class TemperatureEntry(Entry):
+    """See `calibrate.temperature`."""
+
+    kind: Literal["temperature"] = "temperature"
+    temperature: Annotated[float, Field(gt=0.0)]
+
+
+class VectorEntry(Entry):
+    """See `calibrate.vector`: a scale and a bias per class, or none at all."""
+
+    kind: Literal["vector"] = "vector"
+    scale: tuple[Annotated[float, Field(gt=0.0)], ...]
+    bias: tuple[float, ...]
+
+
+class IsotonicEntry(Entry):
+    """See `calibrate.isotonic`: knots by rising log odds, or none at all."""
+
+    kind: Literal["isotonic"] = "isotonic"
+    odds: tuple[float, ...]
+    probability: tuple[Annotated[float, Field(gt=0.0, lt=1.0)], ...]
+
+    @model_validator(mode="after")
+    def _rises(self) -> "IsotonicEntry":
+        apart = all(left < right for left, right in pairwise(self.odds))
+        if len(self.odds) != len(self.probability) or not apart or list(self.probability) != sorted(self.probability):
+            raise ValueError("a knot has log odds that rise and a probability that does not fall")
+        return self
+
+
+CalibrationEntry = Annotated[
+    IdentityEntry | TemperatureEntry | VectorEntry | IsotonicEntry, Field(discriminator="kind")
+]
+
+
 class ExitEntry(Entry):
-    """An exit: where it is, how its head is built, and its calibration (None: not calibrated)."""
+    """An exit: where it is, how its head is built, and its calibration."""
 
     point: str
     head: str
@@ -88,7 +131,7 @@ class ExitEntry(Entry):
     hidden: tuple[Count, ...]
     dropout: Share
     stem: StemEntry | None = None
-    temperature: Annotated[float, Field(gt=0.0)] | None
+    calibration: CalibrationEntry
 
 
 class GateEntry(Entry):
@@ -151,7 +194,7 @@ class SplitEntry(Entry):
 class Manifest(Entry):
     """Everything but the weights."""
 
-    schema_version: Literal[1]
+    schema_version: Literal[2]
     model: ModelEntry
     inputs: Annotated[tuple[InputEntry, ...], Field(min_length=1)]
     preprocess: dict[str, Any] | None
@@ -169,12 +212,6 @@ class Manifest(Entry):
     split: SplitEntry
     provenance: dict[str, Any]
 
-    @field_validator("gate", mode="before")
-    @classmethod
-    def _named(cls, found: Any) -> Any:
-        """Gates used to be names."""
-        return {"kind": found} if isinstance(found, str) else found
-
     @model_validator(mode="after")
     def _fits_together(self) -> "Manifest":
         """Refuses parts that cannot belong to each other, since they would fail later and less clearly."""
@@ -182,6 +219,9 @@ class Manifest(Entry):
         unknown = [exit_.point for exit_ in self.exits if exit_.point not in known]
         if unknown:
             raise ValueError(f"an exit is at {unknown[0]!r}, which is no point")
+        for vector in (exit_.calibration for exit_ in self.exits if isinstance(exit_.calibration, VectorEntry)):
+            if not (len(vector.scale) == len(vector.bias) and len(vector.scale) in (0, self.model.classes)):
+                raise ValueError(f"a vector scaling is not one of {self.model.classes} classes")
         for point in (*self.operating_points, *self.report):
             if not (len(point.enabled) == len(point.threshold) == inner and len(point.exit_share) == inner + 1):
                 raise ValueError(f"operating point {point.name!r} is not one of {inner} exits and the backbone")
@@ -213,6 +253,7 @@ class Manifest(Entry):
             raise BundleError(f"expected a bundle with {path.name} in {path.parent}, found none") from error
         except (OSError, ValueError, RecursionError) as error:
             raise BundleError(f"cannot read {path}: {error}; build the bundle again") from error
+        values = migrated(values) if isinstance(values, dict) else values
         version = values.get("schema_version") if isinstance(values, dict) else None
         if version != SCHEMA_VERSION:
             raise BundleError(

@@ -247,7 +247,7 @@ M, H, S = "manifest.json", "heads.safetensors", "splits.safetensors"
                 lambda m: m.update(gate="iron"),
                 lambda m: m["exits"][0].update(point="nowhere"),
                 lambda m: m["exits"][0].update(hidden=[99]),
-                lambda m: m["exits"][0].update(temperature=0.0),
+                lambda m: m["exits"][0].update(calibration={"kind": "temperature", "temperature": 0.0}),
                 lambda m: m["exits"][0]["reduction"].update(kind="grid", size=0),
                 lambda m: m.update(exits=m["exits"][:1]),
                 lambda m: m.update(points=[]),
