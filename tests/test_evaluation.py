@@ -7,6 +7,8 @@ from offramp.errors import DataError, InputError, UnknownNameError
 from offramp.evaluation import evaluate
 from offramp.load.arrays import open_array
 from offramp.sources import Source
+from offramp.uncertainty.calibration_error import calibration_error
+from offramp.uncertainty.scores import brier, negative_log_likelihood
 from tests.builds import SAMPLES, bundle, images
 from tests.sources import Drawn
 from tests.toys import CNN, untouched
@@ -73,6 +75,61 @@ def test_labels_are_read_as_asked() -> None:
     assert evaluate(bundle(), other(), batch_sizes=()).accuracy is None
     with pytest.raises(DataError, match="labels"):
         evaluate(bundle(), other(), labels=True, batch_sizes=())
+
+
+def answers_of(name: str, data: torch.Tensor) -> tuple[np.ndarray, np.ndarray]:
+    """Calibrated probabilities of running, and where samples left."""
+    outcome = bundle().use(name)(data)
+    return outcome.output.softmax(1).numpy(), outcome.exit_index.numpy()
+
+
+@pytest.mark.parametrize("labelled", [True, False])
+def test_calibration_is_that_of_what_the_run_loop_answers(labelled: bool) -> None:
+    data, truth = images(60, seed=9), np.arange(60) % 5
+    found = evaluate(bundle(), other(60, truth if labelled else None), batch_sizes=())
+    assert found.against == ("labels" if labelled else "backbone")
+    with torch.no_grad():
+        plain = CNN.model()(data)
+    target = truth if labelled else plain.argmax(1).numpy()
+    for point in found.points:
+        said, _ = answers_of(point.name, data)
+        assert point.ece == pytest.approx(calibration_error(said, target).expected, abs=1e-4)
+        assert point.brier == pytest.approx(brier(said, target), abs=1e-4)
+        assert point.nll == pytest.approx(negative_log_likelihood(said, target), abs=1e-4)
+        assert sum(point.reliability.count) == 60
+    assert len(found.exits) == len(bundle().manifest.exits) + 1
+    own = calibration_error(plain.softmax(1).numpy(), target).expected
+    assert found.exits[-1].error == pytest.approx(own, abs=1e-4)
+
+
+def test_prediction_sets_are_those_of_the_run_loops_answers() -> None:
+    """General, by hand: the k-th smallest score on the certify part, and who is below it on the report part."""
+    found = evaluate(bundle(), own(), points=["fastest"], batch_sizes=(), conformal=0.2)
+    assert found.sets is not None
+    assert (found.sets.calibrated, found.sets.tested) == tuple(len(bundle().splits[p]) for p in ("certify", "report"))
+    score = {}
+    for part in ("certify", "report"):
+        data = images()[bundle().splits[part]]
+        said, exits = answers_of("fastest", data)
+        with torch.no_grad():
+            plain = CNN.model()(data).argmax(1).numpy()
+        score[part] = 1 - said, plain, exits
+    scores, plain, _ = score["certify"]
+    own_scores = np.sort(scores[np.arange(len(plain)), plain])
+    limit = own_scores[int(np.ceil((len(plain) + 1) * 0.8)) - 1]
+    scores, plain, exits = score["report"]
+    inside = scores <= limit + 1e-6
+    general = found.sets.points["fastest"]["general"]
+    assert general.coverage == pytest.approx(inside[np.arange(len(plain)), plain].mean())
+    assert general.size == pytest.approx(inside.sum(axis=1).mean())
+    assert general.count == tuple(np.bincount(exits, minlength=7).tolist())
+
+
+def test_one_sample_cannot_be_halved() -> None:
+    with pytest.raises(DataError, match="at least two samples to calibrate and to test"):
+        evaluate(bundle(), other(1), batch_sizes=(), conformal=0.1)
+    with pytest.raises(InputError, match="alpha as a share"):
+        evaluate(bundle(), other(), conformal=2.0)
 
 
 def test_only_the_points_asked_for() -> None:

@@ -1,40 +1,31 @@
 """What a bundle does on data: agreement, accuracy, cost, exit shares, and measured time against the plain model."""
 
 import tempfile
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from jaxtyping import Int
-from torch import nn
 
 from offramp.bundle import Bundle
+from offramp.confidence import Said
+from offramp.covering import PredictionSets, in_halves, prediction_sets
 from offramp.decide.replay import oracle_cost, replay
-from offramp.deciding import table
 from offramp.errors import DataError, InputError, NoLabelsError
-from offramp.inputs import Inputs, call, mask_of, shapes
+from offramp.inputs import Inputs, mask_of, shapes
 from offramp.load.combine import subset
 from offramp.load.trial import check_taken
 from offramp.model.cache import Pass
-from offramp.model.modes import frozen
 from offramp.model.multi_exit import MultiExit, Recording
 from offramp.model.points import at_size
 from offramp.progress import Progress, silent
-from offramp.run.model import EarlyExitModel
-from offramp.run.timing import interleaved, settled
 from offramp.sources import Source
+from offramp.timed import times
 from offramp.types import Bound, OperatingPoint
-
-PLAIN = ""
-"""Name of the plain backbone among the contestants of a timing; no operating point has it."""
-
-ROUNDS = 5
-"""Rounds of a timing, each on other inputs."""
-
-SECONDS = 60.0
-"""About how long timing at one batch size may take; beyond it a round has fewer batches, at least one."""
+from offramp.uncertainty.conformal import check_alpha
+from offramp.uncertainty.reliability import Reliability, reliability
+from offramp.uncertainty.scores import brier, negative_log_likelihood
 
 
 @dataclass(frozen=True)
@@ -49,6 +40,10 @@ class Evaluated:
         exit_share: share of samples leaving at each exit, the backbone last.
         time_ratio: measured time as a share of the plain backbone's, by batch size.
         bound: the certificate that the bundle holds; it speaks of the distribution the bundle was certified on.
+        ece: expected calibration error of what was answered, in bins of equal mass over all samples.
+        brier: Brier score of what was answered, in [0, 2].
+        nll: negative log likelihood of what was answered, in nats.
+        reliability: the bins of `ece`.
     """
 
     name: str
@@ -59,6 +54,10 @@ class Evaluated:
     exit_share: tuple[float, ...]
     time_ratio: dict[str, float]
     bound: Bound | None
+    ece: float
+    brier: float
+    nll: float
+    reliability: Reliability
 
 
 @dataclass(frozen=True)
@@ -72,6 +71,9 @@ class Evaluation:
         macs: the backbone's MACs per sample.
         oracle_cost: cost ratio if each sample left at the first exit that agrees with the backbone.
         points: the operating points, from the dearest to the cheapest.
+        against: what calibration is held against: `"labels"` where they are read, else `"backbone"`, its class.
+        exits: confidence and correctness of each exit on all samples, the backbone last.
+        sets: prediction sets; None where they are not asked for.
     """
 
     samples: int
@@ -80,6 +82,9 @@ class Evaluation:
     macs: float
     oracle_cost: float
     points: tuple[Evaluated, ...]
+    against: str
+    exits: tuple[Reliability, ...]
+    sets: PredictionSets | None = None
 
 
 def evaluate(
@@ -91,6 +96,7 @@ def evaluate(
     part: str | None = None,
     batch_sizes: Sequence[int] = (1, 32),
     timing_samples: int = 64,
+    conformal: float | None = None,
     progress: Progress = silent,
 ) -> Evaluation:
     """The bundle on a source.
@@ -104,8 +110,15 @@ def evaluate(
             from, since its other samples trained or chose something; else all.
         batch_sizes: at which time is measured; none: not at all.
         timing_samples: samples per round and batch size.
+        conformal: share of targets that prediction sets may miss; None: no sets. They are calibrated on the certify
+            part and tested on the report part; of other data, on two random halves.
         progress: told how far the work is.
+
+    Raises:
+        InputError: if the bundle is not attached, or there are no samples for prediction sets that chose nothing.
     """
+    if conformal is not None:
+        check_alpha(conformal)
     chosen = [bundle.point(name) for name in points] if points is not None else list(bundle.points)
     live = bundle.multi_exit
     if live is None:
@@ -113,14 +126,39 @@ def evaluate(
     first = source.inputs(np.arange(min(2, len(source))))
     check_taken(live.backbone.model, first, live.backbone.example, source.name)
     live = _at_size(live, first, bundle)
-    part = part or ("report" if source.fingerprint() == bundle.manifest.data.fingerprint else "all")
+    own = (part is None or conformal is not None) and source.fingerprint() == bundle.manifest.data.fingerprint
+    part = part or ("report" if own else "all")
+    if conformal is not None and own and part != "report":
+        raise InputError(
+            f"expected the report part for prediction sets on the data of the build, got {part!r}, whose samples "
+            "trained or chose something; leave --part out, or give other data"
+        )
     indices = _indices(bundle, source, part)
     known = _labels(source, labels)
-    here = subset(source, indices)
-    outputs = _recorded(bundle, live, here, progress)
-    truth = None if known is None else known[indices]
-    times = _times(bundle, here, chosen, batch_sizes, timing_samples, progress)
-    return _figures(bundle, live, outputs, truth, chosen, times, part)
+
+    def said(rows: Int[np.ndarray, " samples"]) -> Said:
+        recording = _recorded(bundle, live, subset(source, rows), progress)
+        truth = None if known is None else known[rows]
+        return Said.of(recording, bundle.task, bundle.gate, bundle.calibrators, live.macs(bundle.gate), truth)
+
+    here = said(indices)
+    sets = None
+    if conformal is not None:
+        words = ("the certify part", "the report part") if part == "report" else ("one half", "the other half")
+        pair = (said(_indices(bundle, source, "certify")), here) if part == "report" else in_halves(here)
+        sets = prediction_sets(*pair, chosen, conformal, words)
+    took = times(bundle, subset(source, indices), chosen, batch_sizes, timing_samples, progress)
+    return Evaluation(
+        samples=len(indices),
+        part=part,
+        accuracy=_accuracy(here, here.table.exits - 1),
+        macs=live.backbone.macs,
+        oracle_cost=oracle_cost(here.table),
+        points=tuple(_evaluated(here, point, took.get(point.name, {})) for point in chosen),
+        against=here.against,
+        exits=tuple(reliability(probability, here.target) for probability in here.probability),
+        sets=sets,
+    )
 
 
 def _at_size(live: MultiExit, inputs: Inputs, bundle: Bundle) -> MultiExit:
@@ -166,86 +204,29 @@ def _recorded(bundle: Bundle, live: MultiExit, source: Source, progress: Progres
         return live.record(cache)
 
 
-def _figures(
-    bundle: Bundle,
-    live: MultiExit,
-    recording: Recording,
-    labels: Int[np.ndarray, " samples"] | None,
-    chosen: Sequence[OperatingPoint],
-    times: Mapping[str, dict[str, float]],
-    part: str,
-) -> Evaluation:
-    task, scorer = bundle.task, bundle.gate
-    agree = table(recording, task, scorer, bundle.calibrators, live.macs(scorer))
-    error = None if labels is None else task.error(recording.outputs, labels).astype(float)
-    base = None if error is None else 1.0 - float(error[-1].mean())
-    samples = np.arange(agree.samples)
-    found = []
-    for point in chosen:
-        taken = replay(agree, point.configuration)
-        accuracy = None if error is None else 1.0 - float(error[taken.exit_index, samples].mean())
-        found.append(
-            Evaluated(
-                name=point.name,
-                cost_ratio=float(taken.cost.mean()) / agree.cost.backbone,
-                agreement=1.0 - float(taken.loss.mean()),
-                accuracy=accuracy,
-                accuracy_drop=None if base is None or accuracy is None else 100 * (base - accuracy),
-                exit_share=tuple(np.bincount(taken.exit_index, minlength=agree.exits) / agree.samples),
-                time_ratio=times.get(point.name, {}),
-                bound=point.bound,
-            )
-        )
-    return Evaluation(agree.samples, part, base, live.backbone.macs, oracle_cost(agree), tuple(found))
+def _evaluated(said: Said, point: OperatingPoint, time_ratio: dict[str, float]) -> Evaluated:
+    taken = replay(said.table, point.configuration)
+    accuracy, base = (_accuracy(said, exits) for exits in (taken.exit_index, said.table.exits - 1))
+    answered = said.probability, said.target, taken.exit_index
+    shown = reliability(*answered)
+    return Evaluated(
+        name=point.name,
+        cost_ratio=float(taken.cost.mean()) / said.table.cost.backbone,
+        agreement=1.0 - float(taken.loss.mean()),
+        accuracy=accuracy,
+        accuracy_drop=None if base is None or accuracy is None else 100 * (base - accuracy),
+        exit_share=tuple(np.bincount(taken.exit_index, minlength=said.table.exits) / said.table.samples),
+        time_ratio=time_ratio,
+        bound=point.bound,
+        ece=shown.error,
+        brier=brier(*answered),
+        nll=negative_log_likelihood(*answered),
+        reliability=shown,
+    )
 
 
-def _times(
-    bundle: Bundle,
-    source: Source,
-    chosen: Sequence[OperatingPoint],
-    batch_sizes: Sequence[int],
-    samples: int,
-    progress: Progress,
-) -> dict[str, dict[str, float]]:
-    """Time ratio by operating point and batch size, measured on the real inputs through the real run loop."""
-    found: dict[str, dict[str, float]] = {point.name: {} for point in chosen}
-    if not batch_sizes or not chosen or bundle.multi_exit is None:
-        return found
-    model, logits_of = bundle.multi_exit.backbone.model, bundle.task.logits_of
-    fast = bundle.use(chosen[0].name)
-    contestants: dict[str, Callable[[Inputs], Any]] = {PLAIN: lambda inputs: logits_of(call(model, inputs)).cpu()}
-    for point in chosen:
-        contestants[point.name] = _at(fast, point.name)
-    generator = np.random.default_rng(0)
-    for done, size in enumerate(batch_sizes):
-        with frozen(model):
-            affordable = SECONDS / (ROUNDS * len(contestants) * _once(model, _round(source, size, size, generator)[0]))
-        rounds = [_round(source, size, min(samples, int(affordable * size)), generator) for _ in range(ROUNDS)]
-        with frozen(model):
-            timing = interleaved(contestants, rounds)
-        for point in chosen:
-            found[point.name][str(size)] = timing.ratio(point.name, PLAIN)
-        progress("measuring time", done + 1, len(batch_sizes))
-    return found
-
-
-def _once(model: nn.Module, batch: Inputs) -> float:
-    """Seconds of the plain backbone on a batch, the second time."""
-    call(model, batch)
-    start = settled()
-    call(model, batch)
-    return settled() - start
-
-
-def _at(fast: EarlyExitModel, name: str) -> Callable[[Inputs], Any]:
-    def run(inputs: Inputs) -> Any:
-        return fast.use(name)(inputs)
-
-    return run
-
-
-def _round(source: Source, size: int, samples: int, generator: np.random.Generator) -> list[Inputs]:
-    """Random batches of `size` that make up about `samples` samples."""
-    count = max(1, samples // size)
-    size = min(size, len(source))
-    return [source.inputs(generator.choice(len(source), size, replace=False)) for _ in range(count)]
+def _accuracy(said: Said, exit_index: Int[np.ndarray, " samples"] | int) -> float | None:
+    """Share of samples answered like the label at these exits; None without labels."""
+    if said.error is None:
+        return None
+    return 1.0 - float(said.error[exit_index, np.arange(said.table.samples)].mean())

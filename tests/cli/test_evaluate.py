@@ -13,7 +13,12 @@ from safetensors.torch import load_file, save_file
 from offramp.load.models import load_model
 from tests.cli.world import World, offramp, refused, snapshot
 
-POINT = {"name", "cost_ratio", "agreement", "accuracy", "accuracy_drop", "exit_share", "time_ratio", "bound"}
+POINT = {
+    *("name", "cost_ratio", "agreement", "accuracy", "accuracy_drop", "exit_share", "time_ratio", "bound"),
+    *("ece", "brier", "nll", "reliability"),
+}
+BINS = {"count", "confidence", "right"}
+SETS = {"coverage", "size", "count", "exit_coverage", "exit_size"}
 
 
 def evaluated(world: World, *flags: Any, data: Any = None) -> dict[str, Any]:
@@ -28,10 +33,14 @@ def test_json_has_the_documented_fields(world: World) -> None:
     assert found["backbone"].keys() == {"accuracy", "macs"}
     assert found["part"] == "report"
     assert found["samples"] == 45
+    assert (found["against"], found["conformal"], len(found["exits"])) == ("labels", None, 4)
+    assert all(set(one) == {"ece", *BINS} for one in found["exits"])
     for point in found["points"]:
         assert set(point) == POINT
         assert point["bound"].keys() == {"risk", "epsilon", "delta", "method", "n"}
         assert point["time_ratio"].keys() == {"1", "32"}
+        assert point["reliability"].keys() == BINS
+        assert sum(point["reliability"]["count"]) == 45
         assert sum(point["exit_share"]) == pytest.approx(1)
         assert len(point["exit_share"]) == 4
         assert 0 <= point["agreement"] <= 1
@@ -101,6 +110,62 @@ def test_draws_a_figure(world: World, tmp_path: Path) -> None:
     assert result.err == f"figure: {file}"
     with Image.open(file) as picture:
         assert picture.size[0] >= 1200
+
+
+def test_draws_reliability_diagrams(world: World, tmp_path: Path) -> None:
+    file = tmp_path / "reliability.png"
+    asked = ["--data", world.data, "--batch-sizes", "", "--reliability", file]
+    assert offramp("evaluate", world.bundle, *world.net, *asked).err == f"reliability: {file}"
+    with Image.open(file) as picture:
+        assert picture.size[0] >= 1200
+
+
+def test_without_labels_calibration_is_against_the_plain_model(world: World) -> None:
+    found = evaluated(world, "--batch-sizes", "", "--point", "full", "--no-labels")
+    assert found["against"] == "backbone"
+    full, last = found["points"][0], found["exits"][-1]
+    assert last["right"] == [1.0] * len(last["count"])  # it answers like itself
+    assert full["ece"] == pytest.approx(last["ece"])
+    assert full["ece"] == pytest.approx(1 - np.average(last["confidence"], weights=last["count"]))
+
+
+def test_prediction_sets_are_calibrated_on_certify_and_tested_on_report(world: World) -> None:
+    flags = ("--batch-sizes", "", "--conformal", "0.2")
+    sets = evaluated(world, *flags)["conformal"]
+    assert (sets["alpha"], sets["calibrated_on"], sets["tested_on"]) == (0.2, "the certify part", "the report part")
+    assert (sets["calibrated"], sets["tested"]) == (60, 45)
+    for by_kind in sets["points"].values():
+        assert list(by_kind) == ["general", "all", "strict", "gated"]
+        for one in by_kind.values():
+            assert set(one) == SETS
+            assert sum(one["count"]) == 45
+            nobody = [count == 0 for count in one["count"]]
+            assert [value is None for value in one["exit_coverage"]] == nobody
+            assert one["coverage"] > 0.55
+            assert 0 <= one["size"] <= 4
+
+
+def test_prediction_sets_on_other_data_use_halves_and_on_used_data_are_refused(world: World, tmp_path: Path) -> None:
+    x, y = world.arrays()
+    np.savez(tmp_path / "other.npz", x=x[:81] + 0.1, y=y[:81])
+    flags = ("--batch-sizes", "", "--point", "fastest", "--conformal", "0.2")
+    sets = evaluated(world, *flags, data=tmp_path / "other.npz")["conformal"]
+    assert (sets["calibrated_on"], sets["tested_on"]) == ("one half", "the other half")
+    assert (sets["calibrated"], sets["tested"]) == (40, 41)
+    data = ["--data", world.data]
+    for part in ("all", "choose", "train", "certify"):
+        saying = ["expected the report part for prediction sets", f"got '{part}'", "leave --part out"]
+        refused("evaluate", world.bundle, *world.net, *data, *flags, "--part", part, saying=saying)
+
+
+def test_prediction_sets_have_a_table_of_their_own(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "80")
+    flags = ["--data", world.data, "--batch-sizes", "", "--conformal", "0.2"]
+    out = offramp("evaluate", world.bundle, *world.net, *flags).out
+    assert "prediction sets to hold the label in 80.0 % of cases" in out
+    assert "calibrated on 60 samples (the certify part), tested on 45 (the report part)" in out
+    assert "ECE: against the label" in out
+    assert max(map(len, out.splitlines())) <= 80
 
 
 def test_the_weights_of_the_build_are_found_again(world: World, bundle: Path) -> None:
@@ -173,6 +238,8 @@ def test_pictures_of_another_size_are_evaluated_and_too_small_ones_refused(world
         (["--batch-sizes", "0"], ["--batch-sizes", "'0'"]),
         (["--timing-samples", "0"], "'--timing-samples'"),
         (["--figure", "front.bmp"], [".png, .svg, .pdf", "'front.bmp'"]),
+        (["--reliability", "front.bmp"], [".png, .svg, .pdf", "'front.bmp'"]),
+        (["--conformal", "10"], ["alpha as a share in (0, 1)", "write 10 % as 0.1"]),
         (["--part", "rest"], ["certify, choose, report, train", "'rest'"]),
         (["--label-file", "labels.csv"], "only beside a folder"),
     ],

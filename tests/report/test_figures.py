@@ -12,12 +12,15 @@ from PIL import Image
 from offramp.errors import InputError
 from offramp.evaluation import Evaluated, Evaluation
 from offramp.proposal import Survey
-from offramp.report import front, points, style
+from offramp.report import front, points, reliability, style
 from offramp.report.front import front_figure
 from offramp.report.points import points_figure
+from offramp.report.reliability import reliability_figure
 from offramp.types import Bound, ExitPoint
+from offramp.uncertainty.reliability import Reliability
 from tests.cli.world import full_disk
 
+SHOWN = Reliability((100, 300, 100), (0.4, 0.7, 0.95), (0.5, 0.6, 0.9))
 POINTS = [ExitPoint(f"layer{i}.block", i, (8 * (i + 1), 4, 4), (i + 1) / 12) for i in range(10)]
 
 
@@ -35,10 +38,15 @@ def evaluation(
             exit_share=share,
             time_ratio={},
             bound=Bound(risk, 0.01 * index, delta, "exact", 100) if index < 3 else None,
+            ece=SHOWN.error,
+            brier=0.2,
+            nll=0.3,
+            reliability=SHOWN,
         )
         for index in range(4)
     )
-    return Evaluation(500, "report", accuracy, 1e6, 0.3, found)
+    against = "backbone" if accuracy is None else "labels"
+    return Evaluation(500, "report", accuracy, 1e6, 0.3, found, against, (SHOWN,) * (exits + 1))
 
 
 @pytest.fixture
@@ -53,7 +61,7 @@ def drawn(monkeypatch: pytest.MonkeyPatch) -> list[Figure]:
             found.append(one)
             yield one
 
-    for module in (front, points):
+    for module in (front, points, reliability):
         monkeypatch.setattr(module, "figure", kept)
     return found
 
@@ -125,6 +133,28 @@ def test_the_shares_fill_each_bar(drawn: list[Figure], tmp_path: Path) -> None:
     assert sum(bar.get_width() for bar in bars) == pytest.approx(400)  # type: ignore[attr-defined]
     with Image.open(tmp_path / "front.png") as picture:
         assert picture.size == (1650, round(150 * (0.22 * 13 + 1.2))) or picture.size == (1650, 630)
+
+
+@pytest.mark.parametrize(("accuracy", "label"), [(None, "like the backbone, %"), (0.9, "right, %")])
+def test_a_reliability_diagram_for_each_exit_and_one_as_run(
+    accuracy: float | None, label: str, drawn: list[Figure], tmp_path: Path
+) -> None:
+    reliability_figure(evaluation(accuracy, exits=5), [*"abcde", "backbone"], tmp_path / "reliability.png")
+    seen = [axes for axes in drawn[0].axes if axes.get_visible()]
+    assert len(seen) == 7
+    titles = [axes.get_title(loc="left") for axes in seen]
+    assert titles == [f"{name}\nECE 9.0 %" for name in (*"abcde", "backbone", "p3, as run")]
+    for axes in seen:
+        diagonal, line = axes.lines
+        np.testing.assert_array_equal(diagonal.get_ydata(), diagonal.get_xdata())
+        np.testing.assert_allclose(np.asarray(line.get_xdata(), float), [40, 70, 95])
+        np.testing.assert_allclose(np.asarray(line.get_ydata(), float), [50, 60, 90])
+        (dots,) = axes.collections
+        sizes = dots.get_sizes()  # type: ignore[attr-defined]
+        assert sizes[1] == pytest.approx(3 * sizes[0])
+    assert [axes.get_ylabel() for axes in seen if axes.get_ylabel()] == [label] * 2
+    with Image.open(tmp_path / "reliability.png") as picture:
+        assert picture.size == (round(150 * 10.8), round(150 * 5.7))
 
 
 @pytest.mark.parametrize("name", ["a.gif", "a", "a.png.txt"])

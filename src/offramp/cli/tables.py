@@ -6,6 +6,7 @@ from rich import box
 from rich.table import Table
 
 from offramp.bundle import Bundle
+from offramp.covering import PredictionSets
 from offramp.decide.estimate import estimated_cost
 from offramp.deployed import UNCUT
 from offramp.evaluation import Evaluation
@@ -13,6 +14,7 @@ from offramp.memory import MemoryRow
 from offramp.report.units import percent, size
 from offramp.speed import PLANNED, SpeedRow
 from offramp.types import Bound
+from offramp.uncertainty.conformal import CALIBRATIONS, ENOUGH, Coverage
 
 
 def front_table(bundle: Bundle) -> Table:
@@ -118,19 +120,51 @@ def evaluation_table(evaluation: Evaluation) -> Table:
             *(f"time at\n{size}" for size in sizes),
             "agreement",
             *(["accuracy", "drop"] if labelled else []),
+            "ECE\n%",
             certified([point.bound for point in evaluation.points]),
         ],
-        f"cost: MACs, time: measured at {_words('batch', sizes)}; in % of the plain model's"
-        if sizes
-        else "cost: MACs in % of the plain model's",
+        (
+            f"cost: MACs, time: measured at {_words('batch', sizes)}; in % of the plain model's"
+            if sizes
+            else "cost: MACs in % of the plain model's"
+        )
+        + f"\nECE: against {AGAINST[evaluation.against]}",
     )
     for point in evaluation.points:
         known = [] if point.accuracy is None else [percent(point.accuracy, 2), f"{point.accuracy_drop or 0:+.2f}"]
         times = (percent(point.time_ratio[size]) for size in sizes)
         table.add_row(
-            point.name, percent(point.cost_ratio), *times, percent(point.agreement, 2), *known, limit(point.bound)
+            point.name,
+            percent(point.cost_ratio),
+            *times,
+            percent(point.agreement, 2),
+            *known,
+            f"{100 * point.ece:.1f}",
+            limit(point.bound),
         )
     return table
+
+
+def sets_table(sets: PredictionSets, against: str) -> Table:
+    """Coverage and mean size of prediction sets, a row for each operating point, two columns for each calibration."""
+    table = _table(
+        f"prediction sets to hold {AGAINST[against]} in {percent(1 - sets.alpha)} of cases:\n"
+        f"calibrated on {sets.calibrated} samples ({sets.calibrated_on}), tested on {sets.tested} ({sets.tested_on})",
+        ["point", *(heading for kind in CALIBRATIONS for heading in (f"{kind}\ncoverage", "\nsize"))],
+        "general: one quantile; all, strict: one per exit, of all samples or of those\n"
+        f"leaving there; gated: strict where more than {ENOUGH} leave, else all",
+    )
+    for name, by_kind in sets.points.items():
+        cells = (cell for kind in CALIBRATIONS for cell in _covered(by_kind[kind]))
+        table.add_row(name, *cells)
+    return table
+
+
+def _covered(found: Coverage) -> tuple[str, str]:
+    return percent(found.coverage), f"{found.size:.2f}"
+
+
+AGAINST = {"labels": "the label", "backbone": "the plain model's class"}
 
 
 def limit(bound: Bound | None) -> str:

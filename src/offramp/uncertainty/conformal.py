@@ -56,6 +56,16 @@ class APS:
         return found if self.generator is None else found - self.generator.random((len(wide), 1)) * wide
 
 
+def check_alpha(alpha: float) -> None:
+    """Refuses what is no share of targets to miss.
+
+    Raises:
+        InputError: if alpha is not in (0, 1).
+    """
+    if not 0 < alpha < 1:
+        raise InputError(f"expected alpha as a share in (0, 1), got {alpha}; write 10 % as 0.1")
+
+
 def quantile(scores: Float[np.ndarray, " samples"], alpha: float) -> float:
     """The ⌈(n + 1)(1 - α)⌉-th smallest of n scores; infinite where n is too small for that.
 
@@ -63,8 +73,7 @@ def quantile(scores: Float[np.ndarray, " samples"], alpha: float) -> float:
         >>> quantile(np.arange(1.0, 10.0), 0.1), quantile(np.arange(1.0, 9.0), 0.1)
         (9.0, inf)
     """
-    if not 0 < alpha < 1:
-        raise InputError(f"expected alpha as a share in (0, 1), got {alpha}; write 10 % as 0.1")
+    check_alpha(alpha)
     rank = int(np.ceil((len(scores) + 1) * (1 - alpha) - 1e-9))  # 30 · 0.9 is a little more than 27
     return float(np.partition(scores, rank - 1)[rank - 1]) if rank <= len(scores) else float("inf")
 
