@@ -8,13 +8,14 @@ import pkgutil
 import sys
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from importlib import import_module
 from typing import Any
 
 import numpy as np
 
 import offramp
-from offramp import calibrate, decide, deployed, search
+from offramp import calibrate, decide, deployed, search, uncertainty
 from offramp.decide.certify import certify
 from offramp.decide.pareto import front
 from offramp.decide.replay import operating_point
@@ -53,7 +54,7 @@ def fronts() -> dict[str, list[tuple[float, float]]]:
 def imported() -> list[str]:
     """The modules of the decision column, imported."""
     names = ["offramp.errors", "offramp.split", "offramp.types"]
-    for package in (calibrate, decide, search):
+    for package in (calibrate, decide, search, uncertainty):
         names += [f"{package.__name__}.{one.name}" for one in pkgutil.iter_modules(package.__path__)]
     return [import_module(name).__name__ for name in names]
 
@@ -66,8 +67,9 @@ def refusals(folder: str) -> dict[str, str]:
     needing: dict[str, Callable[[], object]] = {
         "openvino": lambda: deployed.load(folder, runtime="openvino"),
         "certify": lambda: certify([point], replace(random_table(seed=1), split="certify"), 0.1, 0.1),
-        "temperature": lambda: calibrate.NAMES["temperature"]().fit(logits, np.array([0, 0, 1])),
     }
+    for name in ("temperature", "vector", "isotonic"):
+        needing[name] = partial(calibrate.NAMES[name]().fit, logits, np.array([0, 0, 1]))
     return {name: _refused(call) for name, call in needing.items()}
 
 

@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 import offramp
-from offramp import calibrate, decide, search
+from offramp import calibrate, decide, search, uncertainty
 from tests import beside_numpy
 from tests.builds import images
 from tests.exports import distinct, exported
@@ -67,13 +67,17 @@ def check(found: dict[str, Any]) -> None:
     """All is there, and as it is with torch."""
     assert found["version"] == offramp.__version__
     assert found["absent"] == list(beside_numpy.ABSENT)
-    known = {f"{package.__name__}.{one.name}" for package in (calibrate, decide, search) for one in _inside(package)}
+    known = {
+        f"{package.__name__}.{one.name}"
+        for package in (calibrate, decide, search, uncertainty)
+        for one in _inside(package)
+    }
     assert known < set(found["imported"])
     _check_exported(found["exported"])
     assert found["fronts"] == {name: [list(pair) for pair in front] for name, front in beside_numpy.fronts().items()}
     assert all(len(front) > 1 for front in found["fronts"].values())
     assert "pip install openvino" in found["refusals"]["openvino"]
-    for name in ("certify", "temperature"):
+    for name in ("certify", "temperature", "vector", "isotonic"):
         assert "pip install scipy" in found["refusals"][name]
 
 

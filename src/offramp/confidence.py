@@ -41,7 +41,7 @@ class Said:
         cls,
         recording: Recording,
         task: Task,
-        gate: str,
+        gate: Gate,
         calibrators: Sequence[Calibrator],
         cost: CostProfile,
         labels: Labels | None = None,

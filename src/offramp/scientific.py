@@ -1,4 +1,4 @@
-"""SciPy, imported when it is used: of the decision column only certificates and temperatures need it."""
+"""SciPy, imported when it is used: of the decision column only certificates and fitted calibrators need it."""
 
 from importlib import import_module
 from typing import Any

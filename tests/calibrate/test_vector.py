@@ -22,7 +22,7 @@ def by_torch(logits: np.ndarray, target: np.ndarray) -> tuple[torch.Tensor, torc
         solver.zero_grad()
         away = ((scale - start) ** 2).sum() + (bias**2).sum()
         loss = torch.nn.functional.cross_entropy(z * scale + bias, y) + PENALTY / (2 * len(y)) * away
-        loss.backward()
+        loss.backward()  # type: ignore[no-untyped-call]
         return loss
 
     solver.step(closure)  # type: ignore[no-untyped-call]

@@ -32,7 +32,7 @@ def fitted() -> Iterator[tuple[str, Calibrator]]:
     odds = said[:, -1] - np.logaddexp.reduce(said[:, :-1], axis=1)
     knots = tuple(float(knot) for knot in np.quantile(odds, (0.1, 0.4, 0.6, 0.9)))
     bias = tuple(np.linspace(-0.5, 0.5, said.shape[1]).tolist())
-    made = {
+    made: dict[str, Calibrator] = {
         "none": Identity(),
         "temperature": Temperature(0.3),
         "vector": Vector(tuple(np.linspace(0.5, 2.0, said.shape[1]).tolist()), bias),

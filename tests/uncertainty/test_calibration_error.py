@@ -20,7 +20,7 @@ def test_equal_width_is_that_of_torchmetrics(bins: int, sharp: float) -> None:
     said, truth = torch.from_numpy(probability), torch.from_numpy(target)
     found = calibration_error(probability, target, bins=bins, equal="width")
     for value, norm in ((found.expected, "l1"), (found.largest, "max")):
-        expected = multiclass_calibration_error(said, truth, 10, n_bins=bins, norm=norm)  # type: ignore[arg-type]
+        expected = multiclass_calibration_error(said, truth, 10, n_bins=bins, norm=norm)
         assert value == pytest.approx(float(expected), abs=2e-6)  # it computes in single precision
 
 

@@ -62,7 +62,7 @@ def test_lac_is_that_of_mapie(alpha: float) -> None:
     (said, truth), (fresh, _) = calibrated(0, 301), calibrated(1, 200)
     limit, sets = by_mapie("lac", alpha)
     found = conformal(said, truth, alpha)
-    assert found.limit == (pytest.approx(limit),)
+    assert found.limit == pytest.approx((limit,))
     np.testing.assert_array_equal(found.sets(fresh), sets)
 
 
@@ -71,7 +71,7 @@ def test_randomised_aps_is_that_of_mapie(alpha: float) -> None:
     (said, truth), (fresh, _) = calibrated(0, 301), calibrated(1, 200)
     limit, sets = by_mapie("aps", alpha, include_last_label="randomized")
     found = conformal(said, truth, alpha, score=APS(drawn()))
-    assert found.limit == (pytest.approx(limit),)
+    assert found.limit == pytest.approx((limit,))
     np.testing.assert_array_equal(Conformal(found.limit, APS(drawn())).sets(fresh), sets)
 
 

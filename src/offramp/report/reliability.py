@@ -41,7 +41,8 @@ def reliability_figure(evaluation: Evaluation, exits: Sequence[str], path: Path)
                 axes.set_visible(False)
         for axes in panels[:, 0]:
             axes.set_ylabel(RIGHT[evaluation.against])
-        for axes in panels[-1]:
+        for axes in panels.flat[max(0, len(shown) - columns) : len(shown)]:  # the lowest of each column
+            axes.tick_params(labelbottom=True)
             axes.set_xlabel("confidence, %")
 
 
