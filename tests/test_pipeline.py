@@ -17,11 +17,14 @@ from offramp.gates.margin import Margin
 from offramp.inputs import Inputs
 from offramp.learning import AUGMENT_MACS, attach, copies_within
 from offramp.model.augment import Augment
+from offramp.model.modes import frozen
 from offramp.model.selection import spread
 from offramp.options import Options
 from offramp.pipeline import WORK, build
+from offramp.recipes import Student
 from offramp.split import PARTS
 from offramp.tasks.classification import Classification
+from offramp.train.student import Course
 from offramp.types import Configuration
 from tests.builds import RECIPE, SAMPLES, bundle, images, make
 from tests.toys import CLICKS, CNN, MLP, NAMES, TEXT, VIT, Toy, calibrators_of, live, recording, untouched
@@ -360,3 +363,39 @@ def test_seconds_are_measured_at_every_batch_size_asked_for_and_decide_nothing(t
 def test_toys_have_the_names_they_are_asked_for_by() -> None:
     makers: list[Callable[[], torch.nn.Module]] = [toy.make for toy in NAMES.values()]
     assert all(sum(p.numel() for p in make_().parameters()) < 20_000 for make_ in makers)
+
+
+STUDENT = replace(RECIPE, student=Student(0.9, Course(seen=1500, batch_size=32, learning_rate=0.05)), points=2)
+
+
+def test_a_student_is_built_kept_and_attached_again(tmp_path: Path) -> None:
+    model = CNN.model()
+    with untouched(model):
+        made = make(tmp_path / "bundle", model=model, recipe=STUDENT)
+    assert made.manifest.exits[0].point == "input"
+    assert made.cost.upto[0] == 0.0
+    assert 0.0 < made.cost.head[0] <= 0.9 * made.cost.backbone
+    loaded = Bundle.load(tmp_path / "bundle").attach(CNN.model())
+    assert loaded.multi_exit is not None
+    assert made.multi_exit is not None
+    inputs = images(20, 3)
+    with torch.no_grad(), frozen(model), frozen(loaded.multi_exit.backbone.model):
+        logits_of = made.task.logits_of
+        expected = made.multi_exit.outputs(inputs, logits_of)
+        torch.testing.assert_close(loaded.multi_exit.outputs(inputs, logits_of), expected, rtol=1e-5, atol=1e-5)
+    cheapest = made.points[-1].name
+    np.testing.assert_array_equal(
+        loaded.use(cheapest)(inputs).exit_index.numpy(), made.use(cheapest)(inputs).exit_index.numpy()
+    )
+
+
+def test_a_build_with_a_student_goes_on_where_it_was_killed(tmp_path: Path) -> None:
+    def killed(what: str, done: int, of: int) -> None:
+        if what == "teaching the student" and done == of:
+            raise KeyboardInterrupt
+
+    whole = make(tmp_path / "whole", recipe=STUDENT)
+    with pytest.raises(KeyboardInterrupt):
+        make(tmp_path / "cut", recipe=STUDENT, progress=killed)
+    cut = make(tmp_path / "cut", recipe=STUDENT)
+    torch.testing.assert_close(dict(cut.heads), dict(whole.heads), rtol=0, atol=0)

@@ -11,14 +11,25 @@ import numpy as np
 import torch
 
 from offramp.bundle import Bundle
+from offramp.calibrate.calibrator import Calibrator
 from offramp.deciding import Decided
-from offramp.entries import cost_entry, exit_entry, gate_entry, input_entries, operating_entry, point_entry
+from offramp.entries import (
+    cost_entry,
+    exit_entry,
+    gate_entry,
+    input_entries,
+    operating_entry,
+    point_entry,
+    student_entry,
+)
 from offramp.heads import head_type
+from offramp.heads.network import Answers
 from offramp.load.models import LoadedModel
-from offramp.manifest import SCHEMA_VERSION, DataEntry, Manifest, ModelEntry, SplitEntry
+from offramp.manifest import SCHEMA_VERSION, DataEntry, ExitEntry, Manifest, ModelEntry, SplitEntry
 from offramp.model.backbone import Backbone
 from offramp.model.fingerprint import model_fingerprint
 from offramp.model.multi_exit import MultiExit
+from offramp.model.pruned import Pruned
 from offramp.options import Options
 from offramp.sources import Source
 from offramp.split import PARTS, Parts
@@ -45,10 +56,7 @@ def assemble(
         inputs=input_entries(backbone.example),
         preprocess=None if loaded.preprocess is None else loaded.preprocess.to_manifest(),
         points=tuple(point_entry(point) for point in multi_exit.points),
-        exits=tuple(
-            exit_entry(exit_, head_type(exit_.head), calibrator)
-            for exit_, calibrator in zip(multi_exit.exits, decided.calibrators, strict=True)
-        ),
+        exits=tuple(_exit_entry(multi_exit, index, calibrator) for index, calibrator in enumerate(decided.calibrators)),
         gate=gate_entry(decided.gate),
         costs=tuple(map(cost_entry, (decided.cost, *seconds))),
         risk=decided.risk,
@@ -67,6 +75,13 @@ def assemble(
     )
     heads = {name: tensor.cpu().contiguous() for name, tensor in multi_exit.heads.state_dict().items()}
     return Bundle(manifest, heads, {part: indices.astype(np.int64) for part, indices in parts.items()}, multi_exit)
+
+
+def _exit_entry(multi_exit: MultiExit, index: int, calibrator: Calibrator) -> ExitEntry:
+    exit_, reduction = multi_exit.exits[index], multi_exit.head(index).reduction
+    if isinstance(reduction, Answers) and isinstance(reduction.network, Pruned):
+        return student_entry(exit_, reduction.network, calibrator)
+    return exit_entry(exit_, head_type(exit_.head), calibrator)
 
 
 def _model_entry(loaded: LoadedModel, backbone: Backbone, task: Task) -> ModelEntry:

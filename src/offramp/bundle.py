@@ -30,11 +30,12 @@ from offramp.model.backbone import Backbone
 from offramp.model.by_graph import by_graph
 from offramp.model.fingerprint import model_fingerprint
 from offramp.model.multi_exit import MultiExit
+from offramp.model.pruned import pruned_head
 from offramp.run.choice import executor
 from offramp.run.model import EarlyExitModel
 from offramp.split import PARTS
 from offramp.tasks.task import Task
-from offramp.types import CostProfile, Exit, OperatingPoint, ParetoFront
+from offramp.types import INPUT, CostProfile, Exit, OperatingPoint, ParetoFront
 
 MANIFEST, HEADS, SPLITS = "manifest.json", "heads.safetensors", "splits.safetensors"
 
@@ -128,13 +129,13 @@ class Bundle:
         if entry.route == "graph":
             backbone = by_graph(model, example, self.task.logits_of)
         else:  # tried on real inputs; the fingerprint says that this is the same model
-            points = tuple(exit_point(point) for point in self.manifest.points)
+            points = tuple(exit_point(point) for point in self.manifest.points if point.name != INPUT)
             backbone = Backbone(model, example, points, entry.classes, entry.macs, None)
         exits = tuple(Exit(exit_.point, exit_.head) for exit_ in self.manifest.exits)
         return replace(
             self,
             multi_exit=MultiExit(
-                backbone, exits, self._heads({point.name: point.feature_shape for point in backbone.points})
+                backbone, exits, self._heads({point.name: point.feature_shape for point in backbone.points}, backbone)
             ),
         )
 
@@ -224,14 +225,21 @@ class Bundle:
             )
         self._heads({point.name: point.feature_shape for point in self.manifest.points})
 
-    def _heads(self, shapes: Mapping[str, tuple[int, ...]]) -> nn.ModuleList:
-        """The heads, built from the manifest and filled from the tensors."""
-        built = nn.ModuleList()
+    def _heads(self, shapes: Mapping[str, tuple[int, ...]], backbone: Backbone | None = None) -> nn.ModuleList:
+        """The heads, built from the manifest and filled from the tensors; networks only where there is a backbone."""
+        built, given = nn.ModuleList(), dict(self.heads)
         nowhere, tokens = torch.Generator(), tokens_of(example_inputs(self.manifest.inputs))
         try:
-            for entry in self.manifest.exits:
-                built.append(head_of(entry).build(shapes[entry.point], self.manifest.model.classes, nowhere, tokens))
-            built.load_state_dict(dict(self.heads))
+            for index, entry in enumerate(self.manifest.exits):
+                if entry.network is None:
+                    classes = self.manifest.model.classes
+                    built.append(head_of(entry).build(shapes[entry.point], classes, nowhere, tokens))
+                elif backbone is not None:
+                    built.append(pruned_head(backbone, entry.network.left_out, self.task.logits_of))
+                else:
+                    built.append(nn.Identity())
+                    given = {name: value for name, value in given.items() if not name.startswith(f"{index}.")}
+            built.load_state_dict(given)
         except RuntimeError as error:
             raise BundleError(f"the heads do not fit the manifest: {str(error).splitlines()[-1].strip()}") from error
         return built.eval()

@@ -9,6 +9,7 @@ from jaxtyping import Float, Int
 from offramp.calibrate.calibrator import Calibrator
 from offramp.decide.replay import replay
 from offramp.deciding import losses, table
+from offramp.gates.gate import Gate
 from offramp.model.multi_exit import Recording
 from offramp.sources import Labels
 from offramp.tasks.task import Task

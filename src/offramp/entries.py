@@ -31,6 +31,7 @@ from offramp.manifest import (
     IdentityEntry,
     InputEntry,
     IsotonicEntry,
+    NetworkEntry,
     OperatingEntry,
     PointEntry,
     ReductionEntry,
@@ -38,6 +39,7 @@ from offramp.manifest import (
     TemperatureEntry,
     VectorEntry,
 )
+from offramp.model.pruned import Pruned
 from offramp.types import Bound, Configuration, CostProfile, Exit, ExitPoint, OperatingPoint
 
 
@@ -161,8 +163,22 @@ def _calibration_entry(found: Calibrator) -> CalibrationEntry:
     )
 
 
+def student_entry(exit_: Exit, student: Pruned, calibrator: Calibrator) -> ExitEntry:
+    """An exit at the input as the manifest keeps it."""
+    return ExitEntry(
+        point=exit_.point,
+        head=exit_.head,
+        reduction=None,
+        hidden=(),
+        dropout=0.0,
+        network=NetworkEntry(left_out=student.left_out),
+        calibration=_calibration_entry(calibrator),
+    )
+
+
 def head_of(entry: ExitEntry) -> HeadType:
-    """The head type of an entry."""
+    """The head type of an entry that is on a feature."""
+    assert entry.reduction is not None
     return HeadType(_reduction(entry.reduction), entry.hidden, entry.dropout, _stem(entry.stem))
 
 

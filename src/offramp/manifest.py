@@ -9,6 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 
 from offramp.errors import BundleError
 from offramp.migrations import migrated
+from offramp.types import INPUT
 
 SCHEMA_VERSION: Literal[2] = 2
 
@@ -49,7 +50,7 @@ class PointEntry(Entry):
     """An exit point; see `types.ExitPoint`."""
 
     name: str
-    index: Count
+    index: Annotated[int, Field(ge=-1)]
     feature_shape: tuple[Annotated[int, Field(ge=1)], ...]
     depth: Share
     side_values: tuple[str, ...]
@@ -122,16 +123,29 @@ CalibrationEntry = Annotated[
 ]
 
 
+class NetworkEntry(Entry):
+    """A copy of the backbone as a head at the input, without the blocks between these places."""
+
+    left_out: tuple[tuple[str, str], ...]
+
+
 class ExitEntry(Entry):
-    """An exit: where it is, how its head is built, and its calibration."""
+    """An exit: where it is, how its head is built, and its calibration; a whole network reduces nothing."""
 
     point: str
     head: str
-    reduction: ReductionEntry
+    reduction: ReductionEntry | None
     hidden: tuple[Count, ...]
     dropout: Share
     stem: StemEntry | None = None
+    network: NetworkEntry | None = None
     calibration: CalibrationEntry
+
+    @model_validator(mode="after")
+    def _is_built_somehow(self) -> "ExitEntry":
+        if (self.reduction is None) == (self.network is None) or (self.network is not None) != (self.point == INPUT):
+            raise ValueError(f"the exit at {self.point!r} has neither a head on a feature nor a network at the input")
+        return self
 
 
 class GateEntry(Entry):

@@ -142,8 +142,8 @@ class Teaching:
         """Numbered batches from step `done` on, epoch after epoch; the order depends on the seed alone."""
         size, step = self.course.batch_size, 0
         places = [(index, start) for index, lesson in enumerate(self.lessons) for start in lesson.views.starts]
-        if not places:
-            raise DataError("expected rows to teach a student from, got none")
+        if not any(len(self._rows([place])) for place in places):
+            raise DataError("expected rows to teach a student from, got none; give more samples")
         epoch = 0
         while True:
             generator = np.random.default_rng((self.seed, epoch))

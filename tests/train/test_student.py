@@ -1,0 +1,121 @@
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from offramp.errors import DataError, InputError
+from offramp.inputs import call
+from offramp.model.augment import Augment
+from offramp.model.cache import Pass
+from offramp.model.modes import frozen
+from offramp.model.points import analyse
+from offramp.model.pruned import Pruned, droppable
+from offramp.model.views import Views
+from offramp.testing.untouched import untouched
+from offramp.train.student import Course, Lesson, Teaching
+from tests.sources import Drawn
+from tests.toys import CNN, TEXT, Toy, logits_of
+
+COURSE = Course(seen=600, batch_size=20, learning_rate=0.05, half=False)
+
+
+def lesson(model: nn.Module, toy: Toy, folder: Path, samples: int = 50, copies: int = 1, seed: int = 1) -> Lesson:
+    views = Views(Drawn.of(toy, samples, seed), Augment(copies=copies), np.ones(samples, bool), seed, 16)
+    return Lesson(views, Pass(model, logits_of, [], "me", 16).over(views, folder, split="train"))
+
+
+def student_of(model: nn.Module, toy: Toy) -> Pruned:
+    backbone = analyse(model, toy.inputs(2), logits_of)
+    return Pruned(backbone, droppable(backbone)[:1])
+
+
+def divergence(student: nn.Module, model: nn.Module, toy: Toy) -> float:
+    inputs = toy.inputs(64, 9)
+    with torch.no_grad(), frozen(model):
+        target = logits_of(call(model, inputs))
+        return float(COURSE.regime.loss(call(student.eval(), inputs), target, None))
+
+
+@pytest.mark.parametrize(("toy", "copies"), [(CNN, 1), (TEXT, 0)], ids=["cnn", "text"])
+def test_a_student_comes_nearer_to_the_backbone(toy: Toy, copies: int, tmp_path: Path) -> None:
+    model = toy.model()
+    student = student_of(model, toy)
+    generator = torch.Generator().manual_seed(0)
+    with torch.no_grad():  # a toy answers much alike without one block, so it is led astray first
+        for parameter in student.parameters():
+            parameter.add_(0.2 * torch.randn(parameter.shape, generator=generator))
+    before = divergence(student, model, toy)
+    with untouched(model):
+        Teaching(student, [lesson(model, toy, tmp_path, copies=copies)], COURSE).run()
+    assert not student.training
+    assert divergence(student, model, toy) < 0.7 * before
+
+
+def test_a_killed_course_goes_on_as_if_it_had_not_been(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("offramp.train.student.SAVE_EVERY", 7)
+    model = CNN.model()
+    lessons = [lesson(model, CNN, tmp_path / "a"), lesson(model, CNN, tmp_path / "b", 30, seed=2)]
+    whole, cut = student_of(model, CNN), student_of(model, CNN)
+    Teaching(whole, lessons, COURSE).run()
+
+    def killed(_what: str, done: int, _of: int) -> None:
+        if done == 18:
+            raise KeyboardInterrupt
+
+    teaching = Teaching(cut, lessons, COURSE, checkpoint=tmp_path / "student.checkpoint")
+    with pytest.raises(KeyboardInterrupt):
+        teaching.run(killed)
+    other, steps = student_of(model, CNN), list[int]()
+    replace(teaching, student=other).run(lambda _what, done, _of: steps.append(done))
+    assert steps[0] == 15
+    torch.testing.assert_close(other.state_dict(), whole.state_dict(), rtol=0, atol=0)
+    again = student_of(model, CNN)
+    replace(teaching, student=again).run(lambda *_: pytest.fail("it was done"))
+    torch.testing.assert_close(again.state_dict(), whole.state_dict(), rtol=0, atol=0)
+
+
+def test_every_view_is_seen_once_an_epoch_and_held_samples_never(tmp_path: Path) -> None:
+    model = CNN.model()
+    some = lesson(model, CNN, tmp_path)
+    held = np.array([3, 17, 40])
+    teaching = Teaching(student_of(model, CNN), [some], COURSE, held)
+    rows = torch.from_numpy(np.asarray(some.cache.logits, np.float32))
+    seen: list[torch.Tensor] = []
+    for _, (inputs, target) in teaching._batches(0):
+        if sum(map(len, seen)) >= 94:
+            break
+        assert isinstance(inputs, torch.Tensor)
+        with frozen(model):
+            torch.testing.assert_close(logits_of(model(inputs)), target, rtol=1e-4, atol=1e-4)
+        seen.append(target)
+    found = {tuple(row) for row in torch.cat(seen).tolist()}
+    expected = {tuple(row) for index, row in enumerate(rows.tolist()) if index % 50 not in held}
+    assert found == expected
+
+
+def test_a_course_that_diverges_says_so(tmp_path: Path) -> None:
+    model = CNN.model()
+    with pytest.raises(InputError, match="the student diverged at step"):
+        Teaching(student_of(model, CNN), [lesson(model, CNN, tmp_path)], replace(COURSE, learning_rate=1e30)).run()
+
+
+def test_nothing_to_learn_from_is_refused(tmp_path: Path) -> None:
+    model = CNN.model()
+    some = lesson(model, CNN, tmp_path)
+    with pytest.raises(DataError, match="expected rows to teach a student from"):
+        Teaching(student_of(model, CNN), [], COURSE).run()
+    with pytest.raises(DataError, match="expected rows to teach a student from"):
+        Teaching(student_of(model, CNN), [some], COURSE, np.arange(50)).run()
+    with pytest.raises(DataError, match="expected logits for 50 views, got 100"):
+        Lesson(replace(some.views, augment=Augment()), some.cache)
+
+
+def test_the_rate_rises_then_falls_to_nothing() -> None:
+    rates = [COURSE.rate(step, 1000) for step in range(1000)]
+    assert rates[0] < 0.05 * COURSE.learning_rate
+    assert max(rates) == pytest.approx(COURSE.learning_rate, rel=0.05)
+    assert rates[-1] < 0.001 * COURSE.learning_rate
+    assert np.argmax(rates) in range(45, 55)
