@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -19,8 +20,9 @@ from offramp.model.multi_exit import Recording
 from offramp.run.calibration import Calibration
 from offramp.run.loop import stops_of
 from offramp.run.stage import Stage, stages
+from offramp.run.stepped import Stepped
 from offramp.testing.models import CNN, Toy, attached
-from tests.toys import logits_of, recording
+from tests.toys import eager_of, logits_of, recording
 
 TOY: Toy = CNN
 BATCHES = (1, 7)
@@ -126,3 +128,21 @@ def test_exported_as_onnx(made: tuple[list[str], list[Stage], list[Calibrator]],
         )
     for batch in BATCHES:
         run_through(made, list(says), batch)
+
+
+def test_eager_executors_make_no_tensors_of_parameters_at_each_call() -> None:
+    live = attached(TOY.model(), TOY.inputs(2), ("grid-linear",))
+    calibrators = [calibrator for _, calibrator in fitted()]
+    calibrators += [Identity()] * (len(live.exits) - len(calibrators))
+    executor = Stepped.of(eager_of(live), live, MaxProb(), calibrators)
+    kinds = [isinstance(one, Calibration) for one in executor.calibrators]
+    assert kinds == [isinstance(one, Parametric) for one in calibrators]
+    assert sum(kinds) == 2
+    inputs = TOY.inputs(6, 3)
+    said: list[Any] = []
+    stops = stops_of((True,) * len(live.exits), live.point_of)
+    executor.drive(inputs, lambda place, say: said.extend(say(exit_).logits for exit_ in stops[place]))
+    with torch.no_grad():
+        plain = live.outputs(inputs, logits_of)[:-1]
+    for found, logits, calibrator in zip(said, plain, calibrators, strict=True):
+        np.testing.assert_allclose(found, calibrator(logits.numpy()), rtol=1e-3, atol=1e-3)

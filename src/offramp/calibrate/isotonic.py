@@ -73,13 +73,13 @@ class Isotonic:
     @property
     def arrays(self) -> tuple[Float[np.ndarray, " knots"], ...]:
         """Where each segment ends, its length, how fast the probability of being wrong falls along it, and what it is
-        at the last knot.
+        at the last knot; without the tilt.
 
         Counted from the confident end, small probabilities are sums of small numbers, and keep their digits.
         """
         if not self.odds:
             return ()
-        x, wrong = np.array(self.odds), 1.0 - np.array(self.probability)
+        x, wrong = np.array(self.odds), (1.0 - np.array(self.probability)) * (1.0 - TILT)
         if len(x) == 1:
             return x, np.ones(1), np.zeros(1), wrong
         return x[1:], np.diff(x), -np.diff(wrong) / np.diff(x), wrong[-1:]
@@ -138,7 +138,7 @@ def _of_array(
     first, second, rest, index = _parts(logits)
     odds = first - rest
     wrong = least + (np.minimum(np.maximum(end - odds, 0), length) * slope).sum(axis=1, keepdims=True)
-    wrong = (1 - TILT) * wrong + TILT / (1 + np.exp(np.minimum(odds / WIDTH, 80)))
+    wrong = wrong + TILT / (1 + np.exp(np.minimum(odds / WIDTH, 80)))
     fitted = rest + np.log1p(-wrong) - np.log(wrong)
     found = logits.copy()
     np.put_along_axis(found, index, np.maximum(fitted, second + np.minimum(first - second, GAP)), axis=1)
@@ -153,6 +153,5 @@ def _of_tensor(logits: Any, end: Any, length: Any, slope: Any, least: Any) -> An
     rest = second + (others - second).exp().sum(1, keepdim=True).log()
     odds = first - rest
     wrong = least + ((end - odds).clamp(min=0).minimum(length) * slope).sum(1, keepdim=True)
-    wrong = (1 - TILT) * wrong + TILT * (-odds / WIDTH).sigmoid()
-    fitted = rest + (1 - wrong).log() - wrong.log()
-    return logits.scatter(1, index, fitted.maximum(second + (first - second).clamp(max=GAP)))
+    wrong = wrong + TILT * (odds * (-1 / WIDTH)).sigmoid()
+    return logits.scatter(1, index, (rest - wrong.logit()).maximum(second + (first - second).clamp(max=GAP)))

@@ -11,6 +11,7 @@ from offramp.gates.gate import Gate
 from offramp.heads.reduction import At
 from offramp.inputs import Inputs, batch_size, device_of, mask_of, on
 from offramp.model.multi_exit import MultiExit
+from offramp.run.calibration import Calibrates, placed
 from offramp.run.driver import Driver
 from offramp.run.executor import Said, Stop
 
@@ -29,13 +30,14 @@ class Headed:
     driver: Driver
     multi_exit: MultiExit
     gate: Gate
-    calibrators: tuple[Calibrator, ...]
+    calibrators: tuple[Calibrates, ...]
 
     @classmethod
     def of(cls, driver: Driver, multi_exit: MultiExit, gate: Gate, calibrators: Sequence[Calibrator]) -> "Headed":
         """The executor; its heads in eval mode, where the backbone is."""
-        multi_exit.heads.eval().to(device_of(multi_exit.backbone.model))
-        return cls(driver, multi_exit, gate, tuple(calibrators))
+        device = device_of(multi_exit.backbone.model)
+        multi_exit.heads.eval().to(device)
+        return cls(driver, multi_exit, gate, placed(calibrators, device))
 
     def samples(self, inputs: Inputs) -> int:
         """The size of a batch."""

@@ -1,6 +1,6 @@
 """One stage: a segment of the backbone with all that its exits say at the end of it."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 import torch
 from torch import nn
@@ -13,7 +13,7 @@ from offramp.inputs import MASK, Inputs, call, device_of, leaves, mask_of, rebui
 from offramp.model.capture import LogitsOf
 from offramp.model.multi_exit import MultiExit
 from offramp.model.resized import Chains
-from offramp.run.calibration import Calibration
+from offramp.run.calibration import Calibrates, Calibration
 from offramp.run.loop import stops_of
 
 State = tuple[torch.Tensor, ...]
@@ -55,7 +55,7 @@ class Stage(nn.Module):
             said += self._said(calibrator, head(after if self.entry and len(after) > 1 else after[0], mask), exit_)
         return (*after, *(() if mask is None else (mask,)), *said)
 
-    def _said(self, calibrator: Callable[[torch.Tensor], torch.Tensor], raw: torch.Tensor, exit_: int) -> State:
+    def _said(self, calibrator: Calibrates, raw: torch.Tensor, exit_: int) -> State:
         logits: torch.Tensor = calibrator(raw)
         return logits, self.gate.score(logits, exit_)
 

@@ -12,6 +12,7 @@ from offramp.gates.gate import Gate
 from offramp.inputs import Inputs, device_of, leaves, mask_of, on
 from offramp.model.multi_exit import MultiExit
 from offramp.model.segments import Chain
+from offramp.run.calibration import placed
 from offramp.run.compact import compacted
 from offramp.run.eager import Eager
 from offramp.run.executor import Said, Say
@@ -57,8 +58,9 @@ class Stepped(Headed, Stepwise):
         cls, driver: Eager, multi_exit: MultiExit, gate: Gate, calibrators: Sequence[Calibrator]
     ) -> "Stepped":
         """The executor; its heads in eval mode, where the backbone is."""
-        multi_exit.heads.eval().to(device_of(multi_exit.backbone.model))
-        return cls(driver, multi_exit, gate, tuple(calibrators))
+        device = device_of(multi_exit.backbone.model)
+        multi_exit.heads.eval().to(device)
+        return cls(driver, multi_exit, gate, placed(calibrators, device))
 
     @property
     def stops(self) -> int:
