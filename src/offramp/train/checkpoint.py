@@ -1,13 +1,13 @@
 """The state of a fit after an epoch, kept so that a killed process loses one epoch at most."""
 
-import io
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import nn
 from torch.optim.swa_utils import AveragedModel
 
-from offramp.errors import InputError
+from offramp.train.state_file import read, write
 
 Weights = dict[str, torch.Tensor]
 
@@ -30,7 +30,7 @@ class Checkpoint:
         self.best = [float("inf")] * len(heads)
         self.best_weights: list[Weights] = [_copy(head) for head in heads]
         if path is not None and path.exists():
-            self._load(path)
+            read(path, self._take)
 
     def note(self, losses: list[float]) -> None:
         """Takes in the held-out losses after an epoch."""
@@ -60,22 +60,14 @@ class Checkpoint:
             "averaged": self.averaged.state_dict(),
             "optimizer": self.optimizer.state_dict(),
         }
-        draft, buffer = path.with_suffix(".part"), io.BytesIO()
-        torch.save(state, buffer)  # not straight to the file: there torch hides a full disk behind a RuntimeError
-        draft.write_bytes(buffer.getvalue())
-        draft.replace(path)
+        write(state, path)
 
-    def _load(self, path: Path) -> None:
-        try:
-            state = torch.load(path, weights_only=True)
-            self.epoch, self.stale, self.best = state["epoch"], state["stale"], state["best"]
-            self.best_weights = state["best_weights"]
-            self.heads.load_state_dict(state["heads"])
-            self.averaged.load_state_dict(state["averaged"])
-            self.optimizer.load_state_dict(state["optimizer"])
-        except Exception as error:
-            reason = (str(error).strip() or type(error).__name__).splitlines()[0]
-            raise InputError(f"cannot go on from the checkpoint {path}: {reason}; delete it to train anew") from error
+    def _take(self, state: dict[str, Any]) -> None:
+        self.epoch, self.stale, self.best = state["epoch"], state["stale"], state["best"]
+        self.best_weights = state["best_weights"]
+        self.heads.load_state_dict(state["heads"])
+        self.averaged.load_state_dict(state["averaged"])
+        self.optimizer.load_state_dict(state["optimizer"])
 
 
 def _copy(head: nn.Module) -> Weights:
