@@ -5,6 +5,7 @@ import offramp
 
 HEAVY = {
     "PIL",
+    "accelerate",
     "matplotlib",
     "nncf",
     "onnxruntime",
