@@ -1,0 +1,1 @@
+"""Regimes that train the backbone, compared from scratch."""
