@@ -3,6 +3,7 @@ import pytest
 import torch
 
 from offramp.errors import DataError
+from offramp.inputs import leaves
 from offramp.testing.models import MLP
 from offramp.train.lesson import Lesson, drawing, lesson, mixed_seed
 from tests.sources import Drawn
@@ -31,7 +32,7 @@ def test_an_epoch_sees_each_sample_once_and_no_held_one() -> None:
         seen = [number for step in range(4) for number in numbers(taught, 0, 4 * epoch + step)]
         assert len(set(seen)) == 16
         assert set(seen) <= set(taught.training.tolist())
-    checked = [int(v) for inputs, _ in taught.checks() for v in inputs[:, 0]]  # type: ignore[call-overload]
+    checked = [int(value) for inputs, _ in taught.checks() for value in leaves(inputs)[0][:, 0]]
     assert checked == sorted(set(range(23)) - set(taught.training.tolist()))
 
 

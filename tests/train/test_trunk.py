@@ -79,7 +79,8 @@ def by_hand(
         said = (first @ v1.T + c1, second @ v2.T + c2, second @ w3.T + b3)
         losses = [F.cross_entropy(logits, labels[rows]) for logits in said]
         total = torch.stack([weight * loss for weight, loss in zip(row, losses, strict=True) if weight]).sum()
-        for index, gradient in enumerate(torch.autograd.grad(total, values, allow_unused=True)):
+        gradients: Sequence[torch.Tensor | None] = torch.autograd.grad(total, values, allow_unused=True)
+        for index, gradient in enumerate(gradients):
             if gradient is None:
                 continue
             earlier = speed[index]
@@ -355,7 +356,7 @@ def test_progress_is_told_at_every_check(two_exits: MultiExit) -> None:
 def test_joint_training_learns_what_can_be_learnt(two_exits: MultiExit) -> None:
     source = noise(PLAIN, 400)
     regime = trunk_regime("joint", 2, Phase(length=Length(epochs=6), optimiser=optimiser("AdamW", lr=3e-2)))
-    found = trunk(two_exits, regime, batch_size=20).run(source, source.labels())
+    found = trunk(two_exits, regime, batch_size=20, every=20).run(source, source.labels())
     fresh = PLAIN.inputs(300, seed=77)
     assert isinstance(fresh, torch.Tensor)
     with torch.no_grad():

@@ -117,7 +117,7 @@ def _stages(network: Exiting, sums: Mapping[str, torch.Tensor], answer: torch.Te
 def _final(model: nn.Module, called: Mapping[str, int]) -> str:
     """The module with parameters of its own that was first called last."""
     owners = {name.rpartition(".")[0] for name, _ in model.named_parameters()}
-    return next((name for name in reversed(called) if name in owners), "")
+    return next((name for name in reversed(list(called)) if name in owners), "")
 
 
 def _deciding(

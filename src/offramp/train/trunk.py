@@ -236,7 +236,9 @@ class _Loop:
 
     def _check(self, steps: int) -> None:
         """Looks at the held part, with the weights as they are."""
-        self.trunk.devices.mean([b for b in self.network.buffers() if b.is_floating_point()])
+        learning = (module for module in self.network.modules() if module.training)
+        buffers = [buffer for module in learning for buffer in module.buffers(recurse=False)]
+        self.trunk.devices.mean([buffer for buffer in buffers if buffer.is_floating_point()])
         if not len(self.taught.held):
             return
         counted = taking_part(self.phase.weights, steps, self.shares)
