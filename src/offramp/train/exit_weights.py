@@ -90,7 +90,7 @@ class Only:
 
 @dataclass(frozen=True)
 class ByDepth:
-    """j / sum of all j, exits counted from 1 (PABEE, Zhou et al. 2020, eq. 5).
+    """j / sum of all j, exits counted from 1 (PABEE, Zhou et al. 2020).
 
     >>> ByDepth().at(0, 1, (0.3, 1.0))
     (0.3333333333333333, 0.6666666666666666)
@@ -104,7 +104,7 @@ class ByDepth:
 
 @dataclass(frozen=True)
 class Ramp:
-    """tau_i(t) = min(C_i, start + C_i t / T), and 1 for the last exit (SDN, Kaya et al. 2019, section 4.2).
+    """tau_i(t) = min(C_i, start + C_i t / T), and 1 for the last exit (SDN, Kaya et al. 2019).
 
     C_i is the share of the backbone's cost up to exit i; SDN placed its exits so that C = .15, .30, ... .90. t counts
     steps here, epochs there.

@@ -44,12 +44,12 @@ def branch_wise(exits: int, like: Phase) -> TrunkRegime:
         )
         for index in range(exits + 1)
     )
-    return TrunkRegime(phases, "branch-wise training, Rahmath et al. 2024 (strategies at a glance)")
+    return TrunkRegime(phases, "branch-wise (Rahmath et al., Strategies at a glance)")
 
 
 def alternating(exits: int, like: Phase) -> TrunkRegime:
     """Odd steps for the last exit alone, even ones for all."""
-    return TrunkRegime((_all(like, Alternating()),), "alternating, BERxiT (Xin et al. 2021, section 3.2)")
+    return TrunkRegime((_all(like, Alternating()),), "alternating, BERxiT (Xin et al. 2021)")
 
 
 def branchynet(exits: int, like: Phase) -> TrunkRegime:
