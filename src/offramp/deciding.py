@@ -64,15 +64,19 @@ def decide(
     labels: Labels | None,
     parts: Parts,
     options: Options,
+    trained: Gate | None = None,
 ) -> Decided:
-    """Calibrates and searches on the choose part, proves on the certify part, and measures on the report part."""
+    """Calibrates and searches on the choose part, proves on the certify part, and measures on the report part.
+
+    `trained` is the gate that learned with the heads, where one did.
+    """
     chosen = options.chosen()
     choose = recordings["choose"]
     known = None if labels is None else {part: labels[parts[part]] for part in recordings}
     target = task.predict(choose.reference) if known is None else known["choose"]
     start = calibrate.NAMES[chosen.calibrator]()
     calibrators = tuple(start.fit(logits, target) for logits in choose.outputs[:-1])
-    scorer = _fitted(gate(chosen.gate), choose, calibrators, task, target)
+    scorer = trained or _fitted(gate(chosen.gate), choose, calibrators, task, target)
     wish = Wish(scorer, chosen.searcher, options.max_drop, options.delta, options.keep, options.guarantee)
     macs = multi_exit.macs(scorer)
     return decide_by(macs, macs, recordings, task, known, calibrators, wish)

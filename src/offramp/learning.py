@@ -11,6 +11,8 @@ from torch import nn
 
 from offramp import train
 from offramp.errors import DataError
+from offramp.gates.gate import Gate
+from offramp.gates.jei import Jei
 from offramp.heads import head_type
 from offramp.heads.network import Answers
 from offramp.inputs import tokens_of
@@ -29,6 +31,7 @@ from offramp.recipes import Recipe
 from offramp.sources import Labels, Source
 from offramp.split import PARTS, Parts
 from offramp.tasks.task import Task
+from offramp.train.bilevel import Bilevel, BilevelFit
 from offramp.train.fit import Fit, held_samples
 from offramp.train.rows import Rows
 from offramp.train.student import Lesson, Teaching
@@ -136,24 +139,21 @@ def train_heads(
     options: Options,
     work: Path,
     progress: Progress = silent,
-) -> list[float]:
-    """Trains the heads behind the input in place on the training part; returns each one's best held-out loss."""
+) -> Gate | None:
+    """Trains the heads behind the input in place on the training part; returns the gate where one learns with them."""
     regime = train.NAMES[chosen.regime]
     inner = [index for index, exit_ in enumerate(multi_exit.exits) if exit_.point != INPUT]
-    keys = multi_exit.keys()
-    if not inner:
-        return []
-    fit = Fit(
-        heads=[multi_exit.head(index) for index in inner],
-        keys=[keys[index] for index in inner],
-        regime=regime,
-        schedule=chosen.schedule,
-        seed=options.seed,
-        checkpoint=work / f"heads-{_training(multi_exit, lessons, chosen, labels, options)}.checkpoint",
-    )
-    known = None if labels is None else labels[parts["train"]]
+    heads, all_keys = [multi_exit.head(index) for index in inner], multi_exit.keys()
+    keys = [all_keys[index] for index in inner]
     rows = Rows(tuple(lesson.cache for lesson in lessons))
-    return fit.run(rows, known if regime.needs_labels else None, progress)
+    known = labels[parts["train"]] if labels is not None and regime.needs_labels else None
+    if isinstance(regime, Bilevel):
+        costs = multi_exit.macs(Jei()).leaving(np.ones(len(inner), bool))
+        return BilevelFit(heads, keys, (costs / costs[-1]).tolist(), regime, options.seed).run(rows, known, progress)
+    if heads:
+        checkpoint = work / f"heads-{_training(multi_exit, lessons, chosen, labels, options)}.checkpoint"
+        Fit(heads, keys, regime, chosen.schedule, options.seed, checkpoint).run(rows, known, progress)
+    return None
 
 
 def teach_student(

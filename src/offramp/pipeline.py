@@ -89,11 +89,11 @@ def build(
     points = places(backbone, task, source, parts, options, work)
     multi_exit = attach(backbone, points, options, task.logits_of)
     lessons = record_training(multi_exit, task, source, extra, parts, options, work, progress)
-    train_heads(multi_exit, lessons, chosen, labels, parts, options, work, progress)
+    gate = train_heads(multi_exit, lessons, chosen, labels, parts, options, work, progress)
     teach_student(multi_exit, lessons, chosen, options, work, progress)
     caches = record_parts(multi_exit, task, source, parts, options, work, progress)
     recordings = {part: multi_exit.record(cache) for part, cache in caches.items()}
-    decided = decide(multi_exit, recordings, task, labels, parts, options)
+    decided = decide(multi_exit, recordings, task, labels, parts, options, gate)
     seconds = profiles(multi_exit, decided, task, source, parts, options, progress)
     bundle = assemble(loaded, multi_exit, source, extra, parts, options, decided, seconds, task)
     bundle.save(out)

@@ -3,7 +3,7 @@
 from dataclasses import dataclass, field, replace
 
 from offramp import calibrate, search, train
-from offramp.errors import UnknownNameError
+from offramp.errors import InputError, UnknownNameError
 from offramp.model.augment import Augment
 from offramp.train.fit import Schedule
 from offramp.train.student import Course
@@ -58,6 +58,10 @@ class Recipe:
         ):
             if name not in known:
                 raise UnknownNameError.among(kind, name, known)
+        if self.student is not None and isinstance(train.NAMES[self.regime], train.Bilevel):
+            raise InputError(
+                f"expected no student where gates learn with the heads (regime {self.regime!r}); leave it out"
+            )
 
 
 _DEFAULT = Recipe(

@@ -50,8 +50,8 @@ multi_exit = attach(backbone, points, options, task.logits_of)
 # One pass of the backbone over what heads are trained on, and augmented copies of it.
 lessons = record_training(multi_exit, task, source, extra, parts, options, work)
 
-# The heads learn to answer like the backbone$learn.
-train_heads(multi_exit, lessons, recipe, labels, parts, options, work)
+# The heads learn to answer like the backbone$learn; a gate may learn with them.
+gate = train_heads(multi_exit, lessons, recipe, labels, parts, options, work)
 
 # So does the small copy of it at the input, where the recipe has one.
 teach_student(multi_exit, lessons, recipe, options, work)
@@ -61,7 +61,7 @@ caches = record_parts(multi_exit, task, source, parts, options, work)
 recordings = {part: multi_exit.record(cache) for part, cache in caches.items()}
 
 # Calibrate and search on `choose`, prove on `certify`, measure on `report`.
-decided = decide(multi_exit, recordings, task, labels, parts, options)
+decided = decide(multi_exit, recordings, task, labels, parts, options, gate)
 
 # Seconds per segment and head on this machine; they decide nothing.
 seconds = profiles(multi_exit, decided, task, source, parts, options)
