@@ -50,6 +50,8 @@ def check_labels(labels: Labels | None, chosen: Recipe, classes: int, extra: Seq
     needed = train.NAMES[chosen.regime].needs_labels
     if needed and labels is None:
         raise DataError(f"expected labels for the regime {chosen.regime!r}; pass labels=True (--labels), or use distil")
+    if chosen.labels and labels is None:
+        raise DataError("expected labels for this recipe, which searches with them; pass labels=True (--labels)")
     if needed and extra:
         raise DataError(f"expected no extra data with the regime {chosen.regime!r}, which needs labels; use distil")
     if labels is not None and not 0 <= labels.min() <= labels.max() < classes:

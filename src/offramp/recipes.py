@@ -37,6 +37,7 @@ class Recipe:
         searcher: what chooses exits and thresholds, by name.
         source: where the recipe comes from.
         student: a smaller copy of the backbone as a head at the input; None: none.
+        labels: whether the paper's recipe reads labels, to train or to search; without them it may not be what it is.
     """
 
     heads: tuple[str, ...]
@@ -49,6 +50,7 @@ class Recipe:
     searcher: str
     source: str
     student: Student | None = None
+    labels: bool = False
 
     def __post_init__(self) -> None:
         for kind, name, known in (
@@ -76,21 +78,100 @@ _DEFAULT = Recipe(
     source="offramp's own: grid heads, distillation at T = 2, one shared threshold on the calibrated confidence",
 )
 
+_PLAIN = replace(_DEFAULT, augment=Augment(copies=0))
+
 NAMES: dict[str, Recipe] = {
     "default": _DEFAULT,
     "labels": replace(
         _DEFAULT,
         regime="disjoint",
+        labels=True,
         source="the default with cross-entropy on labels (disjoint regime, Kubaty et al. 2025)",
     ),
     "selfxit": replace(
-        _DEFAULT,
+        _PLAIN,
         heads=("pooled-mlp",),
         points=4,
-        augment=Augment(copies=0),
         regime="selfxit",
         searcher="tolerance",
         source="SelfXit: KL at T = 1, budgets T/2^n, subset score K(S); pooled heads, no NAS",
+    ),
+    "selfxit-flatten": replace(
+        _PLAIN,
+        heads=("flatten-fc256",),
+        points=4,
+        regime="selfxit",
+        searcher="tolerance",
+        source="SelfXit with the heads of its released configuration, which look at the whole feature",
+    ),
+    "dyce": replace(
+        _PLAIN,
+        heads=("pooled-linear", "mlp3x500"),
+        regime="selfxit",
+        calibrator="none",
+        searcher="dyce-iterative",
+        labels=True,
+        source="DyCE: soft cross-entropy, the head types of its example, iterative search on labels (Wang et al. 2024)",
+    ),
+    "dyce-labelfree": replace(
+        _PLAIN,
+        heads=("pooled-linear", "mlp3x500"),
+        regime="selfxit",
+        calibrator="none",
+        searcher="dyce-iterative",
+        source="DyCE with agreement in the place of accuracy",
+    ),
+    "jei-dnn": replace(
+        _PLAIN,
+        heads=("pooled-linear",),
+        regime="jei",
+        gate="jei",
+        calibrator="none",
+        labels=True,
+        source="JEI-DNN: linear heads and gates learn in turns (Regol et al. 2024); thresholds make a curve",
+    ),
+    "branchynet-frozen": replace(
+        _PLAIN,
+        heads=("conv-fc256",),
+        points=4,
+        regime="disjoint",
+        gate="entropy",
+        calibrator="none",
+        labels=True,
+        source="BranchyNet's heads and entropy rule on a frozen backbone (Teerapittayanon et al. 2016)",
+    ),
+    "gati": replace(
+        _PLAIN,
+        heads=("gati-fc",),
+        points=4,
+        regime="gati",
+        gate="gati",
+        calibrator="none",
+        source="GATI: FC predictors and a learned selector, held to the backbone's class (Balasubramanian et al. 2021)",
+    ),
+    "sdn": replace(
+        _PLAIN,
+        heads=("sdn",),
+        points=6,
+        regime="disjoint",
+        calibrator="none",
+        labels=True,
+        source="SDN, IC-only: six heads with learned pooling on a frozen backbone (Kaya et al. 2019)",
+    ),
+    "eenet-shares": replace(
+        _PLAIN,
+        heads=("pooled-mlp",),
+        searcher="shares-optimised",
+        source="thresholds from exit shares, as EENet sets them (Ilhan et al. 2024); shares are searched",
+    ),
+    "pabee-frozen": replace(
+        _PLAIN,
+        heads=("pooled-linear",),
+        regime="disjoint",
+        gate="patience",
+        calibrator="none",
+        labels=True,
+        source="PABEE's patience on a frozen backbone (Zhou et al. 2020)",
     ),
     "student": replace(
         _DEFAULT,

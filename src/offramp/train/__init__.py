@@ -1,12 +1,13 @@
 """Training regimes by the name under which the command line and the manifest know them.
 
-Those in `NAMES` train heads on cached features of a frozen backbone (the `jei` ones with their gates), those in `TRUNK` a
-copy of the backbone, too.
+Those in `NAMES` train heads on cached features of a frozen backbone, the `jei` ones with their gates; those in `TRUNK`
+a copy of the backbone, too.
 """
 
 from offramp.train.bilevel import Bilevel
 from offramp.train.disjoint import Disjoint
 from offramp.train.distil import Distil
+from offramp.train.gati import GatiPredictor
 from offramp.train.regime import Regime
 from offramp.train.trunk_regimes import TRUNK, trunk_regime
 
@@ -16,6 +17,7 @@ NAMES: dict[str, Regime | Bilevel] = {
     "distil": Distil(),
     "selfxit": Distil(temperature=1.0),
     "disjoint": Disjoint(),
+    "gati": GatiPredictor(),
     "jei": Bilevel(),
     "jei-unweighted": Bilevel(weighting="none"),
     "jei-labelfree": Bilevel(needs_labels=False),
