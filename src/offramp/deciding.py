@@ -76,14 +76,15 @@ def decide(
     target = task.predict(choose.reference) if known is None else known["choose"]
     start = calibrate.NAMES[chosen.calibrator]()
     calibrators = tuple(start.fit(logits, target) for logits in choose.outputs[:-1])
-    scorer = trained or _fitted(gate(chosen.gate), choose, calibrators, task, target)
+    scorer = trained or fitted_gate(chosen.gate, choose, calibrators, task, target)
     wish = Wish(scorer, chosen.searcher, options.max_drop, options.delta, options.keep, options.guarantee)
     macs = multi_exit.macs(scorer)
     return decide_by(macs, macs, recordings, task, known, calibrators, wish)
 
 
-def _fitted(scorer: Gate, choose: Recording, calibrators: Sequence[Calibrator], task: Task, target: Labels) -> Gate:
-    """The gate; one that learns learns here when an exit is right."""
+def fitted_gate(name: str, choose: Recording, calibrators: Sequence[Calibrator], task: Task, target: Labels) -> Gate:
+    """The gate of that name; one that learns learns on this recording when an exit is right."""
+    scorer = gate(name)
     if not isinstance(scorer, Learned):
         return scorer
     outputs = np.stack([by(said) for by, said in zip(calibrators, choose.outputs, strict=False)])

@@ -38,6 +38,7 @@ class Recipe:
         source: where the recipe comes from.
         student: a smaller copy of the backbone as a head at the input; None: none.
         labels: whether the paper's recipe reads labels, to train or to search; without them it may not be what it is.
+        cites: keys of the works it comes from, see `citations.WORKS`.
     """
 
     heads: tuple[str, ...]
@@ -51,6 +52,7 @@ class Recipe:
     source: str
     student: Student | None = None
     labels: bool = False
+    cites: tuple[str, ...] = ("distillation",)
 
     def __post_init__(self) -> None:
         for kind, name, known in (
@@ -87,6 +89,7 @@ NAMES: dict[str, Recipe] = {
         regime="disjoint",
         labels=True,
         source="the default with cross-entropy on labels (disjoint regime, Kubaty et al. 2025)",
+        cites=("regimes",),
     ),
     "selfxit": replace(
         _PLAIN,
@@ -95,6 +98,7 @@ NAMES: dict[str, Recipe] = {
         regime="selfxit",
         searcher="tolerance",
         source="SelfXit: KL at T = 1, budgets T/2^n, subset score K(S); pooled heads, no NAS",
+        cites=("selfxit",),
     ),
     "selfxit-flatten": replace(
         _PLAIN,
@@ -103,6 +107,7 @@ NAMES: dict[str, Recipe] = {
         regime="selfxit",
         searcher="tolerance",
         source="SelfXit with the heads of its released configuration, which look at the whole feature",
+        cites=("selfxit",),
     ),
     "dyce": replace(
         _PLAIN,
@@ -112,6 +117,7 @@ NAMES: dict[str, Recipe] = {
         searcher="dyce-iterative",
         labels=True,
         source="DyCE: soft cross-entropy, the head types of its example, iterative search on labels (Wang et al. 2024)",
+        cites=("dyce",),
     ),
     "dyce-labelfree": replace(
         _PLAIN,
@@ -120,6 +126,7 @@ NAMES: dict[str, Recipe] = {
         calibrator="none",
         searcher="dyce-iterative",
         source="DyCE with agreement in the place of accuracy",
+        cites=("dyce",),
     ),
     "jei-dnn": replace(
         _PLAIN,
@@ -129,6 +136,7 @@ NAMES: dict[str, Recipe] = {
         calibrator="none",
         labels=True,
         source="JEI-DNN: linear heads and gates learn in turns (Regol et al. 2024); thresholds make a curve",
+        cites=("jei-dnn",),
     ),
     "branchynet-frozen": replace(
         _PLAIN,
@@ -139,6 +147,7 @@ NAMES: dict[str, Recipe] = {
         calibrator="none",
         labels=True,
         source="BranchyNet's heads and entropy rule on a frozen backbone (Teerapittayanon et al. 2016)",
+        cites=("branchynet", "selfxit"),
     ),
     "gati": replace(
         _PLAIN,
@@ -148,6 +157,7 @@ NAMES: dict[str, Recipe] = {
         gate="gati",
         calibrator="none",
         source="GATI: FC predictors and a learned selector, held to the backbone's class (Balasubramanian et al. 2021)",
+        cites=("gati",),
     ),
     "sdn": replace(
         _PLAIN,
@@ -157,12 +167,14 @@ NAMES: dict[str, Recipe] = {
         calibrator="none",
         labels=True,
         source="SDN, IC-only: six heads with learned pooling on a frozen backbone (Kaya et al. 2019)",
+        cites=("sdn",),
     ),
     "eenet-shares": replace(
         _PLAIN,
         heads=("pooled-mlp",),
         searcher="shares-optimised",
         source="thresholds from exit shares, as EENet sets them (Ilhan et al. 2024); shares are searched",
+        cites=("eenet",),
     ),
     "pabee-frozen": replace(
         _PLAIN,
@@ -172,6 +184,7 @@ NAMES: dict[str, Recipe] = {
         calibrator="none",
         labels=True,
         source="PABEE's patience on a frozen backbone (Zhou et al. 2020)",
+        cites=("pabee",),
     ),
     "student": replace(
         _DEFAULT,

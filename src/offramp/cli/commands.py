@@ -7,7 +7,9 @@ import typer
 from offramp import __version__
 from offramp.cli.bench import speed
 from offramp.cli.bench_memory import memory
+from offramp.cli.bench_methods import methods
 from offramp.cli.build import build
+from offramp.cli.cite import cite
 from offramp.cli.demo import demo
 from offramp.cli.evaluate import evaluate
 from offramp.cli.export import export
@@ -23,10 +25,10 @@ app = typer.Typer(
     rich_markup_mode="rich",
     add_completion=True,
 )
-for command in (inspect, quantise, build, evaluate, tune, run, export, demo):
+for command in (inspect, quantise, build, evaluate, tune, run, export, cite, demo):
     app.command(command.__name__)(command)
 bench = typer.Typer(help="Measurements.", no_args_is_help=True)
-for measure in (speed, memory):
+for measure in (speed, memory, methods):
     bench.command(measure.__name__)(measure)
 app.add_typer(bench, name="bench")
 

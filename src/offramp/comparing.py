@@ -1,0 +1,246 @@
+"""Recipes side by side: one backbone, one split, and thresholds that were never chosen where they are reported.
+
+The backbone runs once over the data for all recipes that want the same augmented copies.
+"""
+
+import hashlib
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from torch import nn
+
+from offramp import calibrate
+from offramp.confidence import Said
+from offramp.decide.replay import oracle_cost
+from offramp.deciding import fitted_gate, table
+from offramp.learning import attach, check_labels, record_parts, record_training, teach_student, train_heads
+from offramp.load.models import LoadedModel, load_model
+from offramp.load.sources import open_source
+from offramp.method_config import MethodConfig
+from offramp.method_figures import (
+    BUDGETS,
+    DROPS,
+    LOOSE,
+    MethodRow,
+    Tables,
+    as_run,
+    at_exits,
+    best_within,
+    certified_point,
+    cheapest_within,
+    paths,
+    read_off,
+    sets_of,
+)
+from offramp.model.backbone import Backbone
+from offramp.model.cache import FeatureCache
+from offramp.model.multi_exit import MultiExit
+from offramp.model.points import analyse
+from offramp.model.selection import select
+from offramp.options import Options
+from offramp.pipeline import example_of
+from offramp.progress import Progress, silent
+from offramp.recipes import Recipe, recipe
+from offramp.sources import Labels, Source
+from offramp.split import Parts
+from offramp.tasks.classification import Classification
+from offramp.train.student import Lesson
+from offramp.types import INPUT
+
+
+@dataclass(frozen=True, eq=False)
+class Bench:
+    """What all recipes share: the backbone, the data, and where caches are kept.
+
+    Attributes:
+        config: what is asked for.
+        backbone: analysed.
+        source: the data that is divided.
+        extra: unlabelled inputs.
+        report: the data on which all is reported; None: the report part of `source`.
+        work: folder of caches and checkpoints.
+    """
+
+    config: MethodConfig
+    backbone: Backbone
+    source: Source
+    extra: tuple[Source, ...]
+    report: Source | None
+    work: Path
+
+    @classmethod
+    def of(cls, config: MethodConfig, work: Path) -> "Bench":
+        """Loads what the config names.
+
+        Raises:
+            DataError: if the data have no labels, which the comparison reports.
+        """
+        loaded: LoadedModel = load_model(config.backbone, config.weights)
+        source = open_source(config.data, loaded.preprocess)
+        extra = tuple(open_source(one, loaded.preprocess) for one in config.extra_data)
+        report = None if config.report_data is None else open_source(config.report_data, loaded.preprocess)
+        for one in (source, *([] if report is None else [report])):
+            one.labels()
+        backbone = analyse(loaded.model, example_of(source), Classification().logits_of)
+        return cls(config, backbone, source, extra, report, work)
+
+    def parts(self, seed: int) -> Parts:
+        """The four parts of the data."""
+        return self.config.split.divide(len(self.source), seed)
+
+
+def compare(
+    bench: Bench,
+    names: Sequence[str],
+    seed: int,
+    done: Callable[[MethodRow], None],
+    progress: Progress = silent,
+) -> None:
+    """Some recipes with one seed; those that want the same augmented copies share the backbone's passes.
+
+    Args:
+        bench: what all share.
+        names: of recipes.
+        seed: of everything.
+        done: called with each row as soon as it is there.
+        progress: told how far the work is.
+    """
+    groups: dict[Any, list[str]] = {}
+    for name in names:
+        groups.setdefault(recipe(name).augment, []).append(name)
+    finished = 0
+    for group in groups.values():
+        shared = _Shared.of(bench, group, seed, progress)
+        for name in group:
+            done(_row(shared, name, progress))
+            finished += 1
+            progress(f"recipes with seed {seed}", finished, len(names))
+
+
+@dataclass(frozen=True, eq=False)
+class _Shared:
+    """The backbone's passes over the parts, with the features that any recipe of a group reads."""
+
+    bench: Bench
+    seed: int
+    options: Options
+    parts: Parts
+    labels: Labels
+    lessons: list[Lesson]
+    caches: Mapping[str, FeatureCache]
+    folder: Path
+
+    @classmethod
+    def of(cls, bench: Bench, names: Sequence[str], seed: int, progress: Progress) -> "_Shared":
+        task, parts = Classification(), bench.parts(seed)
+        first = replace(recipe(names[0]), student=None)
+        options = Options(recipe=first, seed=seed, shares=bench.config.split)
+        everything = _together([_attached(bench, recipe(name), seed) for name in names])
+        told = hashlib.sha256(repr((first.augment, sorted(names))).encode()).hexdigest()
+        folder = bench.work / f"seed{seed}-{told[:8]}"
+        lessons = record_training(everything, task, bench.source, bench.extra, parts, options, folder, progress)
+        caches = _recorded(bench, everything, parts, options, folder, progress)
+        return cls(bench, seed, options, parts, bench.source.labels(), lessons, caches, folder)
+
+
+def _attached(bench: Bench, chosen: Recipe, seed: int) -> MultiExit:
+    points = select(bench.backbone.points, None, chosen.points)
+    return attach(bench.backbone, points, Options(recipe=chosen, seed=seed), Classification().logits_of)
+
+
+def _together(models: Sequence[MultiExit]) -> MultiExit:
+    """One model with the exits of all, of which only what they look at matters."""
+    backbone = models[0].backbone
+    pairs = {
+        (exit_, model.head(index).reduction.name): model.head(index)
+        for model in models
+        for index, exit_ in enumerate(model.exits)
+        if exit_.point != INPUT
+    }
+    ordered = sorted(pairs.items(), key=lambda one: backbone.point(one[0][0].point).index)
+    return MultiExit(backbone, tuple(exit_ for (exit_, _), _ in ordered), nn.ModuleList(head for _, head in ordered))
+
+
+def _recorded(
+    bench: Bench, model: MultiExit, parts: Parts, options: Options, folder: Path, progress: Progress
+) -> dict[str, FeatureCache]:
+    """The three parts; where the report has data of its own, those instead of the part."""
+    task = Classification()
+    caches = record_parts(model, task, bench.source, parts, options, folder, progress)
+    if bench.report is not None:
+        everyone = {"report": np.arange(len(bench.report))}
+        caches |= record_parts(model, task, bench.report, everyone, options, folder / "other", progress)
+    return caches
+
+
+def _row(shared: _Shared, name: str, progress: Progress) -> MethodRow:
+    start = time.perf_counter()
+    bench, chosen, task = shared.bench, recipe(name), Classification()
+    model = _attached(bench, chosen, shared.seed)
+    options = replace(shared.options, recipe=chosen, labels=chosen.labels)
+    labels = shared.labels if chosen.labels else None
+    lessons = shared.lessons[:1] if chosen.labels else shared.lessons
+    check_labels(labels, chosen, bench.backbone.classes, bench.extra if not chosen.labels else ())
+    gate = train_heads(model, lessons, chosen, labels, shared.parts, options, shared.folder, progress)
+    teach_student(model, lessons, chosen, options, shared.folder, progress)
+    caches = dict(shared.caches)
+    if chosen.student is not None:
+        entry = MultiExit(bench.backbone, model.exits[:1], nn.ModuleList([model.heads[0]]))
+        for part, cache in _recorded(bench, entry, shared.parts, options, shared.folder / name, progress).items():
+            caches[part] = replace(cache, features={**caches[part].features, **cache.features})
+    recordings = {part: model.record(cache) for part, cache in caches.items()}
+    known = {part: shared.labels[indices] for part, indices in shared.parts.items()}
+    if bench.report is not None:
+        known["report"] = bench.report.labels()
+    target = known["choose"] if chosen.labels else task.predict(recordings["choose"].reference)
+    start_from = calibrate.NAMES[chosen.calibrator]()
+    calibrators = tuple(start_from.fit(logits, target) for logits in recordings["choose"].outputs[:-1])
+    scorer = gate or fitted_gate(chosen.gate, recordings["choose"], calibrators, task, target)
+    cost = model.macs(scorer)
+    said = {
+        part: Said.of(recordings[part], task, scorer, calibrators, cost, known[part]) for part in ("certify", "report")
+    }
+    searched = known["choose"] if chosen.labels else None
+    tables = Tables(
+        choose=table(recordings["choose"], task, scorer, calibrators, cost, searched),
+        certify=said["certify"].table,
+        report=said["report"],
+        certifying=said["certify"],
+    )
+    return _figures(shared, name, chosen, model, tables, time.perf_counter() - start)
+
+
+def _figures(shared: _Shared, name: str, chosen: Recipe, model: MultiExit, tables: Tables, seconds: float) -> MethodRow:
+    found = paths(tables.choose, chosen.searcher)
+    loosest = found[100.0 * LOOSE]
+    everything = [one for path in found.values() for one in path]
+    picked = {f"{drop:g}": cheapest_within(tables.choose, everything, drop) for drop in DROPS}
+    within = {f"{budget:g}": best_within(tables.choose, everything, budget) for budget in BUDGETS}
+    within["max"] = best_within(tables.choose, everything, float("inf"))
+    proved = certified_point(tables, found[DROPS[1]])
+    on_report = {drop: tables.on_report(one) for drop, one in picked.items()}
+    assert tables.report.error is not None
+    return MethodRow(
+        recipe=name,
+        backbone=shared.bench.config.backbone,
+        data=shared.bench.config.data,
+        seed=shared.seed,
+        labels=chosen.labels,
+        accuracy=100.0 * float(1.0 - tables.report.error[-1].mean()),
+        cost_at_drop={drop: one.cost for drop, one in on_report.items()},
+        chosen=on_report,
+        read_off=read_off(tables, everything),
+        accuracy_at_cost={b: tables.on_report(one).accuracy for b, one in within.items() if one is not None},
+        certified=None if proved is None else tables.on_report(proved),
+        oracle_cost=oracle_cost(tables.report.table),
+        ece=as_run(tables.report, picked["1"]),
+        conformal=sets_of(tables, picked["1"]),
+        exits=at_exits(tables.report, [exit_.name for exit_ in model.exits], picked["1"]),
+        head_parameters=sum(parameter.numel() for parameter in model.heads.parameters()),
+        seconds=seconds,
+        front=[(one.cost, one.accuracy) for one in map(tables.on_report, loosest)],
+    )

@@ -1,0 +1,58 @@
+"""Finished rows of a long comparison, each in a file of its own, so that a killed process loses the row under way."""
+
+import hashlib
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from offramp.errors import InputError
+
+
+class Kept:
+    """Rows by recipe and seed, for what was asked.
+
+    Attributes:
+        folder: where they are.
+        asked: what they depend on besides; rows of anything else are not taken for these.
+    """
+
+    def __init__(self, folder: Path, asked: Mapping[str, Any]) -> None:
+        self.asked = asked
+        digest = hashlib.sha256(json.dumps(asked, sort_keys=True).encode()).hexdigest()[:12]
+        self.folder = folder / digest
+
+    def has(self, recipe: str, seed: int) -> bool:
+        """Whether a row is finished."""
+        return self._path(recipe, seed).exists()
+
+    def add(self, recipe: str, seed: int, row: Mapping[str, Any]) -> None:
+        """Keeps a row.
+
+        Raises:
+            InputError: if it cannot be written.
+        """
+        path = self._path(recipe, seed)
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            draft = path.with_suffix(".part")
+            draft.write_text(json.dumps(row))
+            draft.replace(path)
+        except OSError as error:
+            raise InputError(f"cannot write {path}: {error.strerror}; free space or choose another --work") from error
+
+    def row(self, recipe: str, seed: int) -> Mapping[str, Any]:
+        """A finished row.
+
+        Raises:
+            InputError: if it is damaged.
+        """
+        path = self._path(recipe, seed)
+        try:
+            found: Mapping[str, Any] = json.loads(path.read_text())
+        except (OSError, ValueError) as error:
+            raise InputError(f"cannot read the row {path}: {error}; delete it to make it anew") from error
+        return found
+
+    def _path(self, recipe: str, seed: int) -> Path:
+        return self.folder / f"{recipe}-{seed}.json"

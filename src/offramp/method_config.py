@@ -1,0 +1,80 @@
+"""What a comparison of methods is asked for, as a TOML file."""
+
+import tomllib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+
+from offramp.errors import InputError
+from offramp.recipes import recipe
+from offramp.split import Shares
+
+KEYS = ("backbone", "weights", "data", "extra_data", "report_data", "recipes", "seeds", "split")
+
+
+class MethodConfig(BaseModel):
+    """Recipes on a backbone and data, under one protocol.
+
+    Attributes:
+        backbone: what `load_model` takes.
+        weights: file for it.
+        data: divided into the parts of `split`; labelled.
+        extra_data: unlabelled inputs, used to train heads of recipes without labels and for nothing else.
+        report_data: labelled data on which all is reported; without it, the report part of `data`.
+        recipes: names in `recipes.NAMES`.
+        seeds: of the split, the heads and the augmentation.
+        split: shares of the parts train / choose / certify / report.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    backbone: str
+    weights: str | None = None
+    data: str
+    extra_data: tuple[str, ...] = ()
+    report_data: str | None = None
+    recipes: Annotated[tuple[str, ...], Field(min_length=1)]
+    seeds: Annotated[tuple[Annotated[int, Field(ge=0, lt=2**32)], ...], Field(min_length=1)] = (0, 1, 2)
+    split: Shares = Field(default_factory=Shares)
+
+    @field_validator("recipes")
+    @classmethod
+    def _known(cls, names: tuple[str, ...]) -> tuple[str, ...]:
+        for name in names:
+            recipe(name)
+        return tuple(dict.fromkeys(names))
+
+    @field_validator("split", mode="before")
+    @classmethod
+    def _shares(cls, found: Any) -> Any:
+        if isinstance(found, str):
+            return Shares.parse(found)
+        if isinstance(found, Mapping):
+            return Shares(**found)
+        if isinstance(found, list | tuple):
+            return Shares.parse("/".join(str(share) for share in found))
+        return found
+
+    @classmethod
+    def read(cls, path: Path) -> "MethodConfig":
+        """The config in a file; paths in it are relative to where the command runs.
+
+        Raises:
+            InputError: if it cannot be read, or says something that is not known.
+        """
+        try:
+            return cls.model_validate(tomllib.loads(path.read_text()))
+        except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+            raise InputError(f"expected a TOML file with {', '.join(KEYS)}, could not read {path}: {error}") from error
+        except (ValidationError, TypeError) as error:
+            raise InputError(f"expected a config with {', '.join(KEYS)}, got in {path}: {_first(error)}") from error
+
+
+def _first(error: Exception) -> str:
+    """The first complaint, on one line."""
+    if isinstance(error, ValidationError):
+        found = error.errors()[0]
+        return f"{'.'.join(map(str, found['loc']))}: {found['msg']}"
+    return str(error)

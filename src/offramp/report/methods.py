@@ -1,0 +1,60 @@
+"""A comparison of methods as a figure: accuracy over cost, and the cost at one point of drop."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from matplotlib import colormaps
+from matplotlib.axes import Axes
+
+from offramp.report.style import GREY, figure
+
+Row = Mapping[str, Any]
+
+
+def methods_figure(rows: Sequence[Row], path: Path) -> None:
+    """Draws each recipe's front on the report part, and its cost at one point of drop with a dot for each seed.
+
+    Recipes that read labels are dashed, and have open dots.
+
+    Args:
+        rows: as `offramp bench methods` writes them.
+        path: where; the suffix says the format.
+    """
+    names = sorted({row["recipe"] for row in rows}, key=lambda name: _cost(rows, name))
+    palette = colormaps["tab20"]
+    colour = {name: palette(index % 20) for index, name in enumerate(names)}
+    with figure(path, 12.0, max(4.5, 0.28 * len(names) + 1.5)) as drawn:
+        left, right = drawn.subplots(1, 2, width_ratios=(1.4, 1.0))
+        for name in names:
+            _front(left, [row for row in rows if row["recipe"] == name], colour[name])
+        accuracy = float(np.mean([row["accuracy"] for row in rows]))
+        left.axhline(accuracy, color=GREY, linestyle=":", label="backbone")
+        left.set_ylim(accuracy - 6, accuracy + 1)
+        left.set_xlabel("mean MACs, % of the backbone's")
+        left.set_ylabel("accuracy, %")
+        left.legend(fontsize=7, ncols=2)
+        _costs(right, rows, names, colour)
+
+
+def _front(axes: Axes, rows: Sequence[Row], colour: Any) -> None:
+    first = rows[0]
+    points = np.array(sorted(first["front"]))
+    style = "--" if first["labels"] else "-"
+    axes.plot(100 * points[:, 0], points[:, 1], style, color=colour, linewidth=1.3, label=first["recipe"])
+
+
+def _costs(axes: Axes, rows: Sequence[Row], names: Sequence[str], colour: Mapping[str, Any]) -> None:
+    for at, name in enumerate(names):
+        here = [row for row in rows if row["recipe"] == name]
+        cost = [100 * row["cost_at_drop"]["1"] for row in here]
+        face = "none" if here[0]["labels"] else colour[name]
+        axes.scatter(cost, [at] * len(cost), facecolors=[face], edgecolors=[colour[name]], s=28)
+    axes.set_yticks(range(len(names)), names, fontsize=8)
+    axes.set_xlabel("cost chosen for a drop of at most 1 point, % of the backbone's MACs")
+    axes.invert_yaxis()
+
+
+def _cost(rows: Sequence[Row], name: str) -> float:
+    return float(np.mean([row["cost_at_drop"]["1"] for row in rows if row["recipe"] == name]))

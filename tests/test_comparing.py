@@ -1,0 +1,173 @@
+import json
+from dataclasses import asdict, replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from offramp import recipes
+from offramp.comparing import Bench, compare
+from offramp.decide.replay import replay
+from offramp.errors import DataError, InputError
+from offramp.kept_rows import Kept
+from offramp.method_config import MethodConfig
+from offramp.method_figures import MethodRow, best_within, cheapest_within
+from offramp.model.augment import Augment
+from offramp.recipes import Student
+from offramp.split import Shares
+from offramp.testing.searchers import random_table
+from offramp.train.fit import Schedule
+from offramp.train.student import Course
+from offramp.types import Configuration
+from tests.toys import CNN
+
+SHORT = Schedule(epochs=2, batch_size=32, learning_rate=1e-2)
+TOYS = {
+    "toy": replace(recipes.recipe("quick"), points=2, schedule=SHORT),
+    "toy-labels": replace(recipes.recipe("sdn"), points=2, schedule=SHORT),
+    "toy-wide": replace(recipes.recipe("dyce-labelfree"), points=1, schedule=SHORT),
+    "toy-student": replace(
+        recipes.recipe("quick"), points=1, schedule=SHORT, student=Student(0.9, Course(seen=200, batch_size=32))
+    ),
+    "toy-jei": replace(recipes.recipe("jei-dnn"), points=2, schedule=SHORT),
+    "toy-augmented": replace(recipes.recipe("quick"), points=1, schedule=SHORT, augment=Augment(copies=1)),
+}
+
+NETS = """
+from offramp.testing.models import CNN
+
+
+def net():
+    return CNN.model()
+"""
+
+
+@pytest.fixture(autouse=True)
+def toys(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, made in TOYS.items():
+        monkeypatch.setitem(recipes.NAMES, name, made)
+
+
+def files(folder: Path, samples: int = 300) -> MethodConfig:
+    """A toy and labelled data for it: the classes that another toy of its kind names."""
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "nets.py").write_text(NETS)
+    x = CNN.inputs(samples, 3)
+    with torch.no_grad():
+        y = CNN.model()(x).argmax(1)
+    y = torch.where(torch.rand(samples, generator=torch.Generator().manual_seed(0)) < 0.2, (y + 1) % 5, y)
+    np.savez(folder / "data.npz", x=x.numpy(), y=y.numpy())
+    return MethodConfig(
+        backbone=f"{folder / 'nets.py'}:net", data=str(folder / "data.npz"), recipes=tuple(TOYS), seeds=(0,)
+    )
+
+
+def rows_of(config: MethodConfig, work: Path, names: list[str] | None = None) -> dict[str, MethodRow]:
+    found: list[MethodRow] = []
+    compare(Bench.of(config, work), names or list(config.recipes), 0, found.append)
+    return {row.recipe: row for row in found}
+
+
+def test_every_recipe_gets_a_row_whose_figures_hang_together(tmp_path: Path) -> None:
+    config = files(tmp_path)
+    rows = rows_of(config, tmp_path / "work")
+    assert set(rows) == set(TOYS)
+    assert len({row.accuracy for row in rows.values()}) == 1
+    for name, row in rows.items():
+        assert row.labels == TOYS[name].labels
+        for drop, cost in row.cost_at_drop.items():
+            assert cost == row.chosen[drop].cost <= 1.0 + 1e-9
+            assert row.chosen[drop].accuracy == pytest.approx(row.accuracy - row.chosen[drop].drop)
+            assert abs(row.chosen[drop].drop) <= row.chosen[drop].disagreement + 1e-9
+        costs = [row.read_off[drop] for drop in ("0.5", "1", "2")]
+        assert costs == sorted(costs, reverse=True)
+        assert sum(exit_.share for exit_ in row.exits) <= 100 + 1e-9
+        assert sum(exit_.effect for exit_ in row.exits) == pytest.approx(row.chosen["1"].drop, abs=1e-6)
+        assert 0 <= row.ece <= 100
+        json.dumps(asdict(row))
+    assert rows["toy-student"].exits[0].name == "input/student"
+
+
+def test_recipes_that_share_a_pass_come_out_as_alone(tmp_path: Path) -> None:
+    config = files(tmp_path)
+    together = rows_of(config, tmp_path / "together", ["toy", "toy-wide"])
+    alone = rows_of(config, tmp_path / "alone", ["toy"])
+    assert replace(together["toy"], seconds=0.0) == replace(alone["toy"], seconds=0.0)
+
+
+def test_report_data_of_its_own_decide_nothing(tmp_path: Path) -> None:
+    config = files(tmp_path)
+    x = CNN.inputs(120, 9)
+    np.savez(tmp_path / "report.npz", x=x.numpy(), y=np.zeros(120, np.int64))
+    other = config.model_copy(update={"report_data": str(tmp_path / "report.npz")})
+    row = rows_of(other, tmp_path / "work", ["toy"])["toy"]
+    with torch.no_grad():
+        expected = 100 * float((CNN.model()(x).argmax(1) == 0).float().mean())
+    assert row.accuracy == pytest.approx(expected)
+    assert row.seed == 0
+
+
+def test_data_without_labels_are_refused(tmp_path: Path) -> None:
+    config = files(tmp_path)
+    np.savez(tmp_path / "data.npz", x=np.asarray(CNN.inputs(60, 3)))
+    with pytest.raises(DataError, match="labels"):
+        Bench.of(config, tmp_path / "work")
+
+
+def test_what_is_chosen_is_the_cheapest_allowed_and_the_best_affordable() -> None:
+    table = random_table(3, risk="error", samples=400)
+    path = [Configuration((True,) * 3, (t,) * 3) for t in (0.99, 0.9, 0.8, 0.6, 0.4)] + [Configuration.full(3)]
+    own = table.loss[-1].mean()
+    seen = {
+        one: (replay(table, one).cost.mean() / table.cost.backbone, replay(table, one).loss.mean() - own)
+        for one in path
+    }
+    for drop in (0.5, 2.0, 10.0):
+        allowed = {one: cost for one, (cost, lost) in seen.items() if lost <= drop / 100}
+        assert cheapest_within(table, path, drop) == min(allowed, key=allowed.__getitem__)
+    for budget in (60.0, 80.0, 100.0):
+        affordable = {one: lost for one, (cost, lost) in seen.items() if cost <= budget / 100}
+        best = best_within(table, path, budget)
+        assert (best is None) == (not affordable)
+        assert best is None or seen[best][1] == min(affordable.values())
+    assert cheapest_within(table, [], 1.0) == Configuration.full(3)
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("backbone = ", "could not read"),
+        ('backbone = "a"\ndata = "b"\nrecipes = []', "recipes"),
+        ('backbone = "a"\ndata = "b"\nrecipes = ["guess"]', "expected a recipe among"),
+        ('backbone = "a"\ndata = "b"\nrecipes = ["quick"]\nseeds = [-1]', "seeds"),
+        ('backbone = "a"\ndata = "b"\nrecipes = ["quick"]\nsplit = "1/2"', "four numbers"),
+        ('backbone = "a"\ndata = "b"\nrecipes = ["quick"]\nsplit = {train = 1.0}', "four positive shares"),
+        ('backbone = "a"\ndata = "b"\nrecipes = ["quick"]\nwhat = 1', "what"),
+    ],
+)
+def test_configs_that_make_no_sense_are_refused(text: str, message: str, tmp_path: Path) -> None:
+    (tmp_path / "config.toml").write_text(text)
+    with pytest.raises(InputError, match=message):
+        MethodConfig.read(tmp_path / "config.toml")
+
+
+def test_a_config_is_read_with_its_defaults(tmp_path: Path) -> None:
+    path = tmp_path / "config.toml"
+    path.write_text('backbone = "a"\ndata = "b"\nrecipes = ["quick", "quick"]\nsplit = [50, 20, 15, 15]')
+    found = MethodConfig.read(path)
+    assert found.recipes == ("quick",)
+    assert found.seeds == (0, 1, 2)
+    assert found.split == Shares(0.5, 0.2, 0.15, 0.15)
+
+
+def test_rows_are_kept_for_what_was_asked_only(tmp_path: Path) -> None:
+    kept, other = Kept(tmp_path, {"data": "a"}), Kept(tmp_path, {"data": "b"})
+    kept.add("quick", 0, {"cost": 1.0})
+    assert kept.has("quick", 0)
+    assert not kept.has("quick", 1)
+    assert not other.has("quick", 0)
+    assert Kept(tmp_path, {"data": "a"}).row("quick", 0) == {"cost": 1.0}
+    next(kept.folder.iterdir()).write_text("{")
+    with pytest.raises(InputError, match="cannot read the row"):
+        kept.row("quick", 0)
