@@ -20,6 +20,7 @@ from offramp.testing.searchers import random_table
 from offramp.train.fit import Schedule
 from offramp.train.student import Course
 from offramp.types import Configuration
+from tests.builds import images
 from tests.toys import CNN
 
 SHORT = Schedule(epochs=2, batch_size=32, learning_rate=1e-2)
@@ -53,7 +54,7 @@ def files(folder: Path, samples: int = 300) -> MethodConfig:
     """A toy and labelled data for it: the classes that another toy of its kind names."""
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "nets.py").write_text(NETS)
-    x = CNN.inputs(samples, 3)
+    x = images(samples, 3)
     with torch.no_grad():
         y = CNN.model()(x).argmax(1)
     y = torch.where(torch.rand(samples, generator=torch.Generator().manual_seed(0)) < 0.2, (y + 1) % 5, y)
@@ -98,7 +99,7 @@ def test_recipes_that_share_a_pass_come_out_as_alone(tmp_path: Path) -> None:
 
 def test_report_data_of_its_own_decide_nothing(tmp_path: Path) -> None:
     config = files(tmp_path)
-    x = CNN.inputs(120, 9)
+    x = images(120, 9)
     np.savez(tmp_path / "report.npz", x=x.numpy(), y=np.zeros(120, np.int64))
     other = config.model_copy(update={"report_data": str(tmp_path / "report.npz")})
     row = rows_of(other, tmp_path / "work", ["toy"])["toy"]
@@ -110,7 +111,7 @@ def test_report_data_of_its_own_decide_nothing(tmp_path: Path) -> None:
 
 def test_data_without_labels_are_refused(tmp_path: Path) -> None:
     config = files(tmp_path)
-    np.savez(tmp_path / "data.npz", x=np.asarray(CNN.inputs(60, 3)))
+    np.savez(tmp_path / "data.npz", x=images(60, 3).numpy())
     with pytest.raises(DataError, match="labels"):
         Bench.of(config, tmp_path / "work")
 

@@ -110,7 +110,9 @@ def record_parts(
     """One backbone pass over every part but the training one."""
     passes = _pass(multi_exit, task, options)
     return {
-        part: passes.run(subset(source, parts[part]), work / part, split=part, progress=progress) for part in PARTS[1:]
+        part: passes.run(subset(source, parts[part]), work / part, split=part, progress=progress)
+        for part in PARTS[1:]
+        if part in parts
     }
 
 

@@ -1,10 +1,12 @@
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 from typer.testing import CliRunner
 
 from offramp.cli.commands import app
+from offramp.comparing import Bench, compare
 from tests.test_comparing import TOYS, files, toys
 
 __all__ = ["toys"]
@@ -45,16 +47,13 @@ def test_an_interrupted_comparison_goes_on(tmp_path: Path, monkeypatch: pytest.M
     assert len(rows) == 4
     rows[0].unlink()
 
-    import offramp.cli.bench_methods as command
-
     seen: list[list[str]] = []
-    plain = command.compare
 
-    def noted(bench: object, names: list[str], *rest: object) -> None:
+    def noted(bench: Bench, names: list[str], *rest: Any) -> None:
         seen.append(list(names))
-        plain(bench, names, *rest)  # type: ignore[arg-type]
+        compare(bench, names, *rest)
 
-    monkeypatch.setattr(command, "compare", noted)
+    monkeypatch.setattr("offramp.cli.bench_methods.compare", noted)
     again = CliRunner().invoke(app, given)
     assert again.exit_code == 0, again.output
     assert sum(map(len, seen)) == 1

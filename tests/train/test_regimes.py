@@ -15,11 +15,14 @@ from offramp.train.regime import Regime
 ROWS = st.lists(st.lists(st.floats(-8, 8), min_size=3, max_size=3), min_size=1, max_size=4)
 
 
-@pytest.mark.parametrize("name", sorted(NAMES))
+PER_EXIT = {name: regime for name, regime in NAMES.items() if isinstance(regime, Regime)}
+
+
+@pytest.mark.parametrize("name", sorted(PER_EXIT))
 class TestEveryName(RegimeSuite):
     @pytest.fixture
     def regime(self, name: str) -> Regime:
-        return NAMES[name]
+        return PER_EXIT[name]
 
 
 def softmax(row: list[float], temperature: float) -> list[float]:
