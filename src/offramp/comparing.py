@@ -17,7 +17,15 @@ from offramp import calibrate
 from offramp.confidence import Said
 from offramp.decide.replay import oracle_cost
 from offramp.deciding import fitted_gate, table
-from offramp.learning import attach, check_labels, record_parts, record_training, teach_student, train_heads
+from offramp.learning import (
+    attach,
+    check_labels,
+    record_parts,
+    record_student,
+    record_training,
+    teach_student,
+    train_heads,
+)
 from offramp.load.models import LoadedModel, load_model
 from offramp.load.sources import open_source
 from offramp.method_config import MethodConfig
@@ -177,6 +185,18 @@ def _recorded(
     return caches
 
 
+def _with_student(
+    shared: _Shared, model: MultiExit, options: Options, name: str, progress: Progress
+) -> dict[str, FeatureCache]:
+    bench, task, folder = shared.bench, Classification(), shared.folder / name
+    own = {part: cache for part, cache in shared.caches.items() if bench.report is None or part != "report"}
+    found = record_student(model, task, bench.source, shared.parts, options, folder, own, progress)
+    if bench.report is not None:
+        everyone, cache = {"report": np.arange(len(bench.report))}, {"report": shared.caches["report"]}
+        found |= record_student(model, task, bench.report, everyone, options, folder / "other", cache, progress)
+    return found
+
+
 def _row(shared: _Shared, name: str, progress: Progress) -> MethodRow:
     start = time.perf_counter()
     bench, chosen, task = shared.bench, recipe(name), Classification()
@@ -187,11 +207,7 @@ def _row(shared: _Shared, name: str, progress: Progress) -> MethodRow:
     check_labels(labels, chosen, bench.backbone.classes, bench.extra if not chosen.labels else ())
     gate = train_heads(model, lessons, chosen, labels, shared.parts, options, shared.folder, progress)
     teach_student(model, lessons, chosen, options, shared.folder, progress)
-    caches = dict(shared.caches)
-    if chosen.student is not None:
-        entry = MultiExit(bench.backbone, model.exits[:1], nn.ModuleList([model.heads[0]]))
-        for part, cache in _recorded(bench, entry, shared.parts, options, shared.folder / name, progress).items():
-            caches[part] = replace(cache, features={**caches[part].features, **cache.features})
+    caches = _with_student(shared, model, options, name, progress)
     recordings = {part: model.record(cache) for part, cache in caches.items()}
     known = {part: shared.labels[indices] for part, indices in shared.parts.items()}
     if bench.report is not None:

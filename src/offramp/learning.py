@@ -1,7 +1,7 @@
 """Heads on a backbone: attached, given features to look at, and trained."""
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -84,8 +84,7 @@ def record_training(
     progress: Progress = silent,
 ) -> list[Lesson]:
     """One backbone pass over the training part and its augmented copies; extra data counts as more of it."""
-    wanted = [pair for pair in multi_exit.wanted() if pair[0] != INPUT]
-    small = replace(_pass(multi_exit, task, options), wanted=wanted, dtype="float16")
+    small = replace(_pass(multi_exit, task, options), dtype="float16")
     sources = [subset(source, parts["train"]), *extra]
     chosen = options.chosen()
     augments = copies_within(chosen.augment, multi_exit.backbone, [len(s) for s in sources])
@@ -107,18 +106,39 @@ def record_parts(
     work: Path,
     progress: Progress = silent,
 ) -> dict[str, FeatureCache]:
-    """One backbone pass over every part but the training one."""
-    passes = _pass(multi_exit, task, options)
-    return {
-        part: passes.run(subset(source, parts[part]), work / part, split=part, progress=progress)
-        for part in PARTS[1:]
-        if part in parts
-    }
+    """One backbone pass over every part but the training one, for the heads behind the input."""
+    passes, here = _pass(multi_exit, task, options), [part for part in PARTS[1:] if part in parts]
+    return {part: passes.run(subset(source, parts[part]), work / part, split=part, progress=progress) for part in here}
+
+
+def record_student(
+    multi_exit: MultiExit,
+    task: Task,
+    source: Source,
+    parts: Parts,
+    options: Options,
+    work: Path,
+    caches: Mapping[str, FeatureCache],
+    progress: Progress = silent,
+) -> dict[str, FeatureCache]:
+    """The caches with what the student says, where there is one; the backbone is not run."""
+    found = dict(caches)
+    if not multi_exit.exits or multi_exit.exits[0].point != INPUT:
+        return found
+    answers = multi_exit.head(0).reduction
+    assert isinstance(answers, Answers)
+    passes = Pass(answers.network, task.logits_of, [], answers.name, options.batch_size, stage="student")
+    for part, cache in caches.items():
+        folder = work / f"{part}-student"
+        said = passes.run(subset(source, parts[part]), folder, split=part, progress=progress).logits
+        found[part] = replace(cache, features={**cache.features, (INPUT, answers.name): said})
+    return found
 
 
 def _pass(multi_exit: MultiExit, task: Task, options: Options) -> Pass:
     model = multi_exit.backbone.model
-    return Pass(model, task.logits_of, multi_exit.wanted(), model_fingerprint(model), batch_size=options.batch_size)
+    wanted = [pair for pair in multi_exit.wanted() if pair[0] != INPUT]
+    return Pass(model, task.logits_of, wanted, model_fingerprint(model), batch_size=options.batch_size)
 
 
 def copies_within(augment: Augment, backbone: Backbone, samples: Sequence[int]) -> list[Augment]:

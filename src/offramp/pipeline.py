@@ -19,7 +19,15 @@ from offramp.bundle import MANIFEST, Bundle
 from offramp.deciding import decide
 from offramp.errors import BundleError
 from offramp.inputs import Inputs, check_like, select
-from offramp.learning import attach, check_labels, record_parts, record_training, teach_student, train_heads
+from offramp.learning import (
+    attach,
+    check_labels,
+    record_parts,
+    record_student,
+    record_training,
+    teach_student,
+    train_heads,
+)
 from offramp.load.models import LoadedModel, load_model
 from offramp.load.sources import open_source
 from offramp.load.trial import tried
@@ -88,10 +96,11 @@ def build(
     check_labels(labels, chosen, backbone.classes, extra)
     points = places(backbone, task, source, parts, options, work)
     multi_exit = attach(backbone, points, options, task.logits_of)
+    caches = record_parts(multi_exit, task, source, parts, options, work, progress)
     lessons = record_training(multi_exit, task, source, extra, parts, options, work, progress)
     gate = train_heads(multi_exit, lessons, chosen, labels, parts, options, work, progress)
     teach_student(multi_exit, lessons, chosen, options, work, progress)
-    caches = record_parts(multi_exit, task, source, parts, options, work, progress)
+    caches = record_student(multi_exit, task, source, parts, options, work, caches, progress)
     recordings = {part: multi_exit.record(cache) for part, cache in caches.items()}
     decided = decide(multi_exit, recordings, task, labels, parts, options, gate)
     seconds = profiles(multi_exit, decided, task, source, parts, options, progress)

@@ -16,7 +16,8 @@ from pathlib import Path
 from offramp import tasks
 from offramp.assembly import assemble
 from offramp.deciding import decide
-from offramp.learning import attach, check_labels, record_parts, record_training, teach_student, train_heads
+from offramp.learning import attach, check_labels, record_parts, record_student, record_training
+from offramp.learning import teach_student, train_heads
 from offramp.load import load_model, open_source
 from offramp.measuring import profiles
 from offramp.model.points import analyse
@@ -47,7 +48,8 @@ check_labels(labels, recipe, backbone.classes, extra)
 points = places(backbone, task, source, parts, options, work)
 multi_exit = attach(backbone, points, options, task.logits_of)
 
-# One pass of the backbone over what heads are trained on, and augmented copies of it.
+# One pass of the backbone over every part, and over augmented copies of what heads are trained on; then it rests.
+caches = record_parts(multi_exit, task, source, parts, options, work)
 lessons = record_training(multi_exit, task, source, extra, parts, options, work)
 
 # The heads learn to answer like the backbone$learn; a gate may learn with them.
@@ -56,8 +58,8 @@ gate = train_heads(multi_exit, lessons, recipe, labels, parts, options, work)
 # So does the small copy of it at the input, where the recipe has one.
 teach_student(multi_exit, lessons, recipe, options, work)
 
-# One pass over the other three parts, and what every exit says about them; from here on the backbone rests.
-caches = record_parts(multi_exit, task, source, parts, options, work)
+# What every exit says about the other three parts.
+caches = record_student(multi_exit, task, source, parts, options, work, caches)
 recordings = {part: multi_exit.record(cache) for part, cache in caches.items()}
 
 # Calibrate and search on `choose`, prove on `certify`, measure on `report`.

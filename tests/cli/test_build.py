@@ -91,8 +91,9 @@ def test_a_bound_on_the_average_is_never_shown_as_a_probability(
     built = offramp("build", *world.net, "--data", world.data, "--out", out, *QUICK, "--guarantee", "crc")
     evaluated = offramp("evaluate", out, *world.net, "--data", world.data, "--batch-sizes", "")
     assert (built.code, evaluated.code) == (0, 0)
+    assert re.search(r"certified\n.*disagreement\n.*on average\n", built.out)
+    assert "certified: disagreement on average" in " ".join(evaluated.out.split())
     for shown in (built.out, evaluated.out):
-        assert re.search(r"certified\n.*disagreement\n.*on average\n", shown)
         assert "with probability" not in shown
         assert max(len(line) for line in shown.splitlines() if "≤" in line) <= 80
     assert "on average over draws of the certify part" in built.out
@@ -262,7 +263,7 @@ def test_other_files_are_refused(
         (["--delta", "nan"], ["delta", "got nan"]),
         (["--seed", "-1"], ["seed", "got -1"]),
         (["--seed", str(2**70)], "seed"),
-        (["--recipe", "quik"], ["expected a recipe among default, labels, selfxit, quick", "'quik'"]),
+        (["--recipe", "quik"], ["expected a recipe among default, labels, selfxit, ", "'quik'"]),
         (["--recipe", "labels"], ["expected labels", "--labels"]),
         (["--recipe", "labels", "--labels", "--extra-data", "DATA"], ["no extra data", "distil"]),
         (["--batch-size", "0"], "'--batch-size'"),

@@ -17,8 +17,7 @@ from offramp.errors import InputError
 from offramp.kept_rows import Kept
 from offramp.machine import machine
 from offramp.method_config import MethodConfig
-from offramp.report.methods import methods_figure
-from offramp.report.paths import file_path
+from offramp.report.paths import figure_path, file_path
 
 VERSION = 1
 
@@ -50,7 +49,7 @@ def methods(
     asked = MethodConfig.read(config)
     file_path(out)
     if figure is not None:
-        file_path(figure)
+        figure_path(figure)
     folder = work or out.with_suffix(".work")
     kept = Kept(folder / "rows", asked.model_dump(mode="json", exclude={"recipes", "seeds"}))
     missing = {seed: [name for name in asked.recipes if not kept.has(name, seed)] for seed in asked.seeds}
@@ -72,6 +71,8 @@ def methods(
     except OSError as error:
         raise InputError(f"cannot write {out}: {error.strerror}; choose a file that can be written") from error
     if figure is not None:
+        from offramp.report.methods import methods_figure  # not above: only who draws waits for matplotlib
+
         methods_figure(rows, figure)
     if as_json:
         typer.echo(json.dumps(found))

@@ -112,6 +112,7 @@ def evaluation_table(evaluation: Evaluation) -> Table:
     accuracy = "" if evaluation.accuracy is None else f", backbone accuracy {percent(evaluation.accuracy, 2)}"
     part = "" if evaluation.part == "all" else f" of the {evaluation.part} part"
     sizes = list(evaluation.points[0].time_ratio) if evaluation.points else []
+    risk = certified([point.bound for point in evaluation.points]).split()[1:]
     table = _table(
         f"{evaluation.samples} samples{part}{accuracy}, oracle cost {percent(evaluation.oracle_cost)}",
         [
@@ -121,14 +122,15 @@ def evaluation_table(evaluation: Evaluation) -> Table:
             "agreement",
             *(["accuracy", "drop"] if labelled else []),
             "ECE\n%",
-            certified([point.bound for point in evaluation.points]),
+            "certified",
         ],
         (
             f"cost: MACs, time: measured at {_words('batch', sizes)}; in % of the plain model's"
             if sizes
             else "cost: MACs in % of the plain model's"
         )
-        + f"\nECE: against {AGAINST[evaluation.against]}",
+        + f"\nECE: against {AGAINST[evaluation.against]}"
+        + (f"; certified: {' '.join(risk)}" if risk else ""),
     )
     for point in evaluation.points:
         known = [] if point.accuracy is None else [percent(point.accuracy, 2), f"{point.accuracy_drop or 0:+.2f}"]

@@ -68,6 +68,7 @@ class Pass:
         identity: fingerprint of model; a cache of another one is not continued but made anew.
         batch_size: samples at a time.
         dtype: how features are stored.
+        stage: what the progress is told that runs.
     """
 
     model: nn.Module
@@ -76,6 +77,7 @@ class Pass:
     identity: str
     batch_size: int = 128
     dtype: str = "float32"
+    stage: str = "backbone"
 
     def run(
         self,
@@ -136,7 +138,7 @@ class Pass:
                     )
                 arrays = {key: value for point in (entered, *reduced.values()) for key, value in point.items()}
                 store.append(logits, arrays)
-                progress(f"backbone over {split}", store.done, rows)
+                progress(f"{self.stage} over {split}", store.done, rows)
         return store.close(split, len(source))
 
     def _points(self) -> list[str]:
