@@ -26,9 +26,12 @@ def test_the_python_of_the_readme_runs(tmp_path: Path, monkeypatch: pytest.Monke
         "CONTRIBUTING.md",
         "docs/design.md",
         "docs/how-to/any-model.md",
+        "docs/how-to/backbone.md",
         "docs/how-to/certify.md",
         "docs/how-to/deploy.md",
         "docs/how-to/uncertainty.md",
+        "docs/claims.md",
+        "docs/methods.md",
     ],
 )
 def test_every_file_that_is_linked_exists(page: str) -> None:
