@@ -172,3 +172,19 @@ def test_rows_are_kept_for_what_was_asked_only(tmp_path: Path) -> None:
     next(kept.folder.iterdir()).write_text("{")
     with pytest.raises(InputError, match="cannot read the row"):
         kept.row("quick", 0)
+
+
+def test_a_gate_that_learns_with_the_heads_and_its_regime_go_together() -> None:
+    for wrong in ({"gate": "jei"}, {"regime": "jei"}):
+        with pytest.raises(InputError, match="expected the gate jei with a regime that trains it"):
+            replace(recipes.recipe("quick"), **wrong)  # type: ignore[arg-type]
+    with pytest.raises(InputError, match="expected a gate among"):
+        replace(recipes.recipe("quick"), gate="guess")
+
+
+def test_what_is_missing_goes_on_in_the_same_folder(tmp_path: Path) -> None:
+    config = files(tmp_path).model_copy(update={"recipes": ("toy", "toy-wide")})
+    rows_of(config, tmp_path / "work")
+    before = {path.name for path in (tmp_path / "work").iterdir()}
+    rows_of(config, tmp_path / "work", ["toy-wide"])
+    assert {path.name for path in (tmp_path / "work").iterdir()} == before

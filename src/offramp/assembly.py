@@ -73,7 +73,7 @@ def assemble(
         ),
         provenance=_provenance(options),
     )
-    heads = {name: tensor.cpu().contiguous() for name, tensor in multi_exit.heads.state_dict().items()}
+    heads = {name: tensor.cpu().contiguous().clone() for name, tensor in multi_exit.heads.state_dict().items()}
     return Bundle(manifest, heads, {part: indices.astype(np.int64) for part, indices in parts.items()}, multi_exit)
 
 

@@ -118,12 +118,15 @@ def compare(
         progress: told how far the work is.
     """
     groups: dict[Any, list[str]] = {}
-    for name in names:
+    for name in dict.fromkeys((*bench.config.recipes, *names)):  # all, so that the passes are the same when it goes on
         groups.setdefault(recipe(name).augment, []).append(name)
     finished = 0
     for group in groups.values():
+        missing = [name for name in group if name in names]
+        if not missing:
+            continue
         shared = _Shared.of(bench, group, seed, progress)
-        for name in group:
+        for name in missing:
             done(_row(shared, name, progress))
             finished += 1
             progress(f"recipes with seed {seed}", finished, len(names))
@@ -227,11 +230,12 @@ def _row(shared: _Shared, name: str, progress: Progress) -> MethodRow:
         report=said["report"],
         certifying=said["certify"],
     )
-    return _figures(shared, name, chosen, model, tables, time.perf_counter() - start)
+    return _figures(shared, name, chosen, model, tables, start)
 
 
-def _figures(shared: _Shared, name: str, chosen: Recipe, model: MultiExit, tables: Tables, seconds: float) -> MethodRow:
+def _figures(shared: _Shared, name: str, chosen: Recipe, model: MultiExit, tables: Tables, start: float) -> MethodRow:
     found = paths(tables.choose, chosen.searcher)
+    seconds = time.perf_counter() - start
     loosest = found[100.0 * LOOSE]
     everything = [one for path in found.values() for one in path]
     picked = {f"{drop:g}": cheapest_within(tables.choose, everything, drop) for drop in DROPS}

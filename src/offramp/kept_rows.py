@@ -15,10 +15,11 @@ class Kept:
     Attributes:
         folder: where they are.
         asked: what they depend on besides; rows of anything else are not taken for these.
+        details: likewise, by recipe.
     """
 
-    def __init__(self, folder: Path, asked: Mapping[str, Any]) -> None:
-        self.asked = asked
+    def __init__(self, folder: Path, asked: Mapping[str, Any], details: Mapping[str, str] | None = None) -> None:
+        self.asked, self.details = asked, details or {}
         digest = hashlib.sha256(json.dumps(asked, sort_keys=True).encode()).hexdigest()[:12]
         self.folder = folder / digest
 
@@ -55,4 +56,5 @@ class Kept:
         return found
 
     def _path(self, recipe: str, seed: int) -> Path:
-        return self.folder / f"{recipe}-{seed}.json"
+        told = hashlib.sha256(self.details.get(recipe, "").encode()).hexdigest()[:8]
+        return self.folder / f"{recipe}-{seed}-{told}.json"

@@ -46,6 +46,11 @@ class MethodConfig(BaseModel):
             recipe(name)
         return tuple(dict.fromkeys(names))
 
+    @field_validator("seeds")
+    @classmethod
+    def _once(cls, seeds: tuple[int, ...]) -> tuple[int, ...]:
+        return tuple(dict.fromkeys(seeds))
+
     @field_validator("split", mode="before")
     @classmethod
     def _shares(cls, found: Any) -> Any:

@@ -91,7 +91,7 @@ class MethodRow:
         conformal: mean size and coverage of gated prediction sets there.
         exits: each exit.
         head_parameters: of all heads.
-        seconds: that training, recording and searching took.
+        seconds: that training and searching took, where nothing was interrupted; passes of the backbone are shared.
         front: cost and accuracy of all configurations of the path, on the report part.
     """
 

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, field, replace
 
-from offramp import calibrate, search, train
+from offramp import calibrate, gates, search, train
 from offramp.errors import InputError, UnknownNameError
 from offramp.model.augment import Augment
 from offramp.train.fit import Schedule
@@ -57,11 +57,17 @@ class Recipe:
     def __post_init__(self) -> None:
         for kind, name, known in (
             ("regime", self.regime, train.NAMES),
+            ("gate", self.gate, gates.NAMES),
             ("calibrator", self.calibrator, calibrate.NAMES),
             ("searcher", self.searcher, search.NAMES),
         ):
             if name not in known:
                 raise UnknownNameError.among(kind, name, known)
+        if (self.gate == "jei") != isinstance(train.NAMES[self.regime], train.Bilevel):
+            raise InputError(
+                f"expected the gate jei with a regime that trains it (jei, ...), and no other gate there, got the gate "
+                f"{self.gate!r} with the regime {self.regime!r}"
+            )
         if self.student is not None and isinstance(train.NAMES[self.regime], train.Bilevel):
             raise InputError(
                 f"expected no student where gates learn with the heads (regime {self.regime!r}); leave it out"
@@ -190,6 +196,7 @@ NAMES: dict[str, Recipe] = {
         _DEFAULT,
         points=6,
         student=Student(),
+        cites=("tinysaver", "distillation"),
         source="offramp's own: the default behind a depth-pruned copy of the backbone, distilled at T = 3",
     ),
     "quick": replace(

@@ -197,3 +197,12 @@ def test_a_student_of_the_backbone_is_such_a_network() -> None:
     configuration, inputs = middle(model, CNN.inputs(16)), CNN.inputs(16)
     found = run(Plan(configuration, ((0,), (1,)), by_chain(model, (True, True))), inputs)
     assert {0, 1, 2} >= set(found.exit_index.tolist()) > {0}
+
+
+def test_a_network_with_numbers_without_axes_has_a_name() -> None:
+    network = nn.Sequential(nn.Flatten(), nn.BatchNorm1d(432), nn.Linear(432, 5)).eval()
+    names = [Answers(network, CNN.inputs(2), logits_of, 1.0).name]
+    with torch.no_grad():
+        network[2].bias.add_(1.0)  # type: ignore[operator]
+    names.append(Answers(network, CNN.inputs(2), logits_of, 1.0).name)
+    assert names[0] != names[1]

@@ -142,3 +142,13 @@ def test_gates_and_heads_take_turns_beginning_with_the_gates(monkeypatch: pytest
     made.run(rows, labels)
     assert turns[:15] == ["gate"] * 5 + ["head"] * 5 + ["gate"] * 5
     assert len(turns) >= SETTINGS.least_steps
+
+
+def test_heads_that_are_not_standardised_learn_on_the_numbers_as_they_are() -> None:
+    made, rows, labels = fit(SETTINGS)
+    generator = torch.Generator().manual_seed(0)
+    heads = [head_type("gati-conv").build((6,), 3, generator) for _ in range(3)]
+    BilevelFit(heads, made.keys, made.costs, SETTINGS).run(rows, labels)
+    with torch.no_grad():
+        last = heads[2].predict(rows.features(made.keys[2], np.arange(len(rows))))
+    assert bool(torch.isfinite(last).all())

@@ -119,3 +119,20 @@ def test_the_rate_rises_then_falls_to_nothing() -> None:
     assert max(rates) == pytest.approx(COURSE.learning_rate, rel=0.05)
     assert rates[-1] < 0.001 * COURSE.learning_rate
     assert np.argmax(rates) in range(45, 55)
+
+
+def test_a_frozen_backbone_has_a_student_that_learns(tmp_path: Path) -> None:
+    model = CNN.model().requires_grad_(False)
+    student = student_of(model, CNN)
+    before = {name: tensor.clone() for name, tensor in student.named_parameters()}
+    Teaching(student, [lesson(model, CNN, tmp_path)], COURSE).run()
+    assert any(not torch.equal(tensor, before[name]) for name, tensor in student.named_parameters())
+    assert not any(parameter.requires_grad for parameter in model.parameters())
+
+
+def test_batches_that_are_all_held_are_passed_over(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("offramp.train.student.SHUFFLED", 1)  # every batch of views by itself
+    model = CNN.model()
+    student = student_of(model, CNN)
+    Teaching(student, [lesson(model, CNN, tmp_path, samples=49)], COURSE, np.array([48])).run()
+    assert not student.training

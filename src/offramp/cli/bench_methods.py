@@ -17,6 +17,7 @@ from offramp.errors import InputError
 from offramp.kept_rows import Kept
 from offramp.machine import machine
 from offramp.method_config import MethodConfig
+from offramp.recipes import recipe
 from offramp.report.paths import figure_path, file_path
 
 VERSION = 1
@@ -51,7 +52,10 @@ def methods(
     if figure is not None:
         figure_path(figure)
     folder = work or out.with_suffix(".work")
-    kept = Kept(folder / "rows", asked.model_dump(mode="json", exclude={"recipes", "seeds"}))
+    details = {name: repr(recipe(name)) for name in asked.recipes}
+    kept = Kept(
+        folder / "rows", {**asked.model_dump(mode="json", exclude={"recipes", "seeds"}), **_stamps(asked)}, details
+    )
     missing = {seed: [name for name in asked.recipes if not kept.has(name, seed)] for seed in asked.seeds}
     if any(missing.values()):
         with bars() as progress:
@@ -81,3 +85,11 @@ def methods(
     for table in method_tables(rows):
         console.print(table)
     console.print(f"rows: {out}" + (f"\nfigure: {figure}" if figure is not None else ""))
+
+
+def _stamps(asked: MethodConfig) -> dict[str, Any]:
+    """What finished rows depend on besides the names: sizes and times of files."""
+    named = (asked.backbone.partition(":")[0], asked.weights, asked.data, asked.report_data, *asked.extra_data)
+    files = [Path(name) for name in named if name is not None and Path(name).is_file()]
+    stats = {str(file): (file.stat().st_size, file.stat().st_mtime_ns) for file in files}
+    return {"version": VERSION, "files": stats}

@@ -38,7 +38,7 @@ class Answers(nn.Module):
         digest = hashlib.sha256()
         for key, tensor in self.network.state_dict().items():
             digest.update(key.encode())
-            digest.update(tensor.detach().cpu().contiguous().view(torch.uint8).numpy().tobytes())
+            digest.update(tensor.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy().tobytes())
         return f"network-{digest.hexdigest()[:16]}"
 
     def forward(self, feature: At, mask: Mask = None) -> Float[torch.Tensor, "batch classes"]:

@@ -96,7 +96,8 @@ class MultiExit:
             for index, key in enumerate(self.keys()):
                 rows = cache.features[key]
                 for start in range(0, len(rows), ROWS):
-                    batch = torch.from_numpy(rows[start : start + ROWS].astype(np.float32)).to(device_of(self.heads))
+                    batch = torch.from_numpy(rows[start : start + ROWS].astype(np.float32))
+                    batch = batch.to(device_of(self.head(index).net))
                     outputs[index, start : start + ROWS] = self.head(index).predict(batch).cpu().numpy()
         return Recording(outputs, cache.split)
 

@@ -175,6 +175,8 @@ class Pruned(nn.Module):
         super().__init__()
         self.left_out, self._example = tuple(left_out), backbone.example
         self.graph = _without(backbone, self.left_out)
+        for parameter in self.graph.parameters():  # the backbone's may be frozen
+            parameter.requires_grad_(parameter.is_floating_point())
         self.eval()
 
     def forward(self, *args: torch.Tensor, **kwargs: torch.Tensor) -> torch.Tensor:

@@ -18,7 +18,7 @@ from offramp.gates.jei import STATISTICS, Jei, statistics
 from offramp.heads.head import Head
 from offramp.model.cache import FeatureKey
 from offramp.progress import Progress, silent
-from offramp.train.fit import held_samples, standard
+from offramp.train.fit import STANDARDISE_ROWS, held_samples, standard, unstandardised
 from offramp.train.rows import Rows
 
 MOST_WEIGHT = 5.0
@@ -159,7 +159,11 @@ class _Run:
         self.fit, self.rows, self.labels, self.training, self.held = fit, rows, labels, training, held
         self.settings, self.progress = fit.settings, progress
         self.heads = nn.ModuleList(fit.heads)
-        self.standards = [standard(rows.features(key, training[:: max(1, len(training) // 8192)])) for key in fit.keys]
+        some = training[:: max(1, len(training) // STANDARDISE_ROWS)]
+        self.standards = [
+            standard(rows.features(key, some)) if head.standardised else unstandardised(head)
+            for head, key in zip(fit.heads, fit.keys, strict=True)
+        ]
         generator = torch.Generator().manual_seed(fit.seed)
         exits = len(fit.heads)
         self.gates = nn.Parameter(torch.randn(exits, STATISTICS, generator=generator) / STATISTICS**0.5)
@@ -193,7 +197,8 @@ class _Run:
                 self.progress("training gates and heads", epoch + 1, epochs)
         self.heads.eval()
         for head, (mean, scale) in zip(self.fit.heads, self.standards, strict=True):
-            head.absorb(mean, scale)
+            if head.standardised:
+                head.absorb(mean, scale)
         weights = torch.cat([self.gates, self.biases[:, None]], dim=1).detach().double()
         return Jei(tuple(tuple(row) for row in weights.tolist()))
 

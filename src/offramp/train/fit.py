@@ -128,7 +128,7 @@ class Fit:
         """What a head is trained behind; nothing for one with layers that could not absorb it."""
         if head.standardised:
             return standard(rows.features(key, _evenly(training, STANDARDISE_ROWS)))
-        return torch.zeros(head.width), torch.ones(head.width)
+        return unstandardised(head)
 
     def _divide(self, rows: Rows) -> tuple[Int[np.ndarray, " training"], Int[np.ndarray, " held"]]:
         """Rows to train on, and rows (unaugmented samples of the first cache) to stop by."""
@@ -193,6 +193,11 @@ class Fit:
             self.regime.loss(head.predict((rows.features(key, batch) - mean) * scale), backbone, target)
             for head, key, (mean, scale) in zip(heads, self.keys, standards, strict=True)
         ]
+
+
+def unstandardised(head: Head) -> Standard:
+    """What leaves the numbers as they are, for a head with layers that could not absorb anything else."""
+    return torch.zeros(head.width), torch.ones(head.width)
 
 
 def held_samples(samples: int, share: float, seed: int) -> Int[np.ndarray, " held"]:

@@ -89,7 +89,7 @@ class Teaching:
         student: trained in place, and left in eval mode; takes the backbone's inputs and returns logits.
         lessons: what it sees.
         course: how long and how fast.
-        held: rows of the first lesson that it never sees, on which its agreement with the backbone is told.
+        held: samples of the first lesson that it never sees.
         seed: of the order of the rows.
         checkpoint: file from which an interrupted course goes on; None: not resumable.
     """
@@ -114,6 +114,9 @@ class Teaching:
         course, optimizer = self.course, _optimizer(self.student, self.course)
         steps = max(1, round(course.seen / course.batch_size))
         done = 0 if self.checkpoint is None else self._resumed(optimizer)
+        if done >= steps:
+            self.student.eval()
+            return
         self.student.train()
         for step, (inputs, target) in self._batches(done):
             if step >= steps:
@@ -151,7 +154,7 @@ class Teaching:
             for some in _groups(order, max(1, SHUFFLED // self._bytes())):
                 rows = self._rows(some)
                 shuffled, count = generator.permutation(len(rows)), -(-len(rows) // size)
-                if step + count <= done:
+                if count == 0 or step + count <= done:
                     step += count
                     continue
                 inputs, target = self._made(some)
