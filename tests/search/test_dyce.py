@@ -2,7 +2,7 @@ from itertools import pairwise, product
 
 import numpy as np
 import pytest
-from hypothesis import assume, given
+from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 
 from offramp.decide.pareto import hypervolume
@@ -91,7 +91,12 @@ def ordinary(table: ExitTable) -> None:
     assume(table.exits > 1 and loss[-1] < 1.0 and loss[0] > loss[-1] and table.cost.upto[0] < table.cost.backbone)
 
 
+PARTICULAR = settings(suppress_health_check=[HealthCheck.filter_too_much])
+"""Many of the small tables drawn have a backbone that cannot be measured against."""
+
+
 @pytest.mark.parametrize("name", WAYS)
+@PARTICULAR
 @given(table=tables(), weight=WEIGHTS)
 def test_j_is_that_of_a_replay_and_falls_in_every_round(name: str, table: ExitTable, weight: float) -> None:
     ordinary(table)
@@ -103,6 +108,7 @@ def test_j_is_that_of_a_replay_and_falls_in_every_round(name: str, table: ExitTa
     assert len(found) < ways.rounds
 
 
+@PARTICULAR
 @given(tables(), WEIGHTS, st.sampled_from([0.1, 0.5]))
 def test_the_cautious_j_is_that_of_a_replay(table: ExitTable, weight: float, quantile: float) -> None:
     ordinary(table)
@@ -112,6 +118,7 @@ def test_the_cautious_j_is_that_of_a_replay(table: ExitTable, weight: float, qua
         assert value == pytest.approx(weight * (loss - base) / (1.0 - base) + (1.0 - weight) * cost, abs=1e-9)
 
 
+@PARTICULAR
 @given(tables(max_exits=4, max_samples=5), WEIGHTS)
 def test_no_single_change_betters_the_result(table: ExitTable, weight: float) -> None:
     ordinary(table)
@@ -191,6 +198,7 @@ def test_all_weight_on_cost_finds_the_cheapest(table: ExitTable) -> None:
     assert cost == pytest.approx(min([1.0, *alone.tolist()]))
 
 
+@PARTICULAR
 @given(tables(), WEIGHTS)
 def test_several_exits_are_never_worse_than_the_best_single_one(table: ExitTable, weight: float) -> None:
     ordinary(table)
