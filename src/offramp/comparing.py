@@ -13,10 +13,9 @@ from typing import Any
 import numpy as np
 from torch import nn
 
-from offramp import calibrate
 from offramp.confidence import Said
 from offramp.decide.replay import oracle_cost
-from offramp.deciding import fitted_gate, table
+from offramp.deciding import prepared, table
 from offramp.learning import (
     attach,
     check_labels,
@@ -153,7 +152,8 @@ class _Shared:
         everything = _together([_attached(bench, recipe(name), seed) for name in names])
         told = hashlib.sha256(repr((first.augment, sorted(names))).encode()).hexdigest()
         folder = bench.work / f"seed{seed}-{told[:8]}"
-        lessons = record_training(everything, task, bench.source, bench.extra, parts, options, folder, progress)
+        extra = () if all(recipe(name).labels for name in names) else bench.extra  # who reads labels sees no others
+        lessons = record_training(everything, task, bench.source, extra, parts, options, folder, progress)
         caches = _recorded(bench, everything, parts, options, folder, progress)
         return cls(bench, seed, options, parts, bench.source.labels(), lessons, caches, folder)
 
@@ -215,15 +215,12 @@ def _row(shared: _Shared, name: str, progress: Progress) -> MethodRow:
     known = {part: shared.labels[indices] for part, indices in shared.parts.items()}
     if bench.report is not None:
         known["report"] = bench.report.labels()
-    target = known["choose"] if chosen.labels else task.predict(recordings["choose"].reference)
-    start_from = calibrate.NAMES[chosen.calibrator]()
-    calibrators = tuple(start_from.fit(logits, target) for logits in recordings["choose"].outputs[:-1])
-    scorer = gate or fitted_gate(chosen.gate, recordings["choose"], calibrators, task, target)
+    searched = known["choose"] if chosen.labels else None
+    calibrators, scorer = prepared(chosen, recordings["choose"], task, searched, gate)
     cost = model.macs(scorer)
     said = {
         part: Said.of(recordings[part], task, scorer, calibrators, cost, known[part]) for part in ("certify", "report")
     }
-    searched = known["choose"] if chosen.labels else None
     tables = Tables(
         choose=table(recordings["choose"], task, scorer, calibrators, cost, searched),
         certify=said["certify"].table,

@@ -17,6 +17,7 @@ from offramp.gates.learned import Learned
 from offramp.kept import named, worth_keeping
 from offramp.model.multi_exit import MultiExit, Recording
 from offramp.options import Options
+from offramp.recipes import Recipe
 from offramp.sources import Labels
 from offramp.split import Parts
 from offramp.tasks.task import Task
@@ -73,22 +74,26 @@ def decide(
     chosen = options.chosen()
     choose = recordings["choose"]
     known = None if labels is None else {part: labels[parts[part]] for part in recordings}
-    target = task.predict(choose.reference) if known is None else known["choose"]
-    start = calibrate.NAMES[chosen.calibrator]()
-    calibrators = tuple(start.fit(logits, target) for logits in choose.outputs[:-1])
-    scorer = trained or fitted_gate(chosen.gate, choose, calibrators, task, target)
+    calibrators, scorer = prepared(chosen, choose, task, None if known is None else known["choose"], trained)
     wish = Wish(scorer, chosen.searcher, options.max_drop, options.delta, options.keep, options.guarantee)
     macs = multi_exit.macs(scorer)
     return decide_by(macs, macs, recordings, task, known, calibrators, wish)
 
 
-def fitted_gate(name: str, choose: Recording, calibrators: Sequence[Calibrator], task: Task, target: Labels) -> Gate:
-    """The gate of that name; one that learns learns on this recording when an exit is right."""
-    scorer = gate(name)
-    if not isinstance(scorer, Learned):
-        return scorer
-    outputs = np.stack([by(said) for by, said in zip(calibrators, choose.outputs, strict=False)])
-    return scorer.fitted(outputs, np.logical_not(task.error(outputs, target)))
+def prepared(
+    chosen: Recipe, choose: Recording, task: Task, labels: Labels | None, trained: Gate | None = None
+) -> tuple[tuple[Calibrator, ...], Gate]:
+    """A recipe's calibrators and gate, fitted on the choose part: to its labels, or to the backbone's class.
+
+    `trained` is the gate that learned with the heads, where one did; another one that learns does so here.
+    """
+    target = task.predict(choose.reference) if labels is None else labels
+    start, scorer = calibrate.NAMES[chosen.calibrator](), trained or gate(chosen.gate)
+    calibrators = tuple(start.fit(logits, target) for logits in choose.outputs[:-1])
+    if trained is None and isinstance(scorer, Learned):
+        outputs = np.stack([by(said) for by, said in zip(calibrators, choose.outputs, strict=False)])
+        scorer = scorer.fitted(outputs, np.logical_not(task.error(outputs, target)))
+    return calibrators, scorer
 
 
 def decide_by(

@@ -200,9 +200,8 @@ NAMES: dict[str, Recipe] = {
         source="offramp's own: the default behind a depth-pruned copy of the backbone, distilled at T = 3",
     ),
     "quick": replace(
-        _DEFAULT,
+        _PLAIN,
         points=6,
-        augment=Augment(copies=0),
         schedule=Schedule(epochs=15),
         source="the default without augmentation, for trying things out",
     ),

@@ -59,25 +59,21 @@ class Gati:
 
 
 def logistic(
-    features: Float[np.ndarray, "samples width"],
-    target: Float[np.ndarray, " samples"],
-    weight: Float[np.ndarray, " samples"] | None = None,
+    features: Float[np.ndarray, "samples width"], target: Float[np.ndarray, " samples"]
 ) -> Float[np.ndarray, " weights"]:
     """Weights, then the bias, of a logistic regression with weight decay `DECAY` on standardised features.
 
     Args:
         features: what it sees.
         target: 0 or 1.
-        weight: of each sample; default all 1.
     """
     mean, scale = features.mean(axis=0), np.maximum(features.std(axis=0), 1e-6)
     seen = np.hstack([(features - mean) / scale, np.ones((len(features), 1))])
-    each = np.ones(len(features)) if weight is None else weight
 
     def loss(parameters: np.ndarray) -> tuple[float, np.ndarray]:
         z = seen @ parameters
-        value = each * (np.logaddexp(0.0, z) - target * z)
-        slope = each * (0.5 * (1.0 + np.tanh(0.5 * z)) - target)
+        value = np.logaddexp(0.0, z) - target * z
+        slope = 0.5 * (1.0 + np.tanh(0.5 * z)) - target
         decay = np.append(parameters[:-1], 0.0) * DECAY
         return float(value.mean() + 0.5 * decay @ parameters), seen.T @ slope / len(seen) + decay
 

@@ -122,15 +122,17 @@ class Pass:
         identity = {**self._identity(source, split), **_augmentation(views)}
         store = _Store(folder, identity, rows, self.dtype)
         masks: list[Mask] = [None]
+        named = [(name, (name, red.name), red) for name, red in self.wanted]  # once: a network's name is a digest
 
-        def keep(point: str, feature: torch.Tensor) -> dict[FeatureKey, torch.Tensor]:
-            return self._reduce(point, feature, masks[0])
+        def keep(point: str, feature: At) -> dict[FeatureKey, torch.Tensor]:
+            # cloned, since the reduction of a vector is the vector itself, on which the model may go on in place
+            return {key: red(feature, masks[0]).clone() for name, key, red in named if name == point}
 
         with frozen(self.model), tapped(self.model, self._points(), keep) as reduced:
             while store.done < rows:
                 inputs = on(views.at(store.done), device_of(self.model))
                 masks[0] = mask_of(inputs)
-                entered = self._reduce(INPUT, whole_of(inputs), masks[0])  # first: the model may work on them in place
+                entered = keep(INPUT, whole_of(inputs))  # first: the model may work on them in place
                 logits = self.logits_of(call(self.model, inputs))
                 if not torch.isfinite(logits).all():
                     raise DataError(
@@ -143,10 +145,6 @@ class Pass:
 
     def _points(self) -> list[str]:
         return list(dict.fromkeys(point for point, _ in self.wanted if point != INPUT))
-
-    def _reduce(self, point: str, feature: At, mask: Mask) -> dict[FeatureKey, torch.Tensor]:
-        # cloned, since the reduction of a vector is the vector itself, on which the model may go on in place
-        return {(name, red.name): red(feature, mask).clone() for name, red in self.wanted if name == point}
 
     def _identity(self, source: Source, split: str) -> dict[str, Any]:
         return {

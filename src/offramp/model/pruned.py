@@ -88,7 +88,7 @@ def droppable(backbone: Backbone) -> tuple[Span, ...]:
     Raises:
         CaptureError: if the model has no graph.
     """
-    return tuple(span for row in _rows(backbone) for span in row.spans)
+    return tuple(span for row in _rows(_places(backbone)) for span in row.spans)
 
 
 def spared(backbone: Backbone, share: float) -> tuple[Span, ...]:
@@ -101,7 +101,7 @@ def spared(backbone: Backbone, share: float) -> tuple[Span, ...]:
         InputError: if so small a network cannot be made, with the smallest share that can.
         CaptureError: if the model has no graph.
     """
-    rows = _rows(backbone)
+    rows = _rows(_places(backbone))
     kept = [int(row.entered) for row in rows]
     left = 1.0 - sum(row.price * len(row.spans) for row in rows)
     if not rows or left > share:
@@ -114,8 +114,7 @@ def spared(backbone: Backbone, share: float) -> tuple[Span, ...]:
     return tuple(span for row, count in zip(rows, kept, strict=True) for span in row.left_out(count))
 
 
-def _rows(backbone: Backbone) -> list[_Row]:
-    places = _places(backbone)
+def _rows(places: list[_Place]) -> list[_Row]:
     rows: list[list[_Place]] = []
     for place in places:
         if rows and rows[-1][-1].like(place):
@@ -214,13 +213,13 @@ def _graph(backbone: Backbone) -> Graph:
 
 
 def _without(backbone: Backbone, spans: Sequence[Span]) -> fx.GraphModule:
-    captured = _graph(backbone).captured
-    allowed = set(droppable(backbone))
+    captured, places = _graph(backbone).captured, _places(backbone)
+    allowed = {span for row in _rows(places) for span in row.spans}
     refused = next((span for span in spans if span not in allowed), None)
     if refused is not None:
         known = ", ".join(f"{before} to {after}" for before, after in sorted(allowed)) or "none"
         raise InputError(f"expected blocks that can be left out ({known}), got {refused[0]} to {refused[1]}")
-    node_of = {place.name: place.cut.node for place in _places(backbone)}
+    node_of = {place.name: place.cut.node for place in places}
     instead = {node_of[after]: node_of[before] for before, after in spans}
     copy, copied = fx.Graph(), dict[fx.Node, fx.Node]()
     for node in captured.graph_module.graph.nodes:

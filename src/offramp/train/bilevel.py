@@ -18,6 +18,7 @@ from offramp.gates.jei import STATISTICS, Jei, statistics
 from offramp.heads.head import Head
 from offramp.model.cache import FeatureKey
 from offramp.progress import Progress, silent
+from offramp.train.checkpoint import copied
 from offramp.train.fit import STANDARDISE_ROWS, held_samples, standard, unstandardised
 from offramp.train.rows import Rows
 
@@ -207,7 +208,7 @@ class _Run:
         exits = len(self.heads)
         emphasis = torch.arange(exits + 1, 1, -1, dtype=torch.float32)
         best, stale = [float("inf")] * exits, [0] * exits
-        kept = [_copied(head) for head in self.heads]
+        kept = [copied(head) for head in self.heads]
         for epoch in range(self.settings.warm_up):
             for batch in self._batches():
                 self._step((self._losses(batch)[:, :-1].mean(dim=0) * emphasis).sum())
@@ -216,7 +217,7 @@ class _Run:
                     continue
                 stale[index] = 0 if loss < best[index] else stale[index] + 1
                 if loss < best[index]:
-                    best[index], kept[index] = loss, _copied(self.heads[index])
+                    best[index], kept[index] = loss, copied(self.heads[index])
                 if stale[index] >= self.settings.patience:
                     self.heads[index].load_state_dict(kept[index])
                     self.heads[index].requires_grad_(False)
@@ -284,7 +285,3 @@ class _Run:
         kind = self.settings.targets if self.settings.positives == "column" else "best"
         positive = targets_of(best, len(self.heads), kind).sum(dim=0)
         self.positive = ((len(best) - positive) / positive.clamp_min(0.1)).clamp(max=MOST_WEIGHT)
-
-
-def _copied(head: nn.Module) -> dict[str, torch.Tensor]:
-    return {name: tensor.detach().clone() for name, tensor in head.state_dict().items()}

@@ -28,7 +28,7 @@ class Checkpoint:
         self.epoch = 0
         self.stale = 0
         self.best = [float("inf")] * len(heads)
-        self.best_weights: list[Weights] = [_copy(head) for head in heads]
+        self.best_weights: list[Weights] = [copied(head) for head in heads]
         if path is not None and path.exists():
             read(path, self._take)
 
@@ -38,7 +38,7 @@ class Checkpoint:
         for index, improved in enumerate(better):
             if improved:
                 self.best[index] = losses[index]
-                self.best_weights[index] = _copy(self.averaged.module[index])  # type: ignore[index]
+                self.best_weights[index] = copied(self.averaged.module[index])  # type: ignore[index]
         self.epoch += 1
         self.stale = 0 if any(better) else self.stale + 1
         if self.path is not None:
@@ -70,5 +70,6 @@ class Checkpoint:
         self.optimizer.load_state_dict(state["optimizer"])
 
 
-def _copy(head: nn.Module) -> Weights:
+def copied(head: nn.Module) -> Weights:
+    """The weights of a head, in memory of their own."""
     return {name: tensor.detach().clone() for name, tensor in head.state_dict().items()}

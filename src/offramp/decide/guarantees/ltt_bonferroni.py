@@ -6,10 +6,9 @@ from typing import ClassVar
 import numpy as np
 
 from offramp.arrays import Float
+from offramp.decide.guarantees.corrected import corrected
 from offramp.decide.guarantees.guarantee import Proof
-from offramp.decide.ladder import ladder, smallest_passed
 from offramp.decide.multiple import bonferroni
-from offramp.decide.p_values import Evidence
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,10 +27,4 @@ class Bonferroni:
 
     def prove(self, losses: Float[np.ndarray, "points samples"], max_drop: float, delta: float) -> Proof:
         """The smallest level that each point passes at the share of delta divided by the number of points."""
-        evidence = Evidence.of(losses)
-        found = smallest_passed(
-            ladder(max_drop, delta),
-            losses.shape[0],
-            lambda epsilon, share: bonferroni(np.array(list(evidence.p_values(epsilon)), dtype=np.float64), share),
-        )
-        return Proof(found, f"LTT with Bonferroni over {losses.shape[0]} points, {evidence.test}", delta)
+        return corrected(losses, max_drop, delta, bonferroni, "Bonferroni")
