@@ -29,7 +29,10 @@ TOYS = {
     "toy-labels": replace(recipes.recipe("sdn"), points=2, schedule=SHORT),
     "toy-wide": replace(recipes.recipe("dyce-labelfree"), points=1, schedule=SHORT),
     "toy-student": replace(
-        recipes.recipe("quick"), points=1, schedule=SHORT, student=Student(0.9, Course(seen=200, batch_size=32))
+        recipes.recipe("quick"),
+        points=1,
+        schedule=SHORT,
+        students=(Student(0.9, course=Course(seen=200, batch_size=32)),),
     ),
     "toy-jei": replace(recipes.recipe("jei-dnn"), points=2, schedule=SHORT),
     "toy-augmented": replace(recipes.recipe("quick"), points=1, schedule=SHORT, augment=Augment(copies=1)),

@@ -21,7 +21,7 @@ from offramp.model.modes import frozen
 from offramp.model.selection import spread
 from offramp.options import Options
 from offramp.pipeline import WORK, build
-from offramp.recipes import Student
+from offramp.recipes import Recipe, Student
 from offramp.split import PARTS
 from offramp.tasks.classification import Classification
 from offramp.train.student import Course
@@ -365,16 +365,20 @@ def test_toys_have_the_names_they_are_asked_for_by() -> None:
     assert all(sum(p.numel() for p in make_().parameters()) < 20_000 for make_ in makers)
 
 
-STUDENT = replace(RECIPE, student=Student(0.9, Course(seen=1500, batch_size=32, learning_rate=0.05)), points=2)
+COURSE = Course(seen=1500, batch_size=32, learning_rate=0.05)
+STUDENT = replace(RECIPE, students=(Student(0.9, course=COURSE),), points=2)
+BRANCH = replace(RECIPE, students=(Student(0.6, 0.2, COURSE),), points=2)
 
 
-def test_a_student_is_built_kept_and_attached_again(tmp_path: Path) -> None:
+@pytest.mark.parametrize("recipe", [STUDENT, BRANCH], ids=["student", "branch"])
+def test_a_student_is_built_kept_and_attached_again(tmp_path: Path, recipe: Recipe) -> None:
     model = CNN.model()
     with untouched(model):
-        made = make(tmp_path / "bundle", model=model, recipe=STUDENT)
-    assert made.manifest.exits[0].point == "input"
-    assert made.cost.upto[0] == 0.0
-    assert 0.0 < made.cost.head[0] <= 0.9 * made.cost.backbone
+        made = make(tmp_path / "bundle", model=model, recipe=recipe)
+    taught = [index for index, exit_ in enumerate(made.manifest.exits) if exit_.network is not None]
+    assert len(taught) == 1
+    assert (made.manifest.exits[taught[0]].point == "input") == (recipe is STUDENT)
+    assert 0.0 < made.cost.head[taught[0]] <= 0.9 * made.cost.backbone
     loaded = Bundle.load(tmp_path / "bundle").attach(CNN.model())
     assert loaded.multi_exit is not None
     assert made.multi_exit is not None

@@ -235,7 +235,7 @@ class Bundle:
                     classes = self.manifest.model.classes
                     built.append(head_of(entry).build(shapes[entry.point], classes, nowhere, tokens))
                 elif backbone is not None:
-                    built.append(pruned_head(backbone, entry.network.left_out, self.task.logits_of))
+                    built.append(pruned_head(backbone, entry.network.left_out, self.task.logits_of, entry.point))
                 else:
                     built.append(nn.Identity())
                     given = {name: value for name, value in given.items() if not name.startswith(f"{index}.")}

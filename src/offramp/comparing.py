@@ -16,13 +16,14 @@ from torch import nn
 from offramp.confidence import Said
 from offramp.decide.replay import oracle_cost
 from offramp.deciding import prepared, table
+from offramp.heads.network import Answers
 from offramp.learning import (
     attach,
     check_labels,
     record_parts,
-    record_student,
+    record_students,
     record_training,
-    teach_student,
+    teach_students,
     train_heads,
 )
 from offramp.load.models import LoadedModel, load_model
@@ -56,7 +57,6 @@ from offramp.sources import Labels, Source
 from offramp.split import Parts
 from offramp.tasks.classification import Classification
 from offramp.train.student import Lesson
-from offramp.types import INPUT
 
 
 @dataclass(frozen=True, eq=False)
@@ -80,13 +80,14 @@ class Bench:
     work: Path
 
     @classmethod
-    def of(cls, config: MethodConfig, work: Path) -> "Bench":
-        """Loads what the config names.
+    def of(cls, config: MethodConfig, work: Path, device: str = "cpu") -> "Bench":
+        """Loads what the config names; backbone and heads run on `device`.
 
         Raises:
             DataError: if the data have no labels, which the comparison reports.
         """
         loaded: LoadedModel = load_model(config.backbone, config.weights)
+        loaded.model.to(device)
         source = open_source(config.data, loaded.preprocess)
         extra = tuple(open_source(one, loaded.preprocess) for one in config.extra_data)
         report = None if config.report_data is None else open_source(config.report_data, loaded.preprocess)
@@ -147,7 +148,7 @@ class _Shared:
     @classmethod
     def of(cls, bench: Bench, names: Sequence[str], seed: int, progress: Progress) -> "_Shared":
         task, parts = Classification(), bench.parts(seed)
-        first = replace(recipe(names[0]), student=None)
+        first = replace(recipe(names[0]), students=())
         options = Options(recipe=first, seed=seed, shares=bench.config.split)
         everything = _together([_attached(bench, recipe(name), seed) for name in names])
         told = hashlib.sha256(repr((first.augment, sorted(names))).encode()).hexdigest()
@@ -170,7 +171,7 @@ def _together(models: Sequence[MultiExit]) -> MultiExit:
         (exit_, model.head(index).reduction.name): model.head(index)
         for model in models
         for index, exit_ in enumerate(model.exits)
-        if exit_.point != INPUT
+        if not isinstance(model.head(index).reduction, Answers)
     }
     ordered = sorted(pairs.items(), key=lambda one: backbone.point(one[0][0].point).index)
     return MultiExit(backbone, tuple(exit_ for (exit_, _), _ in ordered), nn.ModuleList(head for _, head in ordered))
@@ -188,15 +189,15 @@ def _recorded(
     return caches
 
 
-def _with_student(
+def _with_students(
     shared: _Shared, model: MultiExit, options: Options, name: str, progress: Progress
 ) -> dict[str, FeatureCache]:
     bench, task, folder = shared.bench, Classification(), shared.folder / name
     own = {part: cache for part, cache in shared.caches.items() if bench.report is None or part != "report"}
-    found = record_student(model, task, bench.source, shared.parts, options, folder, own, progress)
+    found = record_students(model, task, bench.source, shared.parts, options, folder, own, progress)
     if bench.report is not None:
         everyone, cache = {"report": np.arange(len(bench.report))}, {"report": shared.caches["report"]}
-        found |= record_student(model, task, bench.report, everyone, options, folder / "other", cache, progress)
+        found |= record_students(model, task, bench.report, everyone, options, folder / "other", cache, progress)
     return found
 
 
@@ -209,8 +210,8 @@ def _row(shared: _Shared, name: str, progress: Progress) -> MethodRow:
     lessons = shared.lessons[:1] if chosen.labels else shared.lessons
     check_labels(labels, chosen, bench.backbone.classes, bench.extra if not chosen.labels else ())
     gate = train_heads(model, lessons, chosen, labels, shared.parts, options, shared.folder, progress)
-    teach_student(model, lessons, chosen, options, shared.folder, progress)
-    caches = _with_student(shared, model, options, name, progress)
+    teach_students(model, lessons, chosen, options, shared.folder, progress)
+    caches = _with_students(shared, model, options, name, progress)
     recordings = {part: model.record(cache) for part, cache in caches.items()}
     known = {part: shared.labels[indices] for part, indices in shared.parts.items()}
     if bench.report is not None:

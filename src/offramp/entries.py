@@ -164,7 +164,7 @@ def _calibration_entry(found: Calibrator) -> CalibrationEntry:
 
 
 def student_entry(exit_: Exit, student: Pruned, calibrator: Calibrator) -> ExitEntry:
-    """An exit at the input as the manifest keeps it."""
+    """An exit with a copy of the backbone as the manifest keeps it."""
     return ExitEntry(
         point=exit_.point,
         head=exit_.head,

@@ -10,15 +10,17 @@ import torch
 from torch import nn
 
 from offramp import train
-from offramp.errors import DataError
+from offramp.errors import DataError, InputError
 from offramp.gates.gate import Gate
 from offramp.gates.jei import Jei
 from offramp.heads import head_type
+from offramp.heads.head import Head
 from offramp.heads.network import Answers
-from offramp.inputs import tokens_of
+from offramp.inputs import device_of, tokens_of
 from offramp.load.combine import subset
 from offramp.model.augment import Augment
 from offramp.model.backbone import Backbone
+from offramp.model.behind import Behind
 from offramp.model.cache import FeatureCache, Pass
 from offramp.model.capture import LogitsOf
 from offramp.model.fingerprint import model_fingerprint
@@ -27,15 +29,21 @@ from offramp.model.pruned import Pruned, pruned_head, spared
 from offramp.model.views import Views
 from offramp.options import Options
 from offramp.progress import Progress, silent
-from offramp.recipes import Recipe
+from offramp.recipes import Recipe, Student
 from offramp.sources import Labels, Source
 from offramp.split import PARTS, Parts
 from offramp.tasks.task import Task
 from offramp.train.bilevel import Bilevel, BilevelFit
 from offramp.train.fit import Fit, held_samples
 from offramp.train.rows import Rows
-from offramp.train.student import Lesson, Teaching
+from offramp.train.student import Course, Lesson, Teaching
 from offramp.types import INPUT, Exit, ExitPoint
+
+TEACH_MACS = 1.5e14
+"""MACs that teaching a student may cost at most: about 25 minutes on two cores that compute in bfloat16."""
+
+STUDENT = "student"
+"""How heads that are copies of the backbone are called."""
 
 AUGMENT_MACS = 1.2e13
 """Backbone MACs that augmented copies may cost at most: about three minutes on two cores."""
@@ -63,14 +71,45 @@ def check_labels(labels: Labels | None, chosen: Recipe, classes: int, extra: Seq
 def attach(backbone: Backbone, points: Sequence[ExitPoint], options: Options, logits_of: LogitsOf) -> MultiExit:
     """The backbone with the recipe's untrained heads at the given points, behind its student where it has one."""
     chosen, generator = options.chosen(), torch.Generator().manual_seed(options.seed)
-    exits = tuple(Exit(point.name, head) for point in points for head in chosen.heads)
-    shapes = {point.name: point.feature_shape for point in points}
     tokens = tokens_of(backbone.example)
-    heads = [head_type(exit_.head).build(shapes[exit_.point], backbone.classes, generator, tokens) for exit_ in exits]
-    if chosen.student is None:
-        return MultiExit(backbone, exits, nn.ModuleList(heads))
-    student = pruned_head(backbone, spared(backbone, chosen.student.share), logits_of)
-    return MultiExit(backbone, (Exit(INPUT, "student"), *exits), nn.ModuleList([student, *heads]))
+    found = [
+        (Exit(point.name, name), head_type(name).build(point.feature_shape, backbone.classes, generator, tokens))
+        for point in points
+        for name in chosen.heads
+    ]
+    for student in chosen.students:
+        found += _student(backbone, student, logits_of)
+    found.sort(key=lambda one: backbone.point(one[0].point).index)
+    heads = nn.ModuleList(head for _, head in found).to(device_of(backbone.model))
+    return MultiExit(backbone, tuple(exit_ for exit_, _ in found), heads)
+
+
+def _student(backbone: Backbone, student: Student, logits_of: LogitsOf) -> list[tuple[Exit, Head]]:
+    """The exit of a student with its untrained head; none where a branch cannot be made."""
+    start = _start(backbone, student)
+    if student.depth == 0.0:
+        return [(Exit(INPUT, STUDENT), pruned_head(backbone, spared(backbone, student.share), logits_of))]
+    if start is None or backbone.graph is None:
+        return []
+    try:
+        left_out = spared(backbone, student.share, start)
+    except InputError:
+        return []
+    return [(Exit(start, STUDENT), pruned_head(backbone, left_out, logits_of, start))] if left_out else []
+
+
+def _start(backbone: Backbone, student: Student) -> str | None:
+    """The exit point where a student starts; None where no point but the input will do."""
+    if student.depth == 0.0:
+        return INPUT
+    fit = [point for point in backbone.points if not point.side_values]
+    return min(fit, key=lambda point: abs(point.depth - student.depth)).name if fit else None
+
+
+def _course(backbone: Backbone, student: Student, exit_: Exit, macs: float) -> Course:
+    """The course of a student, shortened where it would cost more than `TEACH_MACS`."""
+    each = 3 * macs + backbone.point(exit_.point).depth * backbone.macs
+    return replace(student.course, seen=min(student.course.seen, max(1, int(TEACH_MACS / each))))
 
 
 def record_training(
@@ -106,12 +145,12 @@ def record_parts(
     work: Path,
     progress: Progress = silent,
 ) -> dict[str, FeatureCache]:
-    """One backbone pass over every part but the training one, for the heads behind the input."""
+    """One backbone pass over every part but the training one, for all heads but students."""
     passes, here = _pass(multi_exit, task, options), [part for part in PARTS[1:] if part in parts]
     return {part: passes.run(subset(source, parts[part]), work / part, split=part, progress=progress) for part in here}
 
 
-def record_student(
+def record_students(
     multi_exit: MultiExit,
     task: Task,
     source: Source,
@@ -121,23 +160,23 @@ def record_student(
     caches: Mapping[str, FeatureCache],
     progress: Progress = silent,
 ) -> dict[str, FeatureCache]:
-    """The caches with what the student says, where there is one; the backbone is not run."""
+    """The caches with what the students say, where there are any, which takes another pass."""
     found = dict(caches)
-    if not multi_exit.exits or multi_exit.exits[0].point != INPUT:
+    said = [pair for pair in multi_exit.wanted() if isinstance(pair[1], Answers)]
+    if not said:
         return found
-    answers = multi_exit.head(0).reduction
-    assert isinstance(answers, Answers)
-    passes = Pass(answers.network, task.logits_of, [], answers.name, options.batch_size, stage="student")
+    model = multi_exit.backbone.model
+    passes = Pass(model, task.logits_of, said, model_fingerprint(model), options.batch_size, stage="students")
     for part, cache in caches.items():
-        folder = work / f"{part}-student"
-        said = passes.run(subset(source, parts[part]), folder, split=part, progress=progress).logits
-        found[part] = replace(cache, features={**cache.features, (INPUT, answers.name): said})
+        folder = work / f"{part}-students"
+        more = passes.run(subset(source, parts[part]), folder, split=part, progress=progress)
+        found[part] = replace(cache, features={**cache.features, **more.features})
     return found
 
 
 def _pass(multi_exit: MultiExit, task: Task, options: Options) -> Pass:
     model = multi_exit.backbone.model
-    wanted = [pair for pair in multi_exit.wanted() if pair[0] != INPUT]
+    wanted = [pair for pair in multi_exit.wanted() if not isinstance(pair[1], Answers)]
     return Pass(model, task.logits_of, wanted, model_fingerprint(model), batch_size=options.batch_size)
 
 
@@ -164,12 +203,12 @@ def train_heads(
     work: Path,
     progress: Progress = silent,
 ) -> Gate | None:
-    """Trains the heads behind the input in place on the training part; returns the gate where one learns with them."""
+    """Trains all heads but students in place on the training part; returns the gate where one learns with them."""
     regime = train.NAMES[chosen.regime]
-    inner = [index for index, exit_ in enumerate(multi_exit.exits) if exit_.point != INPUT]
+    inner = [i for i in range(len(multi_exit.exits)) if not isinstance(multi_exit.head(i).reduction, Answers)]
     heads, all_keys = [multi_exit.head(index) for index in inner], multi_exit.keys()
     keys = [all_keys[index] for index in inner]
-    rows = Rows(tuple(lesson.cache for lesson in lessons))
+    rows = Rows(tuple(lesson.cache for lesson in lessons), device_of(multi_exit.backbone.model))
     known = labels[parts["train"]] if labels is not None and regime.needs_labels else None
     if isinstance(regime, Bilevel):
         costs = multi_exit.macs(Jei()).leaving(np.ones(len(inner), bool))
@@ -180,7 +219,7 @@ def train_heads(
     return None
 
 
-def teach_student(
+def teach_students(
     multi_exit: MultiExit,
     lessons: Sequence[Lesson],
     chosen: Recipe,
@@ -188,17 +227,22 @@ def teach_student(
     work: Path,
     progress: Progress = silent,
 ) -> None:
-    """Teaches the student at the input in place, where the recipe has one, to answer as the backbone does."""
-    if chosen.student is None:
-        return
-    answers = multi_exit.head(0).reduction
-    assert isinstance(answers, Answers)
-    assert isinstance(answers.network, Pruned)
-    told = repr((answers.network.left_out, chosen.student, len(lessons)))
-    name = hashlib.sha256(told.encode() + _training(multi_exit, lessons, chosen, None, options).encode()).hexdigest()
-    held = held_samples(len(lessons[0].views.source), chosen.schedule.held, options.seed)
-    checkpoint = work / f"student-{name[:16]}.checkpoint"
-    Teaching(answers.network, lessons, chosen.student.course, held, options.seed, checkpoint).run(progress)
+    """Teaches the students in place, where the recipe has any, to answer as the backbone does."""
+    backbone, held = multi_exit.backbone, held_samples(len(lessons[0].views.source), chosen.schedule.held, options.seed)
+    for index, exit_ in enumerate(multi_exit.exits):
+        answers = multi_exit.head(index).reduction
+        if not isinstance(answers, Answers) or not isinstance(answers.network, Pruned):
+            continue
+        network = answers.network
+        student = next(one for one in chosen.students if _start(backbone, one) == exit_.point)
+        course = _course(backbone, student, exit_, answers.macs)
+        told = repr((exit_.point, network.left_out, course, len(lessons)))
+        name = hashlib.sha256(
+            told.encode() + _training(multi_exit, lessons, chosen, None, options).encode()
+        ).hexdigest()
+        taught = network if exit_.point == INPUT else Behind(backbone, network)
+        checkpoint = work / f"student-{name[:16]}.checkpoint"
+        Teaching(taught, lessons, course, held, options.seed, checkpoint).run(progress)
 
 
 def _training(

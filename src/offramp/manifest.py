@@ -124,7 +124,7 @@ CalibrationEntry = Annotated[
 
 
 class NetworkEntry(Entry):
-    """A copy of the backbone as a head at the input, without the blocks between these places."""
+    """A copy of the backbone, from the exit point on, as a head there, without the blocks between these places."""
 
     left_out: tuple[tuple[str, str], ...]
 
@@ -143,8 +143,8 @@ class ExitEntry(Entry):
 
     @model_validator(mode="after")
     def _is_built_somehow(self) -> "ExitEntry":
-        if (self.reduction is None) == (self.network is None) or (self.network is not None) != (self.point == INPUT):
-            raise ValueError(f"the exit at {self.point!r} has neither a head on a feature nor a network at the input")
+        if (self.reduction is None) == (self.network is None) or (self.point == INPUT and self.network is None):
+            raise ValueError(f"the exit at {self.point!r} has neither a head on a feature nor a network")
         return self
 
 

@@ -23,9 +23,9 @@ from offramp.learning import (
     attach,
     check_labels,
     record_parts,
-    record_student,
+    record_students,
     record_training,
-    teach_student,
+    teach_students,
     train_heads,
 )
 from offramp.load.models import LoadedModel, load_model
@@ -99,8 +99,8 @@ def build(
     caches = record_parts(multi_exit, task, source, parts, options, work, progress)
     lessons = record_training(multi_exit, task, source, extra, parts, options, work, progress)
     gate = train_heads(multi_exit, lessons, chosen, labels, parts, options, work, progress)
-    teach_student(multi_exit, lessons, chosen, options, work, progress)
-    caches = record_student(multi_exit, task, source, parts, options, work, caches, progress)
+    teach_students(multi_exit, lessons, chosen, options, work, progress)
+    caches = record_students(multi_exit, task, source, parts, options, work, caches, progress)
     recordings = {part: multi_exit.record(cache) for part, cache in caches.items()}
     decided = decide(multi_exit, recordings, task, labels, parts, options, gate)
     seconds = profiles(multi_exit, decided, task, source, parts, options, progress)

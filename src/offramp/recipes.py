@@ -11,14 +11,20 @@ from offramp.train.student import Course
 
 @dataclass(frozen=True)
 class Student:
-    """A depth-pruned copy of the backbone, taught without labels, that answers before the backbone is entered.
+    """A depth-pruned copy of the backbone, taught without labels.
+
+    At the input it answers before the backbone is entered. Further in it is a branch: a copy of the rest of the
+    backbone that goes on from the feature in fewer blocks. A branch is left out where the model has none: left by
+    hooks, or nothing to prune.
 
     Attributes:
         share: MACs of the copy as a share of the backbone's, at most.
+        depth: it starts at the exit point nearest to this share of the backbone's MACs; 0: at the input.
         course: how long and how fast it is taught.
     """
 
     share: float = 0.22
+    depth: float = 0.0
     course: Course = field(default_factory=Course)
 
 
@@ -36,7 +42,7 @@ class Recipe:
         calibrator: what makes scores of different exits comparable, by name.
         searcher: what chooses exits and thresholds, by name.
         source: where the recipe comes from.
-        student: a smaller copy of the backbone as a head at the input; None: none.
+        students: smaller copies of the backbone as heads, at the input or further in.
         labels: whether the paper's recipe reads labels, to train or to search; without them it may not be what it is.
         cites: keys of the works it comes from, see `citations.WORKS`.
     """
@@ -50,7 +56,7 @@ class Recipe:
     calibrator: str
     searcher: str
     source: str
-    student: Student | None = None
+    students: tuple[Student, ...] = ()
     labels: bool = False
     cites: tuple[str, ...] = ("distillation",)
 
@@ -68,7 +74,7 @@ class Recipe:
                 f"expected the gate jei with a regime that trains it (jei, ...), and no other gate there, got the gate "
                 f"{self.gate!r} with the regime {self.regime!r}"
             )
-        if self.student is not None and isinstance(train.NAMES[self.regime], train.Bilevel):
+        if self.students and isinstance(train.NAMES[self.regime], train.Bilevel):
             raise InputError(
                 f"expected no student where gates learn with the heads (regime {self.regime!r}); leave it out"
             )
@@ -195,7 +201,7 @@ NAMES: dict[str, Recipe] = {
     "student": replace(
         _DEFAULT,
         points=6,
-        student=Student(),
+        students=(Student(),),
         cites=("tinysaver", "distillation"),
         source="offramp's own: the default behind a depth-pruned copy of the backbone, distilled at T = 3",
     ),

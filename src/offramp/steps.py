@@ -16,8 +16,8 @@ from pathlib import Path
 from offramp import tasks
 from offramp.assembly import assemble
 from offramp.deciding import decide
-from offramp.learning import attach, check_labels, record_parts, record_student, record_training
-from offramp.learning import teach_student, train_heads
+from offramp.learning import attach, check_labels, record_parts, record_students, record_training
+from offramp.learning import teach_students, train_heads
 from offramp.load import load_model, open_source
 from offramp.measuring import profiles
 from offramp.model.points import analyse
@@ -56,10 +56,10 @@ lessons = record_training(multi_exit, task, source, extra, parts, options, work)
 gate = train_heads(multi_exit, lessons, recipe, labels, parts, options, work)
 
 # So does the small copy of it at the input, where the recipe has one.
-teach_student(multi_exit, lessons, recipe, options, work)
+teach_students(multi_exit, lessons, recipe, options, work)
 
 # What every exit says about the other three parts.
-caches = record_student(multi_exit, task, source, parts, options, work, caches)
+caches = record_students(multi_exit, task, source, parts, options, work, caches)
 recordings = {part: multi_exit.record(cache) for part, cache in caches.items()}
 
 # Calibrate and search on `choose`, prove on `certify`, measure on `report`.

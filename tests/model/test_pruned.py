@@ -8,6 +8,7 @@ from torch import nn
 from offramp.errors import CaptureError, InputError
 from offramp.inputs import call
 from offramp.model.backbone import Backbone
+from offramp.model.behind import Behind
 from offramp.model.by_hooks import by_hooks
 from offramp.model.macs import network_macs
 from offramp.model.modes import frozen
@@ -15,6 +16,8 @@ from offramp.model.points import analyse
 from offramp.model.pruned import Pruned, droppable, spared
 from offramp.testing.untouched import untouched
 from tests.toys import CNN, NAMES, live, logits_of
+
+WITH_SIDE_VALUES = [name for name in sorted(NAMES) if all(p.side_values for p in live(name).backbone.points)]
 
 
 def backbone_of(blocks: tuple[int, ...] = (4, 3)) -> nn.Module:
@@ -151,3 +154,58 @@ def test_what_cannot_be_left_out_is_refused() -> None:
         spared(backbone, 0.01)
     with pytest.raises(CaptureError, match="expected a captured model to leave blocks out of, got ResidualCNN"):
         droppable(by_hooks(CNN.model(), CNN.inputs(2), logits_of))
+
+
+@pytest.mark.parametrize("name", sorted(NAMES))
+def test_a_branch_with_nothing_left_out_is_the_rest_of_the_backbone(name: str) -> None:
+    backbone, inputs = live(name).backbone, NAMES[name].inputs(7)
+    starts = [point.name for point in backbone.points if not point.side_values]
+    assert starts or name in WITH_SIDE_VALUES
+    with frozen(backbone.model), torch.no_grad():
+        expected = logits_of(call(backbone.model, inputs))
+        for start in starts:
+            torch.testing.assert_close(call(Behind(backbone, Pruned(backbone, (), start)), inputs), expected)
+
+
+@pytest.mark.parametrize(("start", "stage", "blocks"), [("stages.0.1", 0, (2,)), ("stages.0.1", 1, (0, 1, 2))])
+def test_a_branch_leaves_out_blocks_of_the_rest_alone(start: str, stage: int, blocks: tuple[int, ...]) -> None:
+    model = backbone_of()
+    backbone = analyse(model, IMAGES[:2], logits_of)
+    by_end = {after: (before, after) for before, after in droppable(backbone, start)}
+    assert len(by_end) == 5
+    chosen = [by_end[f"stages.{stage}.{block}"] for block in blocks]
+    behind = Behind(backbone, Pruned(backbone, chosen, start))
+    with torch.no_grad():
+        torch.testing.assert_close(behind(IMAGES), without(model, stage, *blocks)(IMAGES))
+
+
+def test_teaching_a_branch_changes_nothing_before_it() -> None:
+    model = backbone_of()
+    backbone = analyse(model, IMAGES[:2], logits_of)
+    with untouched(model):
+        behind = Behind(backbone, Pruned(backbone, spared(backbone, 0.4, "stages.0.1"), "stages.0.1")).train()
+        behind(IMAGES).square().sum().backward()
+        torch.optim.SGD(behind.parameters(), 0.1).step()
+    assert all(parameter.grad is not None for parameter in behind.parameters())
+
+
+def test_blocks_before_a_branch_count_as_kept() -> None:
+    """Of four and three blocks, two are done: with room for one more it is one of the second stage."""
+    backbone = analyse(backbone_of(), IMAGES[:2], logits_of)
+    start, spans = "stages.0.1", droppable(backbone, "stages.0.1")
+    least = network_macs(Pruned(backbone, spans, start), _feature(backbone, start), logits_of)
+    second = network_macs(Pruned(backbone, spans[:-1], start), _feature(backbone, start), logits_of)
+    assert spared(backbone, least / backbone.macs, start) == spans
+    assert spared(backbone, second / backbone.macs, start) == spans[:-1]
+
+
+def _feature(backbone: Backbone, start: str) -> torch.Tensor:
+    return torch.zeros(2, *backbone.point(start).feature_shape)
+
+
+def test_a_branch_needs_a_place_where_one_tensor_is_enough() -> None:
+    for name in WITH_SIDE_VALUES:
+        backbone = live(name).backbone
+        start = next(point.name for point in backbone.points if point.side_values)
+        with pytest.raises(InputError, match=f"expected an exit point behind which one tensor is enough, got {start}"):
+            Pruned(backbone, (), start)

@@ -24,7 +24,7 @@ from offramp.model.macs import network_macs
 from offramp.model.modes import frozen
 from offramp.model.multi_exit import MultiExit, Recording
 from offramp.model.points import analyse
-from offramp.model.pruned import Pruned, droppable
+from offramp.model.pruned import Pruned, droppable, pruned_head
 from offramp.run.choice import executor
 from offramp.run.executor import Executor
 from offramp.run.headed import Headed
@@ -197,6 +197,35 @@ def test_a_student_of_the_backbone_is_such_a_network() -> None:
     configuration, inputs = middle(model, CNN.inputs(16)), CNN.inputs(16)
     found = run(Plan(configuration, ((0,), (1,)), by_chain(model, (True, True))), inputs)
     assert {0, 1, 2} >= set(found.exit_index.tolist()) > {0}
+
+
+@pytest.mark.parametrize("backend", ["eager", "onnx", "openvino"])
+def test_a_branch_is_part_of_its_stage(backend: str, tmp_path: Path) -> None:
+    backbone, inputs = analyse(CNN.model(), CNN.inputs(2), logits_of), CNN.inputs(16)
+    start = "layer1.0"
+    branch = pruned_head(backbone, droppable(backbone, start)[:1], logits_of, start)
+    later = head_type("grid-linear").build(backbone.point("layer1.1").feature_shape, 5, torch.Generator())
+    exits = (Exit(start, "student"), Exit("layer1.1", "grid-linear"))
+    model = MultiExit(backbone, exits, nn.ModuleList([branch, later]))
+    assert 0 < model.macs().head[0] < model.backbone.macs
+    configuration = middle(model, inputs)
+    plan = Plan(configuration, ((0,), (1,)), by_chain(model, (True, True)))
+    if backend != "eager":
+        pytest.importorskip("onnxruntime" if backend == "onnx" else "openvino")
+        from offramp.backends import executors
+
+        live = Live(model, logits_of, MaxProb(), (Identity(), Identity()))
+        make = executors(live, [backend], tmp_path, 1)[backend]
+        plan = Plan(configuration, plan.stops, make(configuration.enabled))
+    said = recorded(model, inputs)
+    scores = said.scores(MaxProb(), [Identity()] * 2)
+    first = scores[0] >= configuration.threshold[0]
+    second = ~first & (scores[1] >= configuration.threshold[1])
+    found = run(plan, inputs)
+    expected = np.where(first, 0, np.where(second, 1, 2))
+    assert set(expected.tolist()) == {0, 1, 2}
+    np.testing.assert_array_equal(found.exit_index, expected)
+    np.testing.assert_allclose(found.output, said.outputs[expected, np.arange(16)], rtol=1e-3, atol=1e-4)
 
 
 def test_a_network_with_numbers_without_axes_has_a_name() -> None:

@@ -27,6 +27,7 @@ def methods(
     config: Annotated[Path, typer.Argument(metavar="CONFIG.toml", help="What is compared; see below.")],
     out: Annotated[Path, typer.Option(metavar="FILE.json", help="Write the rows to this file.")],
     work: Annotated[Path | None, typer.Option(help="Folder of caches and finished rows; default beside --out.")] = None,
+    device: Annotated[str, typer.Option(help="Where backbone and heads run, such as cuda.")] = "cpu",
     figure: FigurePath = None,
     as_json: Json = False,
 ) -> None:
@@ -59,7 +60,7 @@ def methods(
     missing = {seed: [name for name in asked.recipes if not kept.has(name, seed)] for seed in asked.seeds}
     if any(missing.values()):
         with bars() as progress:
-            bench = Bench.of(asked, folder)
+            bench = Bench.of(asked, folder, device)
             for seed, names in missing.items():
                 compare(bench, names, seed, lambda row: kept.add(row.recipe, row.seed, asdict(row)), progress)
     rows = [kept.row(name, seed) for name in asked.recipes for seed in asked.seeds]

@@ -2,7 +2,8 @@
 
 Where the feature is the same before and after a block, the block can be skipped, and what remains is a network of the
 same family that starts from the backbone's own weights. Distilled without labels it is an exit at the input: cheap
-samples never enter the backbone. It works on any captured model (ResNet stages, ViT, BERT and ConvNeXt blocks).
+samples never enter the backbone. Or it is the head of an exit further in: it goes on from the feature there, in fewer
+blocks than the backbone. It works on any captured model (ResNet stages, ViT, BERT and ConvNeXt blocks).
 """
 
 from collections.abc import Sequence
@@ -18,11 +19,14 @@ from offramp.heads.head import Head
 from offramp.heads.network import Answers, network_head
 from offramp.inputs import Inputs, arranged, leaves
 from offramp.model.backbone import Backbone, Graph
-from offramp.model.capture import LogitsOf
+from offramp.model.capture import LogitsOf, copy
 from offramp.model.liveness import Cut, cuts
 from offramp.model.macs import macs_upto, network_macs
+from offramp.model.modes import frozen
 from offramp.model.names import ends
+from offramp.model.segments import rest
 from offramp.model.sizes import hint
+from offramp.types import INPUT
 
 COUNTS = 0.5
 """What leads into a row of equal blocks counts as one of them if it costs this share of one."""
@@ -54,10 +58,14 @@ class _Place:
 
 @dataclass(frozen=True)
 class _Row:
-    """Neighbouring places of one shape, the blocks between them, and whether a block leads into the first."""
+    """Neighbouring places of one shape, the blocks between them, and whether a block leads into the first.
+
+    `done` blocks of the row lie before its first place.
+    """
 
     places: tuple[_Place, ...]
     entered: bool
+    done: int = 0
 
     @property
     def price(self) -> float:
@@ -81,40 +89,72 @@ class _Row:
             even = {0}
         return [span for index, span in enumerate(self.spans, start=int(self.entered)) if index not in even]
 
+    def behind(self, start: _Place | None) -> "_Row | None":
+        """What is left of the row behind a place (None: the input); None where it is over."""
+        if start is None or start.cost < self.places[0].cost:
+            return self
+        later = tuple(place for place in self.places if place.cost > start.cost)
+        done = len(self.places) - len(later) - 1 + self.entered
+        return _Row((start, *later), False, done) if later and later[0].like(start) else None
 
-def droppable(backbone: Backbone) -> tuple[Span, ...]:
-    """All blocks that can be left out, by depth.
+
+def droppable(backbone: Backbone, start: str = INPUT) -> tuple[Span, ...]:
+    """All blocks behind an exit point that can be left out, by depth.
 
     Raises:
         CaptureError: if the model has no graph.
+        UnknownNameError: if `start` is no exit point.
+        InputError: if more than one tensor is needed behind `start`.
     """
-    return tuple(span for row in _rows(_places(backbone)) for span in row.spans)
+    return tuple(span for row in _rows(backbone, _start(backbone, start)) for span in row.spans)
 
 
-def spared(backbone: Backbone, share: float) -> tuple[Span, ...]:
-    """The blocks to leave out so that the rest costs at most `share` of the backbone.
+def spared(backbone: Backbone, share: float, start: str = INPUT) -> tuple[Span, ...]:
+    """The blocks behind an exit point to leave out so that the rest costs at most `share` of the backbone.
 
-    Blocks are kept one by one, always in the row that has the fewest, and evenly spread in it: at two blocks a stage
-    the first and the last of each.
+    Blocks are kept one by one, always in the row that has the fewest, those before `start` counted, and evenly spread
+    in it: at two blocks a stage the first and the last of each.
 
     Raises:
-        InputError: if so small a network cannot be made, with the smallest share that can.
+        InputError: if so small a network cannot be made, with the smallest share that can; or if more than one tensor
+            is needed behind `start`.
         CaptureError: if the model has no graph.
+        UnknownNameError: if `start` is no exit point.
     """
-    rows = _rows(_places(backbone))
+    before = _start(backbone, start)
+    rows = _rows(backbone, before)
     kept = [int(row.entered) for row in rows]
-    left = 1.0 - sum(row.price * len(row.spans) for row in rows)
+    left = 1.0 - (0.0 if before is None else before.cost) - sum(row.price * len(row.spans) for row in rows)
     if not rows or left > share:
         raise InputError(f"expected a share of at least {left:.2f}, which cannot be left out, got {share}")
     while open_rows := [index for index, row in enumerate(rows) if kept[index] < row.blocks]:
-        index = min(open_rows, key=kept.__getitem__)
+        index = min(open_rows, key=lambda row: rows[row].done + kept[row])
         if left + rows[index].price > share * (1 + 1e-9):
             break
         kept[index], left = kept[index] + 1, left + rows[index].price
     return tuple(span for row, count in zip(rows, kept, strict=True) for span in row.left_out(count))
 
 
-def _rows(places: list[_Place]) -> list[_Row]:
+def _start(backbone: Backbone, name: str) -> _Place | None:
+    """The exit point of that name as a place; None: the input."""
+    graph, point = _graph(backbone), backbone.point(name)
+    if point.name == INPUT:
+        return None
+    cut = graph.cuts[point.index]
+    if cut.side:
+        raise InputError(
+            f"expected an exit point behind which one tensor is enough, got {name}, which also needs "
+            f"{', '.join(point.side_values)}; choose another, or the input"
+        )
+    return _Place(name, cut, point.depth)
+
+
+def _rows(backbone: Backbone, start: _Place | None) -> list[_Row]:
+    """The rows of the backbone, as far as they lie behind a place."""
+    return [left for row in _all_rows(_places(backbone)) if (left := row.behind(start)) is not None]
+
+
+def _all_rows(places: list[_Place]) -> list[_Row]:
     rows: list[list[_Place]] = []
     for place in places:
         if rows and rows[-1][-1].like(place):
@@ -157,31 +197,34 @@ def _places(backbone: Backbone) -> list[_Place]:
 
 
 class Pruned(nn.Module):
-    """A copy of a backbone without some of its blocks; takes the backbone's inputs and returns logits.
+    """A copy of a backbone, from an exit point on, without some of its blocks; returns logits.
+
+    It takes the backbone's inputs, or the feature at the exit point.
 
     In training mode batch norms use and update the statistics of the batch; dropout, which the captured model has not,
     stays away.
     """
 
-    def __init__(self, backbone: Backbone, left_out: Sequence[Span]) -> None:
+    def __init__(self, backbone: Backbone, left_out: Sequence[Span], start: str = INPUT) -> None:
         """A copy with the backbone's weights.
 
         Raises:
-            UnknownNameError: if a span begins or ends at no exit point.
-            InputError: if a span cannot be left out.
+            UnknownNameError: if `start` is no exit point.
+            InputError: if a span cannot be left out, or more than one tensor is needed behind `start`.
             CaptureError: if the model has no graph.
         """
         super().__init__()
-        self.left_out, self._example = tuple(left_out), backbone.example
-        self.graph = _without(backbone, self.left_out)
+        self.left_out, self.start = tuple(left_out), start
+        self.example = backbone.example if start == INPUT else _feature(backbone, start)
+        self.graph = _without(backbone, self.left_out, _start(backbone, start))
         for parameter in self.graph.parameters():  # the backbone's may be frozen
             parameter.requires_grad_(parameter.is_floating_point())
         self.eval()
 
     def forward(self, *args: torch.Tensor, **kwargs: torch.Tensor) -> torch.Tensor:
-        """The logits of a batch, as the backbone takes it."""
-        given: Inputs = kwargs or (args[0] if isinstance(self._example, torch.Tensor) else args)
-        logits: torch.Tensor = self.graph(*leaves(arranged(given, self._example)))
+        """The logits of a batch, as the backbone takes it, or of features (B, …)."""
+        given: Inputs = kwargs or (args[0] if isinstance(self.example, torch.Tensor) else args)
+        logits: torch.Tensor = self.graph(*leaves(arranged(given, self.example)))[0]
         return logits
 
     def train(self, mode: bool = True) -> "Pruned":
@@ -196,11 +239,18 @@ class Pruned(nn.Module):
         return self
 
 
-def pruned_head(backbone: Backbone, left_out: Sequence[Span], logits_of: LogitsOf) -> Head:
-    """A copy of the backbone without some of its blocks, as a head at the input."""
-    network = Pruned(backbone, left_out)
-    macs = network_macs(network, backbone.example, logits_of)
-    return network_head(Answers(network, backbone.example, logits_of, macs), backbone.classes)
+def pruned_head(backbone: Backbone, left_out: Sequence[Span], logits_of: LogitsOf, start: str = INPUT) -> Head:
+    """A copy of the backbone, from an exit point on, without some of its blocks, as a head there."""
+    network = Pruned(backbone, left_out, start)
+    macs = network_macs(network, network.example, logits_of)
+    return network_head(Answers(network, network.example, logits_of, macs), backbone.classes)
+
+
+def _feature(backbone: Backbone, name: str) -> torch.Tensor:
+    """The feature at an exit point for the backbone's example."""
+    chain = backbone.chain([name])
+    with frozen(backbone.model), torch.no_grad():
+        return chain.segment(0, leaves(copy(backbone.example)))[0].clone()
 
 
 def _graph(backbone: Backbone) -> Graph:
@@ -212,22 +262,13 @@ def _graph(backbone: Backbone) -> Graph:
     return backbone.graph
 
 
-def _without(backbone: Backbone, spans: Sequence[Span]) -> fx.GraphModule:
-    captured, places = _graph(backbone).captured, _places(backbone)
-    allowed = {span for row in _rows(places) for span in row.spans}
+def _without(backbone: Backbone, spans: Sequence[Span], start: _Place | None) -> fx.GraphModule:
+    rows = _rows(backbone, start)
+    allowed = {span for row in rows for span in row.spans}
     refused = next((span for span in spans if span not in allowed), None)
     if refused is not None:
         known = ", ".join(f"{before} to {after}" for before, after in sorted(allowed)) or "none"
         raise InputError(f"expected blocks that can be left out ({known}), got {refused[0]} to {refused[1]}")
-    node_of = {place.name: place.cut.node for place in places}
+    node_of = {place.name: place.cut.node for row in rows for place in row.places}
     instead = {node_of[after]: node_of[before] for before, after in spans}
-    copy, copied = fx.Graph(), dict[fx.Node, fx.Node]()
-    for node in captured.graph_module.graph.nodes:
-        if node in instead:
-            copied[node] = copied[instead[node]]
-        elif node.op == "output":
-            copy.output(copied[captured.logits])
-        else:
-            copied[node] = copy.node_copy(node, copied.__getitem__)
-    copy.eliminate_dead_code(lambda node: node.op in ("placeholder", "output"))
-    return deepcopy(fx.GraphModule(captured.graph_module, copy))
+    return deepcopy(rest(_graph(backbone).captured, None if start is None else start.cut, instead))

@@ -1,6 +1,6 @@
 """A captured backbone cut into segments that share its parameters."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property, reduce
 from itertools import pairwise
@@ -68,6 +68,11 @@ def split(captured: Capture, at: Sequence[Cut]) -> Chain:
     return Chain(tuple(_Builder(captured, kind, start, end).build() for start, end in pairwise(bounds)))
 
 
+def rest(captured: Capture, start: Cut | None, instead: Mapping[fx.Node, fx.Node]) -> fx.GraphModule:
+    """What leads from a cut (None: the inputs) to the logits, where the keys of `instead` are what the values are."""
+    return _Builder(captured, kinds(captured), start, None, instead).build()
+
+
 def passing(captured: Capture) -> fx.GraphModule:
     """A segment that hands the flat inputs on."""
     graph = fx.Graph()
@@ -78,8 +83,15 @@ def passing(captured: Capture) -> fx.GraphModule:
 class _Builder:
     """Builds the segment between two cuts (`None`: the model's own start or end)."""
 
-    def __init__(self, captured: Capture, kind: dict[fx.Node, Kind], start: Cut | None, end: Cut | None) -> None:
-        self.captured, self.kind, self.end = captured, kind, end
+    def __init__(
+        self,
+        captured: Capture,
+        kind: dict[fx.Node, Kind],
+        start: Cut | None,
+        end: Cut | None,
+        instead: Mapping[fx.Node, fx.Node] | None = None,
+    ) -> None:
+        self.captured, self.kind, self.end, self.instead = captured, kind, end, instead or {}
         self.graph = fx.Graph()
         received = captured.placeholders if start is None else [start.node, *start.side]
         self.values = {node: self.graph.placeholder(node.name) for node in received}
@@ -88,7 +100,8 @@ class _Builder:
     def build(self) -> fx.GraphModule:
         wanted = (self.captured.logits,) if self.end is None else (self.end.node, *self.end.side)
         for node in self._between(wanted):
-            self.values[node] = self.graph.node_copy(node, self._value)
+            known = self.instead.get(node)
+            self.values[node] = self.graph.node_copy(node, self._value) if known is None else self._value(known)
         self.graph.output(tuple(self._value(node) for node in wanted))
         return fx.GraphModule(self.captured.graph_module, self.graph)
 
@@ -104,7 +117,8 @@ class _Builder:
             if node in needed:
                 continue
             needed.add(node)
-            sources = [source for source in node.all_input_nodes if self._is_data(source)]
+            before = [self.instead[node]] if node in self.instead else node.all_input_nodes
+            sources = [source for source in before if self._is_data(source)]
             stack.extend(source for source in sources if source not in self.values)
         return [node for node in self.captured.graph_module.graph.nodes if node in needed]
 

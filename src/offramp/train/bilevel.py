@@ -16,6 +16,7 @@ from torch.nn import functional as F
 from offramp.errors import DataError
 from offramp.gates.jei import STATISTICS, Jei, statistics
 from offramp.heads.head import Head
+from offramp.inputs import device_of
 from offramp.model.cache import FeatureKey
 from offramp.progress import Progress, silent
 from offramp.train.checkpoint import copied
@@ -103,7 +104,7 @@ def targets_of(best: Int[torch.Tensor, " batch"], exits: int, kind: str) -> PerE
     tensor([[0., 1., 1.],
             [0., 0., 0.]])
     """
-    number = torch.arange(exits)
+    number = torch.arange(exits, device=best.device)
     fires = number[None] >= best[:, None] if kind == "from_best" else number[None] == best[:, None]
     return fires.float()
 
@@ -167,16 +168,17 @@ class _Run:
         ]
         generator = torch.Generator().manual_seed(fit.seed)
         exits = len(fit.heads)
-        self.gates = nn.Parameter(torch.randn(exits, STATISTICS, generator=generator) / STATISTICS**0.5)
-        self.biases = nn.Parameter(torch.zeros(exits))
+        device = device_of(self.heads)
+        self.gates = nn.Parameter((torch.randn(exits, STATISTICS, generator=generator) / STATISTICS**0.5).to(device))
+        self.biases = nn.Parameter(torch.zeros(exits, device=device))
         self.optimizer = torch.optim.SGD(
             [*self.heads.parameters(), self.gates, self.biases],
             lr=self.settings.learning_rate,
             momentum=0.9,
             weight_decay=self.settings.weight_decay,
         )
-        self.cost = self.settings.price * torch.tensor(list(fit.costs), dtype=torch.float32)
-        self.positive = torch.ones(exits)
+        self.cost = self.settings.price * torch.tensor(list(fit.costs), dtype=torch.float32, device=device)
+        self.positive = torch.ones(exits, device=device)
         self.generator = np.random.default_rng(fit.seed)
 
     def done(self) -> Jei:
@@ -206,7 +208,7 @@ class _Run:
     def _warm_up(self) -> None:
         """Heads alone, earlier ones with larger gradients; each is frozen at its best once it gets no better."""
         exits = len(self.heads)
-        emphasis = torch.arange(exits + 1, 1, -1, dtype=torch.float32)
+        emphasis = torch.arange(exits + 1, 1, -1, dtype=torch.float32, device=self.biases.device)
         best, stale = [float("inf")] * exits, [0] * exits
         kept = [copied(head) for head in self.heads]
         for epoch in range(self.settings.warm_up):
@@ -250,9 +252,10 @@ class _Run:
     def _said(self, batch: Int[np.ndarray, " batch"]) -> tuple[torch.Tensor, torch.Tensor]:
         """Cross-entropy at every exit, the backbone last; and the logits of the gates, which reach no head."""
         logits = self._logits(batch)
-        known = (
-            logits[-1].argmax(1) if self.labels is None else torch.from_numpy(self.labels[self.rows.sample_of(batch)])
-        )
+        if self.labels is None:
+            known = logits[-1].argmax(1)
+        else:
+            known = torch.from_numpy(self.labels[self.rows.sample_of(batch)]).to(logits[-1].device)
         loss = torch.stack([F.cross_entropy(one, known, reduction="none") for one in logits], dim=1)
         seen = torch.stack([statistics(one.detach()) for one in logits[:-1]], dim=1)
         return loss, (seen * self.gates).sum(dim=2) + self.biases

@@ -12,6 +12,7 @@ from torch import nn
 
 from offramp.errors import DataError, InputError
 from offramp.heads.head import Head
+from offramp.inputs import device_of
 from offramp.model.cache import FeatureKey
 from offramp.progress import Progress, silent
 from offramp.train.average import averaged
@@ -149,7 +150,9 @@ class Fit:
         order = np.random.default_rng((self.seed, epoch)).permutation(training)
         batches = [order[start : start + size] for start in range(0, len(order) - size + 1, size)]
         steps = len(batches) * self.schedule.passes(len(training))
-        with torch.random.fork_rng(devices=[]):  # dropout draws from torch's global state; give it back untouched
+        device = device_of(state.heads)
+        on_device = [device] if device.type == "cuda" else []
+        with torch.random.fork_rng(devices=on_device):  # dropout draws from torch's global state; given back untouched
             torch.manual_seed(self.seed * 100_003 + epoch)
             state.heads.train()
             for step, batch in enumerate(batches, start=epoch * len(batches)):
@@ -188,7 +191,7 @@ class Fit:
         labels: Int[np.ndarray, " samples"] | None,
     ) -> list[torch.Tensor]:
         backbone = rows.logits(batch)
-        target = None if labels is None else torch.from_numpy(labels[rows.sample_of(batch)])
+        target = None if labels is None else torch.from_numpy(labels[rows.sample_of(batch)]).to(backbone.device)
         return [
             self.regime.loss(head.predict((rows.features(key, batch) - mean) * scale), backbone, target)
             for head, key, (mean, scale) in zip(heads, self.keys, standards, strict=True)
@@ -197,7 +200,8 @@ class Fit:
 
 def unstandardised(head: Head) -> Standard:
     """What leaves the numbers as they are, for a head with layers that could not absorb anything else."""
-    return torch.zeros(head.width), torch.ones(head.width)
+    device = device_of(head)
+    return torch.zeros(head.width, device=device), torch.ones(head.width, device=device)
 
 
 def held_samples(samples: int, share: float, seed: int) -> Int[np.ndarray, " held"]:

@@ -9,12 +9,20 @@ from jaxtyping import Float, Int
 
 from offramp.model.cache import FeatureCache, FeatureKey
 
+CPU = torch.device("cpu")
+
 
 @dataclass(frozen=True, eq=False)
 class Rows:
-    """The rows of `caches`, one after the other; row numbers run over all of them."""
+    """The rows of `caches`, one after the other; row numbers run over all of them.
+
+    Attributes:
+        caches: on disk.
+        device: where batches of them are wanted.
+    """
 
     caches: tuple[FeatureCache, ...]
+    device: torch.device = CPU
 
     def __len__(self) -> int:
         return sum(len(cache.logits) for cache in self.caches)
@@ -44,4 +52,4 @@ class Rows:
             here = (rows >= first) & (rows < first + len(array))
             out[here] = array[rows[here] - first]
             first += len(array)
-        return torch.from_numpy(out)
+        return torch.from_numpy(out).to(self.device)
