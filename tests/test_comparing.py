@@ -1,12 +1,13 @@
 import json
 from dataclasses import asdict, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 import torch
 
-from offramp import recipes
+from offramp import recipes, train
 from offramp.comparing import Bench, compare
 from offramp.decide.replay import replay
 from offramp.errors import DataError, InputError
@@ -17,9 +18,11 @@ from offramp.model.augment import Augment
 from offramp.recipes import Student
 from offramp.split import Shares
 from offramp.testing.searchers import random_table
-from offramp.train.fit import Schedule
+from offramp.train.bilevel import Bilevel, BilevelFit
+from offramp.train.fit import Fit, Schedule
 from offramp.train.student import Course
 from offramp.types import Configuration
+from offramp.variants import Variant
 from tests.builds import images
 from tests.toys import CNN
 
@@ -38,6 +41,8 @@ TOYS = {
     "toy-augmented": replace(recipes.recipe("quick"), points=1, schedule=SHORT, augment=Augment(copies=1)),
 }
 
+VARIANT = 'backbone = "a"\ndata = "b"\nrecipes = ["quick"]\n[variants.own]\n'
+
 NETS = """
 from offramp.testing.models import CNN
 
@@ -51,6 +56,7 @@ def net():
 def toys(monkeypatch: pytest.MonkeyPatch) -> None:
     for name, made in TOYS.items():
         monkeypatch.setitem(recipes.NAMES, name, made)
+    monkeypatch.setitem(train.NAMES, "jei", Bilevel(warm_up=1, epochs=2, least_steps=60, phase=10))
 
 
 def files(folder: Path, samples: int = 300) -> MethodConfig:
@@ -148,6 +154,26 @@ def test_what_is_chosen_is_the_cheapest_allowed_and_the_best_affordable() -> Non
         ('backbone = "a"\ndata = "b"\nrecipes = ["quick"]\nsplit = "1/2"', "four numbers"),
         ('backbone = "a"\ndata = "b"\nrecipes = ["quick"]\nsplit = {train = 1.0}', "four positive shares"),
         ('backbone = "a"\ndata = "b"\nrecipes = ["quick"]\nwhat = 1', "what"),
+        (f'{VARIANT}recipe = "guess"', "expected a recipe among default, "),
+        (f'{VARIANT}recipe = "quick"\nguess = 1', "expected a field of a variant among recipe, heads, .* got 'guess'"),
+        (f'{VARIANT}searcher = "shared"', "variants.own.recipe"),
+        (f'{VARIANT}recipe = "quick"\nsearcher = "guess"', "expected a searcher among"),
+        (f'{VARIANT}recipe = "quick"\nheads = ["guess"]', "expected a head among"),
+        (f'{VARIANT}recipe = "quick"\nheads = []', "variants.own.heads"),
+        (f'{VARIANT}recipe = "quick"\npoints = 0', "variants.own.points"),
+        (f'{VARIANT}recipe = "quick"\nregime = "disjoint"', "expected labels = true with the regime 'disjoint'"),
+        (f'{VARIANT}recipe = "quick"\ngate = "jei"', "with a regime that trains it"),
+        (
+            f'{VARIANT}recipe = "quick"\n[variants.own.schedule]\nguess = 1',
+            "expected a field of a schedule among epochs",
+        ),
+        (f'{VARIANT}recipe = "quick"\n[variants.own.schedule]\nepochs = 1.5', "epochs"),
+        (VARIANT.replace("variants.own", "variants.selfxit") + 'recipe = "quick"', "that is no recipe's"),
+        (VARIANT.replace("variants.own", 'variants."../x"') + 'recipe = "quick"', "of letters"),
+        (
+            'backbone = "a"\ndata = "b"\nrecipes = ["else"]\n[variants.own]\nrecipe = "quick"',
+            "among default, .* own; got",
+        ),
     ],
 )
 def test_configs_that_make_no_sense_are_refused(text: str, message: str, tmp_path: Path) -> None:
@@ -177,12 +203,14 @@ def test_rows_are_kept_for_what_was_asked_only(tmp_path: Path) -> None:
         kept.row("quick", 0)
 
 
-def test_a_gate_that_learns_with_the_heads_and_its_regime_go_together() -> None:
-    for wrong in ({"gate": "jei"}, {"regime": "jei"}):
-        with pytest.raises(InputError, match="expected the gate jei with a regime that trains it"):
-            replace(recipes.recipe("quick"), **wrong)  # type: ignore[arg-type]
+def test_a_gate_that_learns_with_the_heads_needs_a_regime_that_trains_it() -> None:
+    with pytest.raises(InputError, match=r"expected the gate 'jei' with a regime that trains it \(jei, "):
+        replace(recipes.recipe("quick"), gate="jei")
+    assert replace(recipes.recipe("jei-dnn"), gate="max-prob").regime == "jei"
     with pytest.raises(InputError, match="expected a gate among"):
         replace(recipes.recipe("quick"), gate="guess")
+    with pytest.raises(InputError, match="expected a head among"):
+        replace(recipes.recipe("quick"), heads=("guess",))
 
 
 def test_what_is_missing_goes_on_in_the_same_folder(tmp_path: Path) -> None:
@@ -191,3 +219,60 @@ def test_what_is_missing_goes_on_in_the_same_folder(tmp_path: Path) -> None:
     before = {path.name for path in (tmp_path / "work").iterdir()}
     rows_of(config, tmp_path / "work", ["toy-wide"])
     assert {path.name for path in (tmp_path / "work").iterdir()} == before
+
+
+def test_a_variant_is_its_recipe_but_for_what_is_given(tmp_path: Path) -> None:
+    path = tmp_path / "config.toml"
+    path.write_text(
+        'backbone = "a"\ndata = "b"\nrecipes = ["own", "quick"]\n[variants.own]\nrecipe = "labels"\npoints = 3\n'
+        'heads = ["pooled-linear", "sdn"]\ngate = "entropy"\nschedule = {epochs = 2, patience = 1}'
+    )
+    found, base = MethodConfig.read(path), recipes.recipe("labels")
+    assert found.recipes == ("own", "quick")
+    assert found.chosen("quick") == recipes.recipe("quick")
+    assert found.chosen("own") == replace(
+        base,
+        points=3,
+        heads=("pooled-linear", "sdn"),
+        gate="entropy",
+        schedule=replace(base.schedule, epochs=2, patience=1),
+    )
+
+
+def test_variants_use_the_heads_of_their_recipe_and_come_out_as_if_they_had_trained(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Gates, searchers and calibrators see heads that were trained once, those that learned with gates among them."""
+    variants = {
+        "searched": Variant(recipe="toy-wide", searcher="tolerance"),
+        "labelled": Variant(recipe="toy-wide", labels=True),
+        "thresholds": Variant(recipe="toy-jei", gate="max-prob", calibrator="temperature", searcher="coordinate"),
+        "longer": Variant(recipe="toy-wide", schedule={"epochs": 3}),
+    }
+    asked = {"recipes": ("toy-wide", "toy-jei", *variants), "variants": variants}
+    config = files(tmp_path).model_copy(update=asked)
+    trained: list[str] = []
+    for kind in (Fit, BilevelFit):
+        run = kind.run
+
+        def noted(fit: Any, *given: Any, run: Any = run) -> Any:
+            trained.append(type(fit).__name__)
+            return run(fit, *given)
+
+        monkeypatch.setattr(kind, "run", noted)
+    together = rows_of(config, tmp_path / "together")
+    assert sorted(trained) == ["BilevelFit", "Fit", "Fit"]
+    for name in ("searched", "thresholds"):
+        alone = rows_of(config, tmp_path / name, [name])[name]
+        assert replace(together[name], seconds=0.0) == replace(alone, seconds=0.0)
+    assert len(trained) == 5
+    assert together["searched"].variant_of == "toy-wide"
+    assert together["searched"].differs == {"searcher": "tolerance"}
+    assert (together["toy-jei"].variant_of, together["toy-jei"].differs) == ("toy-jei", {})
+    assert {e.agreement for e in together["thresholds"].exits} == {e.agreement for e in together["toy-jei"].exits}
+    assert together["longer"].exits != together["toy-wide"].exits
+    again = rows_of(config, tmp_path / "together")
+    assert len(trained) == 5
+    assert {name: replace(row, seconds=0.0) for name, row in again.items()} == {
+        name: replace(row, seconds=0.0) for name, row in together.items()
+    }

@@ -1,6 +1,7 @@
 """Recipes side by side: one backbone, one split, and thresholds that were never chosen where they are reported.
 
-The backbone runs once over the data for all recipes that want the same augmented copies.
+The backbone runs once over the data for all recipes that want the same augmented copies, and heads that several recipes
+train in the same way are trained once.
 """
 
 import hashlib
@@ -23,7 +24,6 @@ from offramp.learning import (
     record_parts,
     record_students,
     record_training,
-    teach_students,
     train_heads,
 )
 from offramp.load.models import LoadedModel, load_model
@@ -52,9 +52,10 @@ from offramp.model.selection import select
 from offramp.options import Options
 from offramp.pipeline import example_of
 from offramp.progress import Progress, silent
-from offramp.recipes import Recipe, recipe
+from offramp.recipes import Recipe
 from offramp.sources import Labels, Source
 from offramp.split import Parts
+from offramp.students import teach_students
 from offramp.tasks.classification import Classification
 from offramp.train.student import Lesson
 
@@ -119,7 +120,8 @@ def compare(
     """
     groups: dict[Any, list[str]] = {}
     for name in dict.fromkeys((*bench.config.recipes, *names)):  # all, so that the passes are the same when it goes on
-        groups.setdefault(recipe(name).augment, []).append(name)
+        chosen = bench.config.chosen(name)
+        groups.setdefault((chosen.augment, chosen.schedule.held), []).append(name)
     finished = 0
     for group in groups.values():
         missing = [name for name in group if name in names]
@@ -148,12 +150,14 @@ class _Shared:
     @classmethod
     def of(cls, bench: Bench, names: Sequence[str], seed: int, progress: Progress) -> "_Shared":
         task, parts = Classification(), bench.parts(seed)
-        first = replace(recipe(names[0]), students=())
+        chosen = [bench.config.chosen(name) for name in names]
+        first = replace(chosen[0], students=())
         options = Options(recipe=first, seed=seed, shares=bench.config.split)
-        everything = _together([_attached(bench, recipe(name), seed) for name in names])
-        told = hashlib.sha256(repr((first.augment, sorted(names))).encode()).hexdigest()
+        everything = _together([_attached(bench, one, seed) for one in chosen])
+        asked = (first.augment, first.schedule.held, sorted(everything.keys()))
+        told = hashlib.sha256(repr(asked).encode()).hexdigest()
         folder = bench.work / f"seed{seed}-{told[:8]}"
-        extra = () if all(recipe(name).labels for name in names) else bench.extra  # who reads labels sees no others
+        extra = () if all(one.labels for one in chosen) else bench.extra  # who reads labels sees no others
         lessons = record_training(everything, task, bench.source, extra, parts, options, folder, progress)
         caches = _recorded(bench, everything, parts, options, folder, progress)
         return cls(bench, seed, options, parts, bench.source.labels(), lessons, caches, folder)
@@ -203,21 +207,23 @@ def _with_students(
 
 def _row(shared: _Shared, name: str, progress: Progress) -> MethodRow:
     start = time.perf_counter()
-    bench, chosen, task = shared.bench, recipe(name), Classification()
+    bench, chosen, task = shared.bench, shared.bench.config.chosen(name), Classification()
     model = _attached(bench, chosen, shared.seed)
     options = replace(shared.options, recipe=chosen, labels=chosen.labels)
     labels = shared.labels if chosen.labels else None
     lessons = shared.lessons[:1] if chosen.labels else shared.lessons
     check_labels(labels, chosen, bench.backbone.classes, bench.extra if not chosen.labels else ())
-    gate = train_heads(model, lessons, chosen, labels, shared.parts, options, shared.folder, progress)
-    teach_students(model, lessons, chosen, options, shared.folder, progress)
+    before, kept = time.perf_counter(), bench.work / "heads"
+    taught = train_heads(model, lessons, chosen, labels, shared.parts, options, kept, progress)
+    start += time.perf_counter() - before - taught.seconds
+    teach_students(model, lessons, chosen, options, kept, progress)
     caches = _with_students(shared, model, options, name, progress)
     recordings = {part: model.record(cache) for part, cache in caches.items()}
     known = {part: shared.labels[indices] for part, indices in shared.parts.items()}
     if bench.report is not None:
         known["report"] = bench.report.labels()
     searched = known["choose"] if chosen.labels else None
-    calibrators, scorer = prepared(chosen, recordings["choose"], task, searched, gate)
+    calibrators, scorer = prepared(chosen, recordings["choose"], task, searched, taught.gate)
     cost = model.macs(scorer)
     said = {
         part: Said.of(recordings[part], task, scorer, calibrators, cost, known[part]) for part in ("certify", "report")
@@ -232,7 +238,7 @@ def _row(shared: _Shared, name: str, progress: Progress) -> MethodRow:
 
 
 def _figures(shared: _Shared, name: str, chosen: Recipe, model: MultiExit, tables: Tables, start: float) -> MethodRow:
-    found = paths(tables.choose, chosen.searcher)
+    found, variant = paths(tables.choose, chosen.searcher), shared.bench.config.variants.get(name)
     seconds = time.perf_counter() - start
     loosest = found[100.0 * LOOSE]
     everything = [one for path in found.values() for one in path]
@@ -244,6 +250,8 @@ def _figures(shared: _Shared, name: str, chosen: Recipe, model: MultiExit, table
     assert tables.report.error is not None
     return MethodRow(
         recipe=name,
+        variant_of=name if variant is None else variant.recipe,
+        differs={} if variant is None else variant.differs,
         backbone=shared.bench.config.backbone,
         data=shared.bench.config.data,
         seed=shared.seed,

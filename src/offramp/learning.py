@@ -10,40 +10,32 @@ import torch
 from torch import nn
 
 from offramp import train
-from offramp.errors import DataError, InputError
-from offramp.gates.gate import Gate
+from offramp.errors import DataError
 from offramp.gates.jei import Jei
 from offramp.heads import head_type
-from offramp.heads.head import Head
 from offramp.heads.network import Answers
 from offramp.inputs import device_of, tokens_of
 from offramp.load.combine import subset
 from offramp.model.augment import Augment
 from offramp.model.backbone import Backbone
-from offramp.model.behind import Behind
 from offramp.model.cache import FeatureCache, Pass
 from offramp.model.capture import LogitsOf
 from offramp.model.fingerprint import model_fingerprint
 from offramp.model.multi_exit import MultiExit
-from offramp.model.pruned import Pruned, pruned_head, spared
 from offramp.model.views import Views
 from offramp.options import Options
 from offramp.progress import Progress, silent
-from offramp.recipes import Recipe, Student
+from offramp.recipes import Recipe
 from offramp.sources import Labels, Source
 from offramp.split import PARTS, Parts
+from offramp.students import student_exit
 from offramp.tasks.task import Task
 from offramp.train.bilevel import Bilevel, BilevelFit
 from offramp.train.fit import Fit, held_samples
+from offramp.train.once import Taught, once
 from offramp.train.rows import Rows
-from offramp.train.student import Course, Lesson, Teaching
-from offramp.types import INPUT, Exit, ExitPoint
-
-TEACH_MACS = 1.5e14
-"""MACs that teaching a student may cost at most: about 25 minutes on two cores that compute in bfloat16."""
-
-STUDENT = "student"
-"""How heads that are copies of the backbone are called."""
+from offramp.train.student import Lesson
+from offramp.types import Exit, ExitPoint
 
 AUGMENT_MACS = 1.2e13
 """Backbone MACs that augmented copies may cost at most: about three minutes on two cores."""
@@ -78,38 +70,10 @@ def attach(backbone: Backbone, points: Sequence[ExitPoint], options: Options, lo
         for name in chosen.heads
     ]
     for student in chosen.students:
-        found += _student(backbone, student, logits_of)
+        found += student_exit(backbone, student, logits_of)
     found.sort(key=lambda one: backbone.point(one[0].point).index)
     heads = nn.ModuleList(head for _, head in found).to(device_of(backbone.model))
     return MultiExit(backbone, tuple(exit_ for exit_, _ in found), heads)
-
-
-def _student(backbone: Backbone, student: Student, logits_of: LogitsOf) -> list[tuple[Exit, Head]]:
-    """The exit of a student with its untrained head; none where a branch cannot be made."""
-    start = _start(backbone, student)
-    if student.depth == 0.0:
-        return [(Exit(INPUT, STUDENT), pruned_head(backbone, spared(backbone, student.share), logits_of))]
-    if start is None or backbone.graph is None:
-        return []
-    try:
-        left_out = spared(backbone, student.share, start)
-    except InputError:
-        return []
-    return [(Exit(start, STUDENT), pruned_head(backbone, left_out, logits_of, start))] if left_out else []
-
-
-def _start(backbone: Backbone, student: Student) -> str | None:
-    """The exit point where a student starts; None where no point but the input will do."""
-    if student.depth == 0.0:
-        return INPUT
-    fit = [point for point in backbone.points if not point.side_values]
-    return min(fit, key=lambda point: abs(point.depth - student.depth)).name if fit else None
-
-
-def _course(backbone: Backbone, student: Student, exit_: Exit, macs: float) -> Course:
-    """The course of a student, shortened where it would cost more than `TEACH_MACS`."""
-    each = 3 * macs + backbone.point(exit_.point).depth * backbone.macs
-    return replace(student.course, seen=min(student.course.seen, max(1, int(TEACH_MACS / each))))
 
 
 def record_training(
@@ -202,58 +166,45 @@ def train_heads(
     options: Options,
     work: Path,
     progress: Progress = silent,
-) -> Gate | None:
-    """Trains all heads but students in place on the training part; returns the gate where one learns with them."""
+) -> Taught:
+    """Trains all heads but students in place on the training part, or reads them from `work` if it did before.
+
+    The gate that learns with the heads is returned if the recipe decides by it.
+    """
     regime = train.NAMES[chosen.regime]
     inner = [i for i in range(len(multi_exit.exits)) if not isinstance(multi_exit.head(i).reduction, Answers)]
     heads, all_keys = [multi_exit.head(index) for index in inner], multi_exit.keys()
-    keys = [all_keys[index] for index in inner]
+    exits, keys = [multi_exit.exits[index] for index in inner], [all_keys[index] for index in inner]
     rows = Rows(tuple(lesson.cache for lesson in lessons), device_of(multi_exit.backbone.model))
     known = labels[parts["train"]] if labels is not None and regime.needs_labels else None
-    if isinstance(regime, Bilevel):
-        costs = multi_exit.macs(Jei()).leaving(np.ones(len(inner), bool))
-        return BilevelFit(heads, keys, (costs / costs[-1]).tolist(), regime, options.seed).run(rows, known, progress)
-    if heads:
-        checkpoint = work / f"heads-{_training(multi_exit, lessons, chosen, labels, options)}.checkpoint"
-        Fit(heads, keys, regime, chosen.schedule, options.seed, checkpoint).run(rows, known, progress)
-    return None
+    name = f"heads-{_training(exits, lessons, chosen, known, options)}"
+    work.mkdir(parents=True, exist_ok=True)
+    checkpoint = work / f"{name}.checkpoint"
 
+    def teach() -> Jei | None:
+        if isinstance(regime, Bilevel):
+            costs = multi_exit.macs(Jei()).leaving(np.ones(len(inner), bool))
+            fit = BilevelFit(heads, keys, (costs / costs[-1]).tolist(), regime, options.seed)
+            return fit.run(rows, known, progress)
+        if heads:
+            Fit(heads, keys, regime, chosen.schedule, options.seed, checkpoint).run(rows, known, progress)
+        return None
 
-def teach_students(
-    multi_exit: MultiExit,
-    lessons: Sequence[Lesson],
-    chosen: Recipe,
-    options: Options,
-    work: Path,
-    progress: Progress = silent,
-) -> None:
-    """Teaches the students in place, where the recipe has any, to answer as the backbone does."""
-    backbone, held = multi_exit.backbone, held_samples(len(lessons[0].views.source), chosen.schedule.held, options.seed)
-    for index, exit_ in enumerate(multi_exit.exits):
-        answers = multi_exit.head(index).reduction
-        if not isinstance(answers, Answers) or not isinstance(answers.network, Pruned):
-            continue
-        network = answers.network
-        student = next(one for one in chosen.students if _start(backbone, one) == exit_.point)
-        course = _course(backbone, student, exit_, answers.macs)
-        told = repr((exit_.point, network.left_out, course, len(lessons)))
-        name = hashlib.sha256(
-            told.encode() + _training(multi_exit, lessons, chosen, None, options).encode()
-        ).hexdigest()
-        taught = network if exit_.point == INPUT else Behind(backbone, network)
-        checkpoint = work / f"student-{name[:16]}.checkpoint"
-        Teaching(taught, lessons, course, held, options.seed, checkpoint).run(progress)
+    taught = once(nn.ModuleList(heads), work / f"{name}.trained", teach)
+    checkpoint.unlink(missing_ok=True)
+    return taught if chosen.gate == "jei" else replace(taught, gate=None)
 
 
 def _training(
-    multi_exit: MultiExit,
+    exits: Sequence[Exit],
     lessons: Sequence[Lesson],
     chosen: Recipe,
     labels: Labels | None,
     options: Options,
 ) -> str:
     """Names all that decides how heads come out, so that only the same training goes on from a checkpoint."""
-    digest = hashlib.sha256(repr((multi_exit.exits, chosen.regime, chosen.schedule, options.seed)).encode())
+    told = (exits, train.NAMES[chosen.regime], chosen.schedule, options.seed)
+    digest = hashlib.sha256(repr(told).encode())
     for lesson in lessons:
         digest.update(np.ascontiguousarray(lesson.cache.logits).tobytes())
     if labels is not None:

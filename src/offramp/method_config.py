@@ -1,17 +1,19 @@
 """What a comparison of methods is asked for, as a TOML file."""
 
+import re
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
-from offramp.errors import InputError
-from offramp.recipes import recipe
+from offramp.errors import InputError, UnknownNameError
+from offramp.recipes import NAMES, Recipe, recipe
 from offramp.split import Shares
+from offramp.variants import Variant
 
-KEYS = ("backbone", "weights", "data", "extra_data", "report_data", "recipes", "seeds", "split")
+KEYS = ("backbone", "weights", "data", "extra_data", "report_data", "recipes", "variants", "seeds", "split")
 
 
 class MethodConfig(BaseModel):
@@ -23,7 +25,8 @@ class MethodConfig(BaseModel):
         data: divided into the parts of `split`; labelled.
         extra_data: unlabelled inputs, used to train heads of recipes without labels and for nothing else.
         report_data: labelled data on which all is reported; without it, the report part of `data`.
-        recipes: names in `recipes.NAMES`.
+        recipes: names in `recipes.NAMES`, or of variants.
+        variants: recipes with some of their choices changed, by names that no recipe has.
         seeds: of the split, the heads and the augmentation.
         split: shares of the parts train / choose / certify / report.
     """
@@ -36,20 +39,41 @@ class MethodConfig(BaseModel):
     extra_data: tuple[str, ...] = ()
     report_data: str | None = None
     recipes: Annotated[tuple[str, ...], Field(min_length=1)]
+    variants: dict[str, Variant] = {}
     seeds: Annotated[tuple[Annotated[int, Field(ge=0, lt=2**32)], ...], Field(min_length=1)] = (0, 1, 2)
     split: Shares = Field(default_factory=Shares)
 
-    @field_validator("recipes")
+    @field_validator("recipes", "seeds")
     @classmethod
-    def _known(cls, names: tuple[str, ...]) -> tuple[str, ...]:
-        for name in names:
-            recipe(name)
-        return tuple(dict.fromkeys(names))
+    def _once(cls, found: tuple[Any, ...]) -> tuple[Any, ...]:
+        return tuple(dict.fromkeys(found))
 
-    @field_validator("seeds")
+    @field_validator("variants")
     @classmethod
-    def _once(cls, seeds: tuple[int, ...]) -> tuple[int, ...]:
-        return tuple(dict.fromkeys(seeds))
+    def _new(cls, variants: dict[str, Variant]) -> dict[str, Variant]:
+        for name in variants:
+            if name in NAMES or not re.fullmatch(r"[A-Za-z0-9][\w.+-]*", name):
+                raise InputError(
+                    f"expected a name for a variant that is no recipe's, of letters, digits, . + - and _, "
+                    f"got {name!r}; choose another"
+                )
+        return variants
+
+    @model_validator(mode="after")
+    def _known(self) -> "MethodConfig":
+        for name in self.recipes:
+            self.chosen(name)
+        return self
+
+    def chosen(self, name: str) -> Recipe:
+        """The recipe or variant of that name.
+
+        Raises:
+            UnknownNameError: listing the known ones.
+        """
+        if name not in {**NAMES, **self.variants}:
+            raise UnknownNameError.among("recipe", name, [*NAMES, *self.variants])
+        return self.variants[name].made() if name in self.variants else recipe(name)
 
     @field_validator("split", mode="before")
     @classmethod

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 
@@ -74,7 +75,9 @@ class MethodRow:
     """A recipe on a backbone and data with one seed; costs are shares, accuracies and drops in % and points.
 
     Attributes:
-        recipe: its name.
+        recipe: its name, or that of a variant.
+        variant_of: the recipe that it is a variant of; its own name where it is none.
+        differs: what is other than there.
         backbone: as the config names it.
         data: likewise.
         seed: of everything.
@@ -91,11 +94,14 @@ class MethodRow:
         conformal: mean size and coverage of gated prediction sets there.
         exits: each exit.
         head_parameters: of all heads.
-        seconds: that training and searching took, where nothing was interrupted; passes of the backbone are shared.
+        seconds: that training and searching took, where nothing was interrupted; heads that several recipes share count
+            with the time of their one training, and passes of the backbone not at all.
         front: cost and accuracy of all configurations of the path, on the report part.
     """
 
     recipe: str
+    variant_of: str
+    differs: Mapping[str, Any]
     backbone: str
     data: str
     seed: int

@@ -57,4 +57,4 @@ class Options:
         """The recipe: the one given, or the default one with or without labels."""
         if isinstance(self.recipe, Recipe):
             return self.recipe
-        return recipe(self.recipe or ("labels" if self.labels else "default"))
+        return recipe(self.recipe or ("labels" if self.labels else "offramp"))

@@ -25,7 +25,6 @@ from offramp.learning import (
     record_parts,
     record_students,
     record_training,
-    teach_students,
     train_heads,
 )
 from offramp.load.models import LoadedModel, load_model
@@ -37,6 +36,7 @@ from offramp.options import Options
 from offramp.placing import places
 from offramp.progress import Progress, silent
 from offramp.sources import Source
+from offramp.students import teach_students
 from offramp.tasks.task import Task
 
 TYPICAL = 64
@@ -98,7 +98,7 @@ def build(
     multi_exit = attach(backbone, points, options, task.logits_of)
     caches = record_parts(multi_exit, task, source, parts, options, work, progress)
     lessons = record_training(multi_exit, task, source, extra, parts, options, work, progress)
-    gate = train_heads(multi_exit, lessons, chosen, labels, parts, options, work, progress)
+    gate = train_heads(multi_exit, lessons, chosen, labels, parts, options, work, progress).gate
     teach_students(multi_exit, lessons, chosen, options, work, progress)
     caches = record_students(multi_exit, task, source, parts, options, work, caches, progress)
     recordings = {part: multi_exit.record(cache) for part, cache in caches.items()}

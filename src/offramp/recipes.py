@@ -4,6 +4,7 @@ from dataclasses import dataclass, field, replace
 
 from offramp import calibrate, gates, search, train
 from offramp.errors import InputError, UnknownNameError
+from offramp.heads import head_type
 from offramp.model.augment import Augment
 from offramp.train.fit import Schedule
 from offramp.train.student import Course
@@ -69,10 +70,12 @@ class Recipe:
         ):
             if name not in known:
                 raise UnknownNameError.among(kind, name, known)
-        if (self.gate == "jei") != isinstance(train.NAMES[self.regime], train.Bilevel):
+        for head in self.heads:
+            head_type(head)
+        if self.gate == "jei" and not isinstance(train.NAMES[self.regime], train.Bilevel):
+            able = ", ".join(name for name, regime in train.NAMES.items() if isinstance(regime, train.Bilevel))
             raise InputError(
-                f"expected the gate jei with a regime that trains it (jei, ...), and no other gate there, got the gate "
-                f"{self.gate!r} with the regime {self.regime!r}"
+                f"expected the gate 'jei' with a regime that trains it ({able}), got the regime {self.regime!r}"
             )
         if self.students and isinstance(train.NAMES[self.regime], train.Bilevel):
             raise InputError(
@@ -80,7 +83,7 @@ class Recipe:
             )
 
 
-_DEFAULT = Recipe(
+_HEADS = Recipe(
     heads=("grid-mlp",),
     points=10,
     regime="distil",
@@ -92,15 +95,21 @@ _DEFAULT = Recipe(
     source="offramp's own: grid heads, distillation at T = 2, one shared threshold on the calibrated confidence",
 )
 
-_PLAIN = replace(_DEFAULT, augment=Augment(copies=0))
+_PLAIN = replace(_HEADS, augment=Augment(copies=0))
 
 NAMES: dict[str, Recipe] = {
-    "default": _DEFAULT,
+    "offramp": replace(
+        _HEADS,
+        students=(Student(share=0.2, depth=0.04, course=Course(seen=800_000, most_macs=6e13)),),
+        cites=("tinysaver", "distillation"),
+        source="offramp's own: grid heads, and a branch of the backbone's own blocks, distilled without labels",
+    ),
+    "heads-only": _HEADS,
     "labels": replace(
-        _DEFAULT,
+        _HEADS,
         regime="disjoint",
         labels=True,
-        source="the default with cross-entropy on labels (disjoint regime, Kubaty et al. 2025)",
+        source="heads-only with cross-entropy on labels (disjoint regime, Kubaty et al. 2025)",
         cites=("regimes",),
     ),
     "selfxit": replace(
@@ -199,17 +208,17 @@ NAMES: dict[str, Recipe] = {
         cites=("pabee",),
     ),
     "student": replace(
-        _DEFAULT,
+        _HEADS,
         points=6,
         students=(Student(),),
         cites=("tinysaver", "distillation"),
-        source="offramp's own: the default behind a depth-pruned copy of the backbone, distilled at T = 3",
+        source="offramp's own: grid heads behind a depth-pruned copy of the backbone, distilled at T = 3",
     ),
     "quick": replace(
         _PLAIN,
         points=6,
         schedule=Schedule(epochs=15),
-        source="the default without augmentation, for trying things out",
+        source="heads-only without augmentation, for trying things out",
     ),
 }
 

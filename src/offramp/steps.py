@@ -16,8 +16,7 @@ from pathlib import Path
 from offramp import tasks
 from offramp.assembly import assemble
 from offramp.deciding import decide
-from offramp.learning import attach, check_labels, record_parts, record_students, record_training
-from offramp.learning import teach_students, train_heads
+from offramp.learning import attach, check_labels, record_parts, record_students, record_training, train_heads
 from offramp.load import load_model, open_source
 from offramp.measuring import profiles
 from offramp.model.points import analyse
@@ -25,6 +24,7 @@ from offramp.options import Options
 from offramp.pipeline import example_of
 from offramp.placing import places
 from offramp.split import Shares
+from offramp.students import teach_students
 
 options = $options
 recipe = options.chosen()
@@ -53,9 +53,9 @@ caches = record_parts(multi_exit, task, source, parts, options, work)
 lessons = record_training(multi_exit, task, source, extra, parts, options, work)
 
 # The heads learn to answer like the backbone$learn; a gate may learn with them.
-gate = train_heads(multi_exit, lessons, recipe, labels, parts, options, work)
+gate = train_heads(multi_exit, lessons, recipe, labels, parts, options, work).gate
 
-# So does the small copy of it at the input, where the recipe has one.
+# So do smaller copies of it, where the recipe has any.
 teach_students(multi_exit, lessons, recipe, options, work)
 
 # What every exit says about the other three parts.

@@ -38,7 +38,9 @@ def test_rows_tables_and_figure(tmp_path: Path) -> None:
     assert "± standard deviation" in found.output
 
 
-def test_an_interrupted_comparison_goes_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_interrupted_comparison_goes_on_also_with_more_in_the_config(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     config, out = written(tmp_path, ["toy", "toy-wide"]), tmp_path / "rows.json"
     given = ["bench", "methods", str(config), "--out", str(out), "--json"]
     whole = CliRunner().invoke(app, given)
@@ -47,18 +49,27 @@ def test_an_interrupted_comparison_goes_on(tmp_path: Path, monkeypatch: pytest.M
     assert len(rows) == 4
     rows[0].unlink()
 
-    seen: list[list[str]] = []
+    seen: list[str] = []
 
     def noted(bench: Bench, names: list[str], *rest: Any) -> None:
-        seen.append(list(names))
+        seen.extend(names)
         compare(bench, names, *rest)
 
     monkeypatch.setattr("offramp.cli.bench_methods.compare", noted)
+    more = config.read_text().replace('"toy-wide"]', '"toy-wide", "own"]')
+    config.write_text(f'{more}\n[variants.own]\nrecipe = "toy-wide"\nsearcher = "tolerance"\n')
     again = CliRunner().invoke(app, given)
     assert again.exit_code == 0, again.output
-    assert sum(map(len, seen)) == 1
+    assert len(seen) == 3
+    assert seen.count("own") == 2
     strip = [[{**row, "seconds": 0} for row in json.loads(one.stdout)["rows"]] for one in (whole, again)]
-    assert strip[0] == strip[1]
+    assert strip[0] == strip[1][:4]
+    result = json.loads(again.stdout)
+    assert [(row["recipe"], row["variant_of"], row["differs"]) for row in result["rows"]][3:] == [
+        ("toy-wide", "toy-wide", {}),
+        *[("own", "toy-wide", {"searcher": "tolerance"})] * 2,
+    ]
+    assert result["config"]["variants"] == {"own": {"recipe": "toy-wide", "searcher": "tolerance"}}
 
 
 def test_a_config_that_is_not_there_is_an_error_in_one_line(tmp_path: Path) -> None:

@@ -17,10 +17,9 @@ from offramp.errors import InputError
 from offramp.kept_rows import Kept
 from offramp.machine import machine
 from offramp.method_config import MethodConfig
-from offramp.recipes import recipe
 from offramp.report.paths import figure_path, file_path
 
-VERSION = 1
+VERSION = 2
 
 
 def methods(
@@ -34,8 +33,9 @@ def methods(
     """Compare recipes on one backbone and data: same splits, and thresholds never chosen on the part that is reported.
 
     The config has `backbone`, `weights`, `data` (labelled), `recipes`, `seeds`, `split` (train/choose/certify/report),
-    and may have `report_data` (labelled data of its own to report on) and `extra_data` (unlabelled inputs for recipes
-    without labels). Finished rows are kept in the work folder, so an interrupted comparison goes on.
+    and may have `report_data` (labelled data of its own to report on), `extra_data` (unlabelled inputs for recipes
+    without labels) and `variants` of recipes, listed in `recipes` by name. Heads that recipes train alike are trained
+    once. Finished rows and heads are kept in the work folder, so an interrupted comparison goes on.
 
     Examples:
       offramp bench methods compare.toml --out methods.json --figure methods.png
@@ -44,19 +44,21 @@ def methods(
       backbone = "nets.py:net"
       weights = "net.safetensors"
       data = "test.npz"
-      recipes = ["selfxit", "dyce-labelfree", "default"]
+      recipes = ["selfxit", "selfxit-equal", "dyce-labelfree", "offramp"]
       seeds = [0, 1, 2]
       split = "50/20/15/15"
+      [variants.selfxit-equal]
+      recipe = "selfxit"
+      searcher = "tolerance-equal"
     """
     asked = MethodConfig.read(config)
     file_path(out)
     if figure is not None:
         figure_path(figure)
     folder = work or out.with_suffix(".work")
-    details = {name: repr(recipe(name)) for name in asked.recipes}
-    kept = Kept(
-        folder / "rows", {**asked.model_dump(mode="json", exclude={"recipes", "seeds"}), **_stamps(asked)}, details
-    )
+    details = {name: repr((asked.chosen(name), asked.variants.get(name))) for name in asked.recipes}
+    others = {"recipes", "variants", "seeds"}
+    kept = Kept(folder / "rows", {**asked.model_dump(mode="json", exclude=others), **_stamps(asked)}, details)
     missing = {seed: [name for name in asked.recipes if not kept.has(name, seed)] for seed in asked.seeds}
     if any(missing.values()):
         with bars() as progress:

@@ -9,7 +9,7 @@ from offramp.recipes import NAMES, recipe
 
 
 def cite(
-    name: Annotated[str, typer.Argument(metavar="RECIPE", help=f"Of {', '.join(NAMES)}.")] = "default",
+    name: Annotated[str, typer.Argument(metavar="RECIPE", help=f"Of {', '.join(NAMES)}.")] = "offramp",
 ) -> None:
     """Print the BibTeX of what a recipe stands on: its paper, calibration and certificates.
 

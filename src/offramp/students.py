@@ -1,0 +1,106 @@
+"""Students of a backbone as exits: where they start, what they are made of, and how long they are taught."""
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+
+from offramp.errors import InputError
+from offramp.heads.head import Head
+from offramp.heads.network import Answers
+from offramp.model.backbone import Backbone
+from offramp.model.behind import Behind
+from offramp.model.capture import LogitsOf
+from offramp.model.multi_exit import MultiExit
+from offramp.model.pruned import Pruned, pruned_head, spared
+from offramp.options import Options
+from offramp.progress import Progress, silent
+from offramp.recipes import Recipe, Student
+from offramp.train.fit import held_samples
+from offramp.train.student import Course, Lesson, Teaching
+from offramp.types import INPUT, Exit
+
+STUDENT = "student"
+"""How heads that are copies of the backbone are called."""
+
+LEAST_SEEN = 200_000
+"""A branch that could not see so many rows within its budget is not worth its time, and left out."""
+
+
+def student_exit(backbone: Backbone, student: Student, logits_of: LogitsOf) -> list[tuple[Exit, Head]]:
+    """The exit of a student with its untrained head; none where a branch cannot be made.
+
+    Raises:
+        InputError: if a student at the input cannot be so small.
+        CaptureError: if there shall be one at the input, and the model can only be left by hooks.
+    """
+    if student.depth == 0.0:
+        return [(Exit(INPUT, STUDENT), pruned_head(backbone, spared(backbone, student.share), logits_of))]
+    start = _start(backbone, student)
+    if start is None or backbone.graph is None:
+        return []
+    try:
+        left_out = spared(backbone, student.share, start)
+    except InputError:
+        return []
+    if not left_out:
+        return []
+    head = pruned_head(backbone, left_out, logits_of, start)
+    if _affordable(backbone, student, start, head) < min(LEAST_SEEN, student.course.seen):
+        return []
+    return [(Exit(start, STUDENT), head)]
+
+
+def teach_students(
+    multi_exit: MultiExit,
+    lessons: Sequence[Lesson],
+    chosen: Recipe,
+    options: Options,
+    work: Path,
+    progress: Progress = silent,
+) -> None:
+    """Teaches the students in place, where the recipe has any, to answer as the backbone does."""
+    backbone, held = multi_exit.backbone, held_samples(len(lessons[0].views.source), chosen.schedule.held, options.seed)
+    for index, exit_ in enumerate(multi_exit.exits):
+        head = multi_exit.head(index)
+        answers = head.reduction
+        if not isinstance(answers, Answers) or not isinstance(answers.network, Pruned):
+            continue
+        student = next(one for one in chosen.students if _start(backbone, one) == exit_.point)
+        course = replace(student.course, seen=_seen(backbone, student, exit_.point, head, lessons))
+        taught = answers.network if exit_.point == INPUT else Behind(backbone, answers.network)
+        name = _name(answers.network, course, lessons, options.seed)
+        work.mkdir(parents=True, exist_ok=True)
+        Teaching(taught, lessons, course, held, options.seed, work / f"student-{name}.checkpoint").run(progress)
+
+
+def _start(backbone: Backbone, student: Student) -> str | None:
+    """The exit point where a student starts; None where no point but the input will do."""
+    if student.depth == 0.0:
+        return INPUT
+    fit = [point for point in backbone.points if not point.side_values]
+    return min(fit, key=lambda point: abs(point.depth - student.depth)).name if fit else None
+
+
+def _affordable(backbone: Backbone, student: Student, start: str, head: Head) -> int:
+    """How many rows a student can see for what its course may cost: forward and backward, and the backbone ahead."""
+    assert isinstance(head.reduction, Answers)
+    each = 3 * head.reduction.macs + backbone.point(start).depth * backbone.macs
+    return int(student.course.most_macs / max(each, 1.0))
+
+
+def _seen(backbone: Backbone, student: Student, start: str, head: Head, lessons: Sequence[Lesson]) -> int:
+    """How many rows a student sees: no row more often than the course says, and no more than it may cost."""
+    rows = sum(len(lesson.views) for lesson in lessons)
+    most = min(student.course.seen, student.course.passes * rows)
+    return max(1, min(most, _affordable(backbone, student, start, head)))
+
+
+def _name(network: Pruned, course: Course, lessons: Sequence[Lesson], seed: int) -> str:
+    """Names all that decides how a student comes out, so that only the same course goes on from a checkpoint."""
+    digest = hashlib.sha256(repr((network.start, network.left_out, course, seed)).encode())
+    for lesson in lessons:
+        digest.update(np.ascontiguousarray(lesson.cache.logits).tobytes())
+    return digest.hexdigest()[:16]
