@@ -154,7 +154,7 @@ def test_what_is_chosen_is_the_cheapest_allowed_and_the_best_affordable() -> Non
         ('backbone = "a"\ndata = "b"\nrecipes = ["quick"]\nsplit = "1/2"', "four numbers"),
         ('backbone = "a"\ndata = "b"\nrecipes = ["quick"]\nsplit = {train = 1.0}', "four positive shares"),
         ('backbone = "a"\ndata = "b"\nrecipes = ["quick"]\nwhat = 1', "what"),
-        (f'{VARIANT}recipe = "guess"', "expected a recipe among default, "),
+        (f'{VARIANT}recipe = "guess"', "expected a recipe among offramp, "),
         (f'{VARIANT}recipe = "quick"\nguess = 1', "expected a field of a variant among recipe, heads, .* got 'guess'"),
         (f'{VARIANT}searcher = "shared"', "variants.own.recipe"),
         (f'{VARIANT}recipe = "quick"\nsearcher = "guess"', "expected a searcher among"),

@@ -263,7 +263,7 @@ def test_other_files_are_refused(
         (["--delta", "nan"], ["delta", "got nan"]),
         (["--seed", "-1"], ["seed", "got -1"]),
         (["--seed", str(2**70)], "seed"),
-        (["--recipe", "quik"], ["expected a recipe among default, labels, selfxit, ", "'quik'"]),
+        (["--recipe", "quik"], ["expected a recipe among offramp, heads-only, labels, selfxit, ", "'quik'"]),
         (["--recipe", "labels"], ["expected labels", "--labels"]),
         (["--recipe", "labels", "--labels", "--extra-data", "DATA"], ["no extra data", "distil"]),
         (["--batch-size", "0"], "'--batch-size'"),
