@@ -37,6 +37,7 @@ def built(config: dict[str, Any], protocol: dict[str, Any], seed: int, root: Pat
         seed=seed,
         overwrite=True,
         keep=config["points_kept"],
+        recipe=config["recipe"],
     )
     front = offramp.evaluate(bundle, offramp.open_source(data, loaded.preprocess), batch_sizes=())
     balanced = bundle.point("balanced").name

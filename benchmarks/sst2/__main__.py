@@ -73,6 +73,7 @@ def measured(
         seed=seed,
         overwrite=True,
         keep=config["points_kept"],
+        recipe=config["recipe"],
     )
     dev = offramp.open_source(root / config["dev"], loaded.preprocess)
     front = offramp.evaluate(bundle, dev, batch_sizes=())
