@@ -165,9 +165,12 @@ def test_what_is_chosen_is_the_cheapest_allowed_and_the_best_affordable() -> Non
         (f'{VARIANT}recipe = "quick"\ngate = "jei"', "with a regime that trains it"),
         (
             f'{VARIANT}recipe = "quick"\n[variants.own.schedule]\nguess = 1',
-            "expected a field of a schedule among epochs",
+            "expected a field of schedule among epochs",
         ),
         (f'{VARIANT}recipe = "quick"\n[variants.own.schedule]\nepochs = 1.5', "epochs"),
+        (f'{VARIANT}recipe = "jei-dnn"\nbilevel = {{guess = 1}}', "expected a field of bilevel among price"),
+        (f'{VARIANT}recipe = "jei-dnn"\nbilevel = {{targets = "guess"}}', "targets"),
+        (f'{VARIANT}recipe = "quick"\nbilevel = {{price = 1}}', "with a bilevel regime, got the regime 'distil'"),
         (VARIANT.replace("variants.own", "variants.selfxit") + 'recipe = "quick"', "that is no recipe's"),
         (VARIANT.replace("variants.own", 'variants."../x"') + 'recipe = "quick"', "of letters"),
         (
@@ -276,3 +279,9 @@ def test_variants_use_the_heads_of_their_recipe_and_come_out_as_if_they_had_trai
     assert {name: replace(row, seconds=0.0) for name, row in again.items()} == {
         name: replace(row, seconds=0.0) for name, row in together.items()
     }
+
+
+def test_settings_of_a_bilevel_variant_are_those_of_its_regime_but_for_what_is_given() -> None:
+    made = Variant(recipe="jei-dnn", regime="jei-unweighted", bilevel={"price": 2, "targets": "best"}).made()
+    assert made.training == Bilevel(weighting="none", price=2.0, targets="best")
+    assert recipes.recipe("jei-dnn").training == train.NAMES["jei"]

@@ -259,6 +259,7 @@ def _figures(shared: _Shared, name: str, chosen: Recipe, model: MultiExit, table
         accuracy=100.0 * float(1.0 - tables.report.error[-1].mean()),
         cost_at_drop={drop: one.cost for drop, one in on_report.items()},
         chosen=on_report,
+        asked={f"{drop:g}": tables.on_report(found[drop][-1]) for drop in DROPS},
         read_off=read_off(tables, everything),
         accuracy_at_cost={b: tables.on_report(one).accuracy for b, one in within.items() if one is not None},
         certified=None if proved is None else tables.on_report(proved),

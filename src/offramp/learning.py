@@ -9,7 +9,6 @@ import numpy as np
 import torch
 from torch import nn
 
-from offramp import train
 from offramp.errors import DataError
 from offramp.gates.jei import Jei
 from offramp.heads import head_type
@@ -47,7 +46,7 @@ def check_labels(labels: Labels | None, chosen: Recipe, classes: int, extra: Seq
     Raises:
         DataError: before any pass of the backbone.
     """
-    needed = train.NAMES[chosen.regime].needs_labels
+    needed = chosen.training.needs_labels
     if needed and labels is None:
         raise DataError(f"expected labels for the regime {chosen.regime!r}; pass labels=True (--labels), or use distil")
     if chosen.labels and labels is None:
@@ -171,7 +170,7 @@ def train_heads(
 
     The gate that learns with the heads is returned if the recipe decides by it.
     """
-    regime = train.NAMES[chosen.regime]
+    regime = chosen.training
     inner = [i for i in range(len(multi_exit.exits)) if not isinstance(multi_exit.head(i).reduction, Answers)]
     heads, all_keys = [multi_exit.head(index) for index in inner], multi_exit.keys()
     exits, keys = [multi_exit.exits[index] for index in inner], [all_keys[index] for index in inner]
@@ -203,7 +202,7 @@ def _training(
     options: Options,
 ) -> str:
     """Names all that decides how heads come out, so that only the same training goes on from a checkpoint."""
-    told = (exits, train.NAMES[chosen.regime], chosen.schedule, options.seed)
+    told = (exits, chosen.training, chosen.schedule, options.seed)
     digest = hashlib.sha256(repr(told).encode())
     for lesson in lessons:
         digest.update(np.ascontiguousarray(lesson.cache.logits).tobytes())

@@ -85,6 +85,7 @@ class MethodRow:
         accuracy: of the backbone on the report part.
         cost_at_drop: by points of drop, the cost of the cheapest configuration that keeps it on the choose part.
         chosen: the same configurations in full: with the drop they turned out to have.
+        asked: by points of drop as the goal of the search, what the cheapest configuration found turned out to do.
         read_off: by points of drop, the least cost whose drop on the report part itself is no more; optimistic.
         accuracy_at_cost: by % of the backbone's MACs, the accuracy of the best configuration within it on the choose
             part; `max`: with no limit.
@@ -109,6 +110,7 @@ class MethodRow:
     accuracy: float
     cost_at_drop: Mapping[str, float]
     chosen: Mapping[str, Chosen]
+    asked: Mapping[str, Chosen]
     read_off: Mapping[str, float]
     accuracy_at_cost: Mapping[str, float]
     certified: Chosen | None

@@ -45,6 +45,7 @@ class Recipe:
         source: where the recipe comes from.
         students: smaller copies of the backbone as heads, at the input or further in.
         labels: whether the paper's recipe reads labels, to train or to search; without them it may not be what it is.
+        bilevel: settings of heads that learn with gates; None: those of the regime.
         cites: keys of the works it comes from, see `citations.WORKS`.
     """
 
@@ -59,6 +60,7 @@ class Recipe:
     source: str
     students: tuple[Student, ...] = ()
     labels: bool = False
+    bilevel: train.Bilevel | None = None
     cites: tuple[str, ...] = ("distillation",)
 
     def __post_init__(self) -> None:
@@ -70,6 +72,8 @@ class Recipe:
         ):
             if name not in known:
                 raise UnknownNameError.among(kind, name, known)
+        if self.bilevel is not None and not isinstance(train.NAMES[self.regime], train.Bilevel):
+            raise InputError(f"expected bilevel settings with a bilevel regime, got the regime {self.regime!r}")
         for head in self.heads:
             head_type(head)
         if self.gate == "jei" and not isinstance(train.NAMES[self.regime], train.Bilevel):
@@ -81,6 +85,11 @@ class Recipe:
             raise InputError(
                 f"expected no student where gates learn with the heads (regime {self.regime!r}); leave it out"
             )
+
+    @property
+    def training(self) -> train.Regime | train.Bilevel:
+        """The regime with its settings."""
+        return self.bilevel or train.NAMES[self.regime]
 
 
 _HEADS = Recipe(

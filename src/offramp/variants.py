@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import asdict, replace
-from typing import Annotated, Any
+from typing import Annotated, Any, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, model_serializer, model_validator
 
@@ -10,6 +10,8 @@ from offramp import train
 from offramp.errors import InputError, UnknownNameError
 from offramp.recipes import Recipe, recipe
 from offramp.train.fit import Schedule
+
+Settings = TypeVar("Settings", Schedule, train.Bilevel)
 
 
 class Variant(BaseModel):
@@ -24,7 +26,8 @@ class Variant(BaseModel):
         calibrator: by name.
         searcher: by name.
         labels: whether labels are read.
-        schedule: fields of `train.fit.Schedule`; heads that learn with gates have no such schedule.
+        schedule: fields of `train.fit.Schedule`; of no use where heads learn with gates.
+        bilevel: fields of `train.Bilevel`, where they do.
 
     Example:
         >>> Variant(recipe="selfxit", searcher="tolerance-equal").made().searcher
@@ -42,20 +45,22 @@ class Variant(BaseModel):
     searcher: str = ""
     labels: bool = False
     schedule: dict[str, Any] = {}
+    bilevel: dict[str, Any] = {}
 
     @model_validator(mode="before")
     @classmethod
     def _known(cls, given: Any) -> Any:
         if isinstance(given, Mapping):
             _among("field of a variant", given, cls.model_fields)
-            if isinstance(given.get("schedule"), Mapping):
-                _among("field of a schedule", given["schedule"], asdict(Schedule()))
+            for name, known in (("schedule", Schedule()), ("bilevel", train.Bilevel())):
+                if isinstance(given.get(name), Mapping):
+                    _among(f"field of {name}", given[name], asdict(known))
         return given
 
     @model_validator(mode="after")
     def _possible(self) -> "Variant":
         made = self.made()
-        if train.NAMES[made.regime].needs_labels and not made.labels:
+        if made.training.needs_labels and not made.labels:
             raise InputError(f"expected labels = true with the regime {made.regime!r}; add it, or take another regime")
         return self
 
@@ -79,9 +84,17 @@ class Variant(BaseModel):
         """
         base, given = recipe(self.recipe), self.differs
         if "schedule" in given:
-            whole = {**asdict(base.schedule), **given["schedule"]}
-            given["schedule"] = TypeAdapter(Schedule).validate_python(whole)
+            given["schedule"] = _with(base.schedule, given["schedule"])
+        if "bilevel" in given:
+            named = train.NAMES[given.get("regime", base.regime)]
+            given["bilevel"] = _with(named if isinstance(named, train.Bilevel) else train.Bilevel(), given["bilevel"])
         return replace(base, **given)
+
+
+def _with(start: Settings, given: Mapping[str, Any]) -> Settings:
+    """The same settings but for what is given, with the types checked."""
+    found: Settings = TypeAdapter(type(start)).validate_python({**asdict(start), **given})
+    return found
 
 
 def _among(kind: str, given: Mapping[str, Any], known: Mapping[str, Any]) -> None:

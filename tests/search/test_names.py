@@ -15,8 +15,12 @@ def test_every_name_makes_a_searcher() -> None:
         "shares-geometric",
         "shares-optimised",
         "tolerance",
+        "tolerance-all",
         "tolerance-equal",
         "tolerance-optimised",
+        "uniform",
+        "uniform-0.9",
+        "uniform-1",
     ]
     assert all(isinstance(make(), Searcher) for make in NAMES.values())
 

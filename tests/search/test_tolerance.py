@@ -148,3 +148,14 @@ def test_charging_once_leaves_room_for_more() -> None:
     twice, once = (OptimisedBudget(flag).search(table, Goal(0.1))[-1] for flag in (False, True))
     assert (charged(table, once, once=True), charged(table, once, once=False)) == (0.1, 0.2)
     assert subset_score(table, once) > subset_score(table, twice)
+
+
+@given(st.integers(0, 200), st.sampled_from([0.01, 0.05, 0.2]))
+def test_without_a_subset_all_exits_with_a_threshold_are_on(seed: int, tolerance: float) -> None:
+    table, goal = random_table(seed, exits=6), Goal(tolerance)
+    every = ToleranceBudget().thresholds(table, goal)
+    found = ToleranceBudget(subset=False).search(table, goal)[-1]
+    assert found in (every, Configuration.full(5))
+    assert (found == every) == (operating_point(table, every, "").cost < 1.0)
+    best = ToleranceBudget().search(table, goal)[-1]
+    assert operating_point(table, best, "").cost <= operating_point(table, found, "").cost + 1e-12

@@ -9,6 +9,7 @@ from offramp.search.searcher import Searcher
 from offramp.search.shared import SharedThreshold
 from offramp.search.shares import GeometricShares, OptimisedShares
 from offramp.search.tolerance import OptimisedBudget, ToleranceBudget
+from offramp.search.uniform import Uniform
 
 NAMES: dict[str, Callable[[], Searcher]] = {
     "coordinate": Coordinate,
@@ -21,7 +22,11 @@ NAMES: dict[str, Callable[[], Searcher]] = {
     "shares-geometric": GeometricShares,
     "shares-optimised": OptimisedShares,
     "tolerance": ToleranceBudget,
+    "tolerance-all": partial(ToleranceBudget, subset=False),
     "tolerance-equal": partial(ToleranceBudget, halving=False),
     "tolerance-optimised": OptimisedBudget,
+    "uniform": Uniform,
+    "uniform-0.9": partial(Uniform, thresholds=(0.9,)),
+    "uniform-1": partial(Uniform, thresholds=(1.0,)),
 }
 """Searchers by the name that a command line or a manifest uses."""

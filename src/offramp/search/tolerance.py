@@ -10,6 +10,7 @@ from offramp.decide.rule import alone
 from offramp.decide.saving import best_subset
 from offramp.decide.threshold import cuts
 from offramp.search.exchange import Exchange
+from offramp.search.path import falling
 from offramp.types import Configuration, ExitTable, Goal
 
 
@@ -27,6 +28,7 @@ class ToleranceBudget:
 
     Attributes:
         halving: T/2^n, as the paper prefers; otherwise equal shares.
+        subset: whether the best subset is taken; otherwise all exits that have a threshold.
 
     Example:
         >>> from offramp.testing.searchers import random_table
@@ -35,13 +37,13 @@ class ToleranceBudget:
     """
 
     halving: bool = True
+    subset: bool = True
 
     def search(self, table: ExitTable, goal: Goal) -> list[Configuration]:
         """The plain backbone, then the best subset where it saves anything."""
         alone(table)
-        full = Configuration.full(table.exits - 1)
-        best = best_subset(table, self.thresholds(table, goal))
-        return [full, best] if any(best.enabled) else [full]
+        every = self.thresholds(table, goal)
+        return falling(table, [best_subset(table, every) if self.subset else every])
 
     def budgets(self, inner: int, goal: Goal) -> Float[np.ndarray, " inner"]:
         """Share of all samples that may leave at each exit with an excess loss."""

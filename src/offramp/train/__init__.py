@@ -11,7 +11,7 @@ from offramp.train.gati import GatiPredictor
 from offramp.train.regime import Regime
 from offramp.train.trunk_regimes import TRUNK, trunk_regime
 
-__all__ = ["NAMES", "TRUNK", "Bilevel", "trunk_regime"]
+__all__ = ["NAMES", "TRUNK", "Bilevel", "Regime", "trunk_regime"]
 
 NAMES: dict[str, Regime | Bilevel] = {
     "distil": Distil(),
