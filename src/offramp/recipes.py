@@ -109,7 +109,7 @@ _PLAIN = replace(_HEADS, augment=Augment(copies=0))
 NAMES: dict[str, Recipe] = {
     "offramp": replace(
         _HEADS,
-        students=(Student(share=0.2, depth=0.04, course=Course(seen=800_000, most_macs=6e13)),),
+        students=(Student(share=0.2, depth=0.04, course=Course(seen=510_000, most_macs=6e13)),),
         cites=("tinysaver", "distillation"),
         source="offramp's own: grid heads, and a branch of the backbone's own blocks, distilled without labels",
     ),

@@ -102,6 +102,26 @@ def test_a_course_that_diverges_says_so(tmp_path: Path) -> None:
         Teaching(student_of(model, CNN), [lesson(model, CNN, tmp_path)], replace(COURSE, learning_rate=1e30)).run()
 
 
+class Flat(nn.Module):
+    """Looks at its features with `view`, which the channels-last layout does not allow."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.conv, self.fc = nn.Conv2d(3, 4, 3, padding=1), nn.Linear(4 * 12 * 12, 5)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        found: torch.Tensor = self.fc(self.conv(x).view(len(x), -1))
+        return found
+
+
+def test_a_network_that_needs_the_usual_layout_is_taught_in_it(tmp_path: Path) -> None:
+    model, network = CNN.model(), Flat()
+    before = divergence(network, model, CNN)
+    Teaching(network, [lesson(model, CNN, tmp_path)], COURSE).run()
+    assert divergence(network, model, CNN) < before
+    assert network.conv.weight.is_contiguous()
+
+
 def test_nothing_to_learn_from_is_refused(tmp_path: Path) -> None:
     model = CNN.model()
     some = lesson(model, CNN, tmp_path)

@@ -122,10 +122,13 @@ class Teaching:
         if done >= steps:
             self.student.eval()
             return
-        self.student.train()
+        layout = self._layout()
+        self.student.to(memory_format=layout).train()  # type: ignore[call-overload]
         for step, (inputs, target) in self._batches(done):
             if step >= steps:
                 break
+            if isinstance(inputs, torch.Tensor) and inputs.ndim == 4:
+                inputs = inputs.contiguous(memory_format=layout)
             optimizer.param_groups[0]["lr"] = optimizer.param_groups[1]["lr"] = course.rate(step, steps)
             optimizer.zero_grad(set_to_none=True)
             loss = self._loss(inputs, target)
@@ -138,7 +141,19 @@ class Teaching:
                 self._save(optimizer, step + 1)
         if self.checkpoint is not None:
             self._save(optimizer, steps)
-        self.student.eval()
+        self.student.to(memory_format=torch.contiguous_format).eval()  # type: ignore[call-overload]
+
+    def _layout(self) -> torch.memory_format:
+        """Channels last for pictures where the network can take them, which is a quarter faster; else as usual."""
+        some = next((lesson.views.at(start) for lesson in self.lessons for start in lesson.views.starts), None)
+        if not isinstance(some, torch.Tensor) or some.ndim != 4:
+            return torch.contiguous_format
+        try:
+            with torch.no_grad():
+                call(self.student.eval(), some[:2].contiguous(memory_format=torch.channels_last))
+        except RuntimeError:  # it looks at its features with `view`, which needs the usual layout
+            return torch.contiguous_format
+        return torch.channels_last
 
     def _loss(self, inputs: Inputs, target: torch.Tensor) -> torch.Tensor:
         device = device_of(self.student)
