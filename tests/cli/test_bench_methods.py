@@ -1,4 +1,5 @@
 import json
+import tomllib
 from pathlib import Path
 from typing import Any
 
@@ -7,6 +8,7 @@ from typer.testing import CliRunner
 
 from offramp.cli.commands import app
 from offramp.comparing import Bench, compare
+from offramp.method_config import MethodConfig
 from tests.test_comparing import TOYS, files, toys
 
 __all__ = ["toys"]
@@ -36,6 +38,14 @@ def test_rows_tables_and_figure(tmp_path: Path) -> None:
     assert (tmp_path / "rows.png").stat().st_size > 10_000
     assert "toy-labels" in found.output
     assert "± standard deviation" in found.output
+
+
+def test_the_help_has_a_whole_config() -> None:
+    shown = CliRunner().invoke(app, ["bench", "methods", "--help"], terminal_width=200).output
+    lines = [line.strip() for line in shown.partition("# compare.toml")[2].split("╭")[0].splitlines()]
+    found = MethodConfig.model_validate(tomllib.loads("\n".join(lines)))
+    assert found.recipes == ("selfxit", "selfxit-equal", "dyce-labelfree", "default")
+    assert found.chosen("selfxit-equal").searcher == "tolerance-equal"
 
 
 def test_an_interrupted_comparison_goes_on_also_with_more_in_the_config(

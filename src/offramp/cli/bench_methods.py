@@ -47,9 +47,7 @@ def methods(
       recipes = ["selfxit", "selfxit-equal", "dyce-labelfree", "offramp"]
       seeds = [0, 1, 2]
       split = "50/20/15/15"
-      [variants.selfxit-equal]
-      recipe = "selfxit"
-      searcher = "tolerance-equal"
+      variants.selfxit-equal = {recipe = "selfxit", searcher = "tolerance-equal"}
     """
     asked = MethodConfig.read(config)
     file_path(out)
