@@ -8,6 +8,7 @@ import pytest
 import torch
 
 from offramp import recipes, train
+from offramp.cli.bench_methods import _asked
 from offramp.comparing import Bench, compare
 from offramp.decide.replay import replay
 from offramp.errors import DataError, InputError
@@ -49,6 +50,10 @@ from offramp.testing.models import CNN
 
 def net():
     return CNN.model()
+
+
+def small():
+    return CNN.model(seed=5)
 """
 
 
@@ -175,8 +180,9 @@ def test_what_is_chosen_is_the_cheapest_allowed_and_the_best_affordable() -> Non
         (VARIANT.replace("variants.own", 'variants."../x"') + 'recipe = "quick"', "of letters"),
         (
             'backbone = "a"\ndata = "b"\nrecipes = ["else"]\n[variants.own]\nrecipe = "quick"',
-            "among default, .* own; got",
+            "among offramp, .* own; got",
         ),
+        ('backbone = "a"\ndata = "b"\nrecipes = ["quick", "cascade"]', "the recipe cascade needs a small model; give"),
     ],
 )
 def test_configs_that_make_no_sense_are_refused(text: str, message: str, tmp_path: Path) -> None:
@@ -285,3 +291,21 @@ def test_settings_of_a_bilevel_variant_are_those_of_its_regime_but_for_what_is_g
     made = Variant(recipe="jei-dnn", regime="jei-unweighted", bilevel={"price": 2, "targets": "best"}).made()
     assert made.training == Bilevel(weighting="none", price=2.0, targets="best")
     assert recipes.recipe("jei-dnn").training == train.NAMES["jei"]
+
+
+def test_a_cascade_costs_its_small_model_and_an_oracle_asks_the_backbone_where_they_disagree(tmp_path: Path) -> None:
+    config = files(tmp_path).model_copy(update={"small": f"{tmp_path / 'nets.py'}:small"})
+    row = rows_of(config, tmp_path / "work", ["cascade", "toy"])["cascade"]
+    x = images(300, 3)[torch.from_numpy(config.split.divide(300, 0)["report"])]
+    with torch.no_grad():
+        differ = (CNN.model()(x).argmax(1) != CNN.model(seed=5)(x).argmax(1)).float().mean().item()
+    assert [exit_.name for exit_ in row.exits] == ["input/small"]
+    assert row.oracle_cost == pytest.approx(1.0 + differ)  # they are of one size
+    assert row.head_parameters == sum(parameter.numel() for parameter in CNN.model().parameters())
+    assert set(row.cost_at_drop.values()) == {1.0}
+
+
+def test_rows_without_a_small_model_are_kept_as_before_there_were_any(tmp_path: Path) -> None:
+    config = files(tmp_path)
+    assert "small" not in _asked(config)
+    assert _asked(config.model_copy(update={"small": "a"}))["small"] == "a"

@@ -20,6 +20,7 @@ from offramp.entries import (
     input_entries,
     operating_entry,
     point_entry,
+    small_entry,
     student_entry,
 )
 from offramp.heads import head_type
@@ -47,6 +48,7 @@ def assemble(
     decided: Decided,
     seconds: Sequence[CostProfile],
     task: Task,
+    small: LoadedModel | None = None,
 ) -> Bundle:
     """The bundle with everything that was decided and where it came from; not saved yet."""
     backbone = multi_exit.backbone
@@ -56,7 +58,7 @@ def assemble(
         inputs=input_entries(backbone.example),
         preprocess=None if loaded.preprocess is None else loaded.preprocess.to_manifest(),
         points=tuple(point_entry(point) for point in multi_exit.points),
-        exits=tuple(_exit_entry(multi_exit, index, calibrator) for index, calibrator in enumerate(decided.calibrators)),
+        exits=tuple(_exit_entry(multi_exit, index, by, small) for index, by in enumerate(decided.calibrators)),
         gate=gate_entry(decided.gate),
         costs=tuple(map(cost_entry, (decided.cost, *seconds))),
         risk=decided.risk,
@@ -77,10 +79,13 @@ def assemble(
     return Bundle(manifest, heads, {part: indices.astype(np.int64) for part, indices in parts.items()}, multi_exit)
 
 
-def _exit_entry(multi_exit: MultiExit, index: int, calibrator: Calibrator) -> ExitEntry:
+def _exit_entry(multi_exit: MultiExit, index: int, calibrator: Calibrator, small: LoadedModel | None) -> ExitEntry:
     exit_, reduction = multi_exit.exits[index], multi_exit.head(index).reduction
     if isinstance(reduction, Answers) and isinstance(reduction.network, Pruned):
         return student_entry(exit_, reduction.network, calibrator)
+    if isinstance(reduction, Answers):
+        spec, weights = (None, None) if small is None else (small.spec, small.weights)
+        return small_entry(exit_, reduction.network, spec, weights, calibrator)
     return exit_entry(exit_, head_type(exit_.head), calibrator)
 
 

@@ -23,14 +23,18 @@ from offramp.decide.pareto import front
 from offramp.entries import calibrator, cost_profile, example_inputs, exit_point, gate_of, head_of, operating_point
 from offramp.errors import BundleError, ForeignBackboneError, InputError, UnknownNameError
 from offramp.gates.gate import Gate
+from offramp.heads.head import Head
 from offramp.inputs import tokens_of
 from offramp.live import Live
-from offramp.manifest import Manifest
+from offramp.manifest import ExitEntry, Manifest
 from offramp.model.backbone import Backbone
 from offramp.model.by_graph import by_graph
 from offramp.model.fingerprint import model_fingerprint
 from offramp.model.multi_exit import MultiExit
 from offramp.model.pruned import pruned_head
+from offramp.model.small import small_head
+from offramp.network_entries import NetworkEntry, SmallEntry
+from offramp.refilled import check_given, refilled
 from offramp.run.choice import executor
 from offramp.run.model import EarlyExitModel
 from offramp.split import PARTS
@@ -112,12 +116,34 @@ class Bundle:
         known = [point.name for point in self.points] + list(self.manifest.aliases)
         raise UnknownNameError.among("operating point", name, known)
 
-    def attach(self, model: nn.Module) -> "Bundle":
+    @property
+    def small(self) -> SmallEntry | None:
+        """The small model that answers first, where there is one."""
+        found = (exit_.network for exit_ in self.manifest.exits)
+        return next((entry for entry in found if isinstance(entry, SmallEntry)), None)
+
+    @property
+    def small_weights(self) -> dict[str, torch.Tensor]:
+        """The weights of the small model, under its own names; empty where there is none."""
+        if self.small is None:
+            return {}
+        index = [exit_.network for exit_ in self.manifest.exits].index(self.small)
+        prefix = f"{index}.reduction.network." + "network." * bool(self.small.scale)
+        return {name.removeprefix(prefix): value for name, value in self.heads.items() if name.startswith(prefix)}
+
+    def attach(self, model: nn.Module, small: nn.Module | None = None) -> "Bundle":
         """This bundle with its heads on `model`.
 
+        Args:
+            model: the backbone.
+            small: where the bundle has a small model that answers first, a module of its class and sizes; the weights
+                are those of the bundle, and the module is left as it is.
+
         Raises:
-            ForeignBackboneError: if `model` is not the backbone the bundle was made for.
+            ForeignBackboneError: if `model` is not the backbone the bundle was made for, or `small` is another model.
+            InputError: if there is no small model and the bundle has one, or the other way round.
         """
+        check_given(small, self.small)
         entry = self.manifest.model
         found = model_fingerprint(model)
         if found != entry.fingerprint:
@@ -135,7 +161,9 @@ class Bundle:
         return replace(
             self,
             multi_exit=MultiExit(
-                backbone, exits, self._heads({point.name: point.feature_shape for point in backbone.points}, backbone)
+                backbone,
+                exits,
+                self._heads({point.name: point.feature_shape for point in backbone.points}, backbone, small),
             ),
         )
 
@@ -150,15 +178,16 @@ class Bundle:
             raise InputError("expected a bundle attached to its backbone; pass model=, or call attach(model) first")
         return Live(self.multi_exit, self.task.logits_of, self.gate, self.calibrators)
 
-    def use(self, name: str, model: nn.Module | None = None) -> EarlyExitModel:
+    def use(self, name: str, model: nn.Module | None = None, small: nn.Module | None = None) -> EarlyExitModel:
         """The model that leaves early, at the operating point `name`.
 
         Args:
             name: an operating point; can be switched later with `EarlyExitModel.use`.
             model: the backbone; may be left out right after `build` or `attach`.
+            small: with `model`, where the bundle has a small model that answers first; see `attach`.
         """
         active = self.point(name).name
-        live = (self if model is None else self.attach(model)).live
+        live = (self if model is None else self.attach(model, small)).live
         make = partial(executor, live.multi_exit, live.logits_of, live.gate, live.calibrators)
         names = (*(point.name for point in self.points), *self.manifest.aliases)
         points = {name: self.point(name) for name in names}
@@ -225,7 +254,12 @@ class Bundle:
             )
         self._heads({point.name: point.feature_shape for point in self.manifest.points})
 
-    def _heads(self, shapes: Mapping[str, tuple[int, ...]], backbone: Backbone | None = None) -> nn.ModuleList:
+    def _heads(
+        self,
+        shapes: Mapping[str, tuple[int, ...]],
+        backbone: Backbone | None = None,
+        small: nn.Module | None = None,
+    ) -> nn.ModuleList:
         """The heads, built from the manifest and filled from the tensors; networks only where there is a backbone."""
         built, given = nn.ModuleList(), dict(self.heads)
         nowhere, tokens = torch.Generator(), tokens_of(example_inputs(self.manifest.inputs))
@@ -235,7 +269,7 @@ class Bundle:
                     classes = self.manifest.model.classes
                     built.append(head_of(entry).build(shapes[entry.point], classes, nowhere, tokens))
                 elif backbone is not None:
-                    built.append(pruned_head(backbone, entry.network.left_out, self.task.logits_of, entry.point))
+                    built.append(self._network(entry, backbone, small))
                 else:
                     built.append(nn.Identity())
                     given = {name: value for name, value in given.items() if not name.startswith(f"{index}.")}
@@ -243,3 +277,12 @@ class Bundle:
         except RuntimeError as error:
             raise BundleError(f"the heads do not fit the manifest: {str(error).splitlines()[-1].strip()}") from error
         return built.eval()
+
+    def _network(self, exit_: ExitEntry, backbone: Backbone, small: nn.Module | None) -> Head:
+        entry = exit_.network
+        if isinstance(entry, NetworkEntry):
+            return pruned_head(backbone, entry.left_out, self.task.logits_of, exit_.point)
+        assert small is not None
+        assert entry is not None
+        affine = (entry.scale, entry.shift) if entry.scale else None
+        return small_head(refilled(small, entry, self.small_weights), backbone, self.task.logits_of, affine)

@@ -63,6 +63,16 @@ WORKS = {
             "https://arxiv.org/abs/2403.17726",
         ),
         Work(
+            "committees",
+            "inproceedings",
+            "Wisdom of Committees: An Overlooked Approach To Faster and More Accurate Models",
+            "Wang, Xiaofang and Kondratyuk, Dan and Christiansen, Eric and Kitani, Kris M. and Alon, Yair and "
+            "Eban, Elad",
+            "International Conference on Learning Representations",
+            2022,
+            "https://arxiv.org/abs/2012.01988",
+        ),
+        Work(
             "jei-dnn",
             "inproceedings",
             "Jointly-Learned Exit and Inference for a Dynamic Neural Network: JEI-DNN",

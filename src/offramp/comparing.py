@@ -17,16 +17,18 @@ from torch import nn
 from offramp.confidence import Said
 from offramp.decide.replay import oracle_cost
 from offramp.deciding import prepared, table
+from offramp.heads.head import Head
 from offramp.heads.network import Answers
 from offramp.learning import (
     attach,
     check_labels,
+    record_networks,
     record_parts,
-    record_students,
     record_training,
     train_heads,
 )
 from offramp.load.models import LoadedModel, load_model
+from offramp.load.small import entry_of
 from offramp.load.sources import open_source
 from offramp.method_config import MethodConfig
 from offramp.method_figures import (
@@ -71,6 +73,7 @@ class Bench:
         extra: unlabelled inputs.
         report: the data on which all is reported; None: the report part of `source`.
         work: folder of caches and checkpoints.
+        small: the small model as a head at the input, for recipes that need one.
     """
 
     config: MethodConfig
@@ -79,6 +82,7 @@ class Bench:
     extra: tuple[Source, ...]
     report: Source | None
     work: Path
+    small: Head | None = None
 
     @classmethod
     def of(cls, config: MethodConfig, work: Path, device: str = "cpu") -> "Bench":
@@ -95,7 +99,11 @@ class Bench:
         for one in (source, *([] if report is None else [report])):
             one.labels()
         backbone = analyse(loaded.model, example_of(source), Classification().logits_of)
-        return cls(config, backbone, source, extra, report, work)
+        small = None
+        if config.small is not None:
+            first = load_model(config.small, config.small_weights)
+            small = entry_of(first, loaded.preprocess, backbone, Classification().logits_of)
+        return cls(config, backbone, source, extra, report, work, small)
 
     def parts(self, seed: int) -> Parts:
         """The four parts of the data."""
@@ -165,7 +173,8 @@ class _Shared:
 
 def _attached(bench: Bench, chosen: Recipe, seed: int) -> MultiExit:
     points = select(bench.backbone.points, None, chosen.points)
-    return attach(bench.backbone, points, Options(recipe=chosen, seed=seed), Classification().logits_of)
+    options, small = Options(recipe=chosen, seed=seed), bench.small if chosen.needs_small else None
+    return attach(bench.backbone, points, options, Classification().logits_of, small)
 
 
 def _together(models: Sequence[MultiExit]) -> MultiExit:
@@ -193,15 +202,15 @@ def _recorded(
     return caches
 
 
-def _with_students(
+def _with_networks(
     shared: _Shared, model: MultiExit, options: Options, name: str, progress: Progress
 ) -> dict[str, FeatureCache]:
     bench, task, folder = shared.bench, Classification(), shared.folder / name
     own = {part: cache for part, cache in shared.caches.items() if bench.report is None or part != "report"}
-    found = record_students(model, task, bench.source, shared.parts, options, folder, own, progress)
+    found = record_networks(model, task, bench.source, shared.parts, options, folder, own, progress)
     if bench.report is not None:
         everyone, cache = {"report": np.arange(len(bench.report))}, {"report": shared.caches["report"]}
-        found |= record_students(model, task, bench.report, everyone, options, folder / "other", cache, progress)
+        found |= record_networks(model, task, bench.report, everyone, options, folder / "other", cache, progress)
     return found
 
 
@@ -217,7 +226,7 @@ def _row(shared: _Shared, name: str, progress: Progress) -> MethodRow:
     taught = train_heads(model, lessons, chosen, labels, shared.parts, options, kept, progress)
     start += time.perf_counter() - before - taught.seconds
     teach_students(model, lessons, chosen, options, kept, progress)
-    caches = _with_students(shared, model, options, name, progress)
+    caches = _with_networks(shared, model, options, name, progress)
     recordings = {part: model.record(cache) for part, cache in caches.items()}
     known = {part: shared.labels[indices] for part, indices in shared.parts.items()}
     if bench.report is not None:

@@ -5,6 +5,7 @@ from dataclasses import asdict, replace
 
 import numpy as np
 import torch
+from torch import nn
 
 from offramp import gates
 from offramp.calibrate.calibrator import Calibrator
@@ -31,7 +32,6 @@ from offramp.manifest import (
     IdentityEntry,
     InputEntry,
     IsotonicEntry,
-    NetworkEntry,
     OperatingEntry,
     PointEntry,
     ReductionEntry,
@@ -39,7 +39,10 @@ from offramp.manifest import (
     TemperatureEntry,
     VectorEntry,
 )
+from offramp.model.fingerprint import model_fingerprint
 from offramp.model.pruned import Pruned
+from offramp.model.small import Renormalised
+from offramp.network_entries import NetworkEntry, SmallEntry
 from offramp.types import Bound, Configuration, CostProfile, Exit, ExitPoint, OperatingPoint
 
 
@@ -172,6 +175,29 @@ def student_entry(exit_: Exit, student: Pruned, calibrator: Calibrator) -> ExitE
         hidden=(),
         dropout=0.0,
         network=NetworkEntry(left_out=student.left_out),
+        calibration=_calibration_entry(calibrator),
+    )
+
+
+def small_entry(
+    exit_: Exit, small: nn.Module, spec: str | None, weights: str | None, calibrator: Calibrator
+) -> ExitEntry:
+    """A small model of the user's as the manifest keeps it; `small` is what `model.small.small_head` made of it."""
+    own, affine = (small.network, small.affine) if isinstance(small, Renormalised) else (small, ((), ()))
+    return ExitEntry(
+        point=exit_.point,
+        head=exit_.head,
+        reduction=None,
+        hidden=(),
+        dropout=0.0,
+        network=SmallEntry(
+            spec=spec,
+            weights=weights,
+            type=type(own).__name__,
+            fingerprint=model_fingerprint(own),
+            scale=affine[0],
+            shift=affine[1],
+        ),
         calibration=_calibration_entry(calibrator),
     )
 

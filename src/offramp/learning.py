@@ -9,9 +9,10 @@ import numpy as np
 import torch
 from torch import nn
 
-from offramp.errors import DataError
+from offramp.errors import DataError, InputError
 from offramp.gates.jei import Jei
 from offramp.heads import head_type
+from offramp.heads.head import Head
 from offramp.heads.network import Answers
 from offramp.inputs import device_of, tokens_of
 from offramp.load.combine import subset
@@ -34,10 +35,29 @@ from offramp.train.fit import Fit, held_samples
 from offramp.train.once import Taught, once
 from offramp.train.rows import Rows
 from offramp.train.student import Lesson
-from offramp.types import Exit, ExitPoint
+from offramp.types import INPUT, Exit, ExitPoint
 
 AUGMENT_MACS = 1.2e13
 """Backbone MACs that augmented copies may cost at most: about three minutes on two cores."""
+
+
+def check_small(chosen: Recipe, small: bool) -> None:
+    """Refuses a recipe that has no exit without a small model, and one that cannot have one in front.
+
+    Raises:
+        InputError: before anything is loaded.
+    """
+    if chosen.needs_small and not small:
+        raise InputError(
+            "expected a small model for this recipe, which has no exits of its own; pass small= (--small SPEC), or "
+            "choose another recipe"
+        )
+    at_input = any(student.depth == 0.0 for student in chosen.students)
+    if small and (at_input or isinstance(chosen.training, Bilevel)):
+        raise InputError(
+            "expected no small model with this recipe, which has a student at the input or gates that learn with the "
+            "heads; leave it out, or choose another recipe such as cascade"
+        )
 
 
 def check_labels(labels: Labels | None, chosen: Recipe, classes: int, extra: Sequence[Source]) -> None:
@@ -59,8 +79,10 @@ def check_labels(labels: Labels | None, chosen: Recipe, classes: int, extra: Seq
         )
 
 
-def attach(backbone: Backbone, points: Sequence[ExitPoint], options: Options, logits_of: LogitsOf) -> MultiExit:
-    """The backbone with the recipe's untrained heads at the given points, behind its student where it has one."""
+def attach(
+    backbone: Backbone, points: Sequence[ExitPoint], options: Options, logits_of: LogitsOf, small: Head | None = None
+) -> MultiExit:
+    """The backbone with the recipe's untrained heads at the given points, behind its student or the small model."""
     chosen, generator = options.chosen(), torch.Generator().manual_seed(options.seed)
     tokens = tokens_of(backbone.example)
     found = [
@@ -68,6 +90,8 @@ def attach(backbone: Backbone, points: Sequence[ExitPoint], options: Options, lo
         for point in points
         for name in chosen.heads
     ]
+    if small is not None:
+        found.append((Exit(INPUT, "small"), small))
     for student in chosen.students:
         found += student_exit(backbone, student, logits_of)
     found.sort(key=lambda one: backbone.point(one[0].point).index)
@@ -85,7 +109,12 @@ def record_training(
     work: Path,
     progress: Progress = silent,
 ) -> list[Lesson]:
-    """One backbone pass over the training part and its augmented copies; extra data counts as more of it."""
+    """One backbone pass over the training part and its augmented copies; extra data counts as more of it.
+
+    Where nothing learns there is no pass, and no lesson.
+    """
+    if not options.chosen().students and all(exit_.point == INPUT for exit_ in multi_exit.exits):
+        return []
     small = replace(_pass(multi_exit, task, options), dtype="float16")
     sources = [subset(source, parts["train"]), *extra]
     chosen = options.chosen()
@@ -113,7 +142,7 @@ def record_parts(
     return {part: passes.run(subset(source, parts[part]), work / part, split=part, progress=progress) for part in here}
 
 
-def record_students(
+def record_networks(
     multi_exit: MultiExit,
     task: Task,
     source: Source,
@@ -123,15 +152,15 @@ def record_students(
     caches: Mapping[str, FeatureCache],
     progress: Progress = silent,
 ) -> dict[str, FeatureCache]:
-    """The caches with what the students say, where there are any, which takes another pass."""
+    """The caches with what networks say, the user's and students, where there are any, which takes another pass."""
     found = dict(caches)
     said = [pair for pair in multi_exit.wanted() if isinstance(pair[1], Answers)]
     if not said:
         return found
     model = multi_exit.backbone.model
-    passes = Pass(model, task.logits_of, said, model_fingerprint(model), options.batch_size, stage="students")
+    passes = Pass(model, task.logits_of, said, model_fingerprint(model), options.batch_size, stage="networks")
     for part, cache in caches.items():
-        folder = work / f"{part}-students"
+        folder = work / f"{part}-networks"
         more = passes.run(subset(source, parts[part]), folder, split=part, progress=progress)
         found[part] = replace(cache, features={**cache.features, **more.features})
     return found

@@ -5,10 +5,12 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import Field, ValidationError, model_validator
 
+from offramp.entry import Entry
 from offramp.errors import BundleError
 from offramp.migrations import migrated
+from offramp.network_entries import AnyNetwork
 from offramp.types import INPUT
 
 SCHEMA_VERSION: Literal[2] = 2
@@ -17,12 +19,6 @@ Share = Annotated[float, Field(ge=0.0, le=1.0)]
 Count = Annotated[int, Field(ge=0)]
 Size = Annotated[int, Field(ge=1)]
 Cost = Annotated[float, Field(ge=0.0)]
-
-
-class Entry(BaseModel):
-    """A part of the manifest: immutable, and nothing unknown in it."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
 
 class ModelEntry(Entry):
@@ -123,12 +119,6 @@ CalibrationEntry = Annotated[
 ]
 
 
-class NetworkEntry(Entry):
-    """A copy of the backbone, from the exit point on, as a head there, without the blocks between these places."""
-
-    left_out: tuple[tuple[str, str], ...]
-
-
 class ExitEntry(Entry):
     """An exit: where it is, how its head is built, and its calibration; a whole network reduces nothing."""
 
@@ -138,7 +128,7 @@ class ExitEntry(Entry):
     hidden: tuple[Count, ...]
     dropout: Share
     stem: StemEntry | None = None
-    network: NetworkEntry | None = None
+    network: AnyNetwork | None = None
     calibration: CalibrationEntry
 
     @model_validator(mode="after")

@@ -61,11 +61,13 @@ class Origin:
         bundle: the folder of the bundle.
         model: how the model is called, as `load_model` takes it.
         weights: the file of its weights, if any.
+        small: how the small model is called, where it must be.
     """
 
     bundle: Path
     model: str
     weights: str | None = None
+    small: str | None = None
 
 
 def size_of(*modules: nn.Module) -> int:
@@ -129,7 +131,8 @@ def grid(
     rows: list[MemoryRow] = []
     for backend, size, point in cells:
         if routing is None or backend == "eager":
-            request = Request(backend, point, str(origin.bundle), files[size], threads, origin.model, origin.weights)
+            named = origin.model, origin.weights, origin.small
+            request = Request(backend, point, str(origin.bundle), files[size], threads, *named)
             sizes: Sizes = size_of(live.backbone.model), size_of(*_heads(bundle, live, point))
         else:
             request = Request(backend, point, str(stages), files[size], threads)

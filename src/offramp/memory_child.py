@@ -43,6 +43,7 @@ class Request:
         threads: how many may be used.
         model: how the model is called, as `load_model` takes it; for eager only.
         weights: the file of its weights, if any; for eager only.
+        small: how the small model of the bundle is called, where it must be; for eager only.
     """
 
     backend: str
@@ -52,6 +53,7 @@ class Request:
     threads: int
     model: str | None = None
     weights: str | None = None
+    small: str | None = None
 
 
 @dataclass(frozen=True)
@@ -143,6 +145,7 @@ def _eager(request: Request) -> Load:
     early = request.point != UNCUT
     if early:
         from offramp.bundle import Bundle
+        from offramp.load.small import small_of
 
     def tensors(arrays: Any) -> Inputs:
         if isinstance(arrays, dict):
@@ -152,7 +155,10 @@ def _eager(request: Request) -> Load:
     def load() -> Run:
         assert request.model is not None
         model = load_model(request.model, request.weights).model
-        fast = Bundle.load(request.folder).use(request.point, model) if early else None
+        fast = None
+        if early:
+            bundle = Bundle.load(request.folder)
+            fast = bundle.use(request.point, model, small_of(bundle, request.small))
 
         def run(arrays: Any) -> Any:
             with torch.no_grad():

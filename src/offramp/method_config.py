@@ -13,7 +13,19 @@ from offramp.recipes import NAMES, Recipe, recipe
 from offramp.split import Shares
 from offramp.variants import Variant
 
-KEYS = ("backbone", "weights", "data", "extra_data", "report_data", "recipes", "variants", "seeds", "split")
+KEYS = (
+    "backbone",
+    "weights",
+    "data",
+    "extra_data",
+    "report_data",
+    "recipes",
+    "variants",
+    "seeds",
+    "split",
+    "small",
+    "small_weights",
+)
 
 
 class MethodConfig(BaseModel):
@@ -29,6 +41,8 @@ class MethodConfig(BaseModel):
         variants: recipes with some of their choices changed, by names that no recipe has.
         seeds: of the split, the heads and the augmentation.
         split: shares of the parts train / choose / certify / report.
+        small: a small model for recipes that need one, as `load_model` takes it.
+        small_weights: file for it.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -42,6 +56,8 @@ class MethodConfig(BaseModel):
     variants: dict[str, Variant] = {}
     seeds: Annotated[tuple[Annotated[int, Field(ge=0, lt=2**32)], ...], Field(min_length=1)] = (0, 1, 2)
     split: Shares = Field(default_factory=Shares)
+    small: str | None = None
+    small_weights: str | None = None
 
     @field_validator("recipes", "seeds")
     @classmethod
@@ -74,6 +90,13 @@ class MethodConfig(BaseModel):
         if name not in {**NAMES, **self.variants}:
             raise UnknownNameError.among("recipe", name, [*NAMES, *self.variants])
         return self.variants[name].made() if name in self.variants else recipe(name)
+
+    @model_validator(mode="after")
+    def _has_a_small_model(self) -> "MethodConfig":
+        needing = [name for name in self.recipes if self.chosen(name).needs_small]
+        if needing and self.small is None:
+            raise ValueError(f"the recipe {needing[0]} needs a small model; give small, and small_weights")
+        return self
 
     @field_validator("split", mode="before")
     @classmethod

@@ -22,12 +22,14 @@ from offramp.inputs import Inputs, check_like, select
 from offramp.learning import (
     attach,
     check_labels,
+    check_small,
+    record_networks,
     record_parts,
-    record_students,
     record_training,
     train_heads,
 )
 from offramp.load.models import LoadedModel, load_model
+from offramp.load.small import entry_of
 from offramp.load.sources import open_source
 from offramp.load.trial import tried
 from offramp.measuring import profiles
@@ -53,6 +55,8 @@ def build(
     out: str | Path,
     weights: str | Path | None = None,
     extra_data: Sequence[Any] = (),
+    small: nn.Module | LoadedModel | str | None = None,
+    small_weights: str | Path | None = None,
     options: Options | None = None,
     overwrite: bool = False,
     progress: Progress = silent,
@@ -68,6 +72,9 @@ def build(
         out: folder of the bundle; it may hold an unfinished build.
         weights: file for the weights, where `model` is a string.
         extra_data: more unlabelled inputs, used to train heads and for nothing else.
+        small: a small model that answers first, and the backbone only the rest: a module, or what `load_model` takes;
+            left as it was found. It is given what the backbone is, and is not trained.
+        small_weights: file for its weights, where `small` is a string.
         options: all wishes at once.
         overwrite: whether a bundle that is already in `out` may be replaced.
         progress: told how far the work is.
@@ -75,13 +82,16 @@ def build(
 
     Raises:
         DataError: if the data cannot be used.
+        InputError: if a small model is needed and not given, or does not take what the backbone takes.
         CaptureError: if the model cannot be left early.
         BundleError: if `out` cannot be written, or holds a bundle already.
     """
     options = replace(options or Options(), **wishes)
     chosen = options.chosen()
+    check_small(chosen, small is not None)
     work = _work_folder(Path(out), overwrite)
     loaded = _loaded(model, weights)
+    first = None if small is None else _loaded(small, small_weights)
     source = open_source(data, loaded.preprocess)
     extra = [open_source(more, loaded.preprocess) for more in extra_data]
     task: Task = tasks.NAMES["classification"]
@@ -91,20 +101,21 @@ def build(
     example = tried(loaded.model, example_of(source), source.name)
     for more in extra:
         check_like(more.inputs(np.arange(1)), example, more.name)
-    backbone = analyse(loaded.model, example, task.logits_of)
+    backbone = analyse(loaded.model, example, task.logits_of, nowhere=chosen.needs_small)
     progress("capturing the model", 1, 1)
     check_labels(labels, chosen, backbone.classes, extra)
+    entry = None if first is None else entry_of(first, loaded.preprocess, backbone, task.logits_of)
     points = places(backbone, task, source, parts, options, work)
-    multi_exit = attach(backbone, points, options, task.logits_of)
+    multi_exit = attach(backbone, points, options, task.logits_of, entry)
     caches = record_parts(multi_exit, task, source, parts, options, work, progress)
     lessons = record_training(multi_exit, task, source, extra, parts, options, work, progress)
     gate = train_heads(multi_exit, lessons, chosen, labels, parts, options, work, progress).gate
     teach_students(multi_exit, lessons, chosen, options, work, progress)
-    caches = record_students(multi_exit, task, source, parts, options, work, caches, progress)
+    caches = record_networks(multi_exit, task, source, parts, options, work, caches, progress)
     recordings = {part: multi_exit.record(cache) for part, cache in caches.items()}
     decided = decide(multi_exit, recordings, task, labels, parts, options, gate)
     seconds = profiles(multi_exit, decided, task, source, parts, options, progress)
-    bundle = assemble(loaded, multi_exit, source, extra, parts, options, decided, seconds, task)
+    bundle = assemble(loaded, multi_exit, source, extra, parts, options, decided, seconds, task, first)
     bundle.save(out)
     shutil.rmtree(work)
     return bundle

@@ -35,7 +35,8 @@ class Recipe:
 
     Attributes:
         heads: head types tried at every point, by name.
-        points: at most so many exit points, spread evenly over the cost.
+        points: at most so many exit points, spread evenly over the cost; with 0, and no student, a small model of the
+            user's is needed.
         regime: how heads are trained, by name.
         augment: label-free augmentation of the training part; images only.
         schedule: how long and how fast heads are trained.
@@ -62,6 +63,11 @@ class Recipe:
     labels: bool = False
     bilevel: train.Bilevel | None = None
     cites: tuple[str, ...] = ("distillation",)
+
+    @property
+    def needs_small(self) -> bool:
+        """Whether there is nothing to leave by without a small model of the user's, which answers first."""
+        return self.points == 0 and not self.students
 
     def __post_init__(self) -> None:
         for kind, name, known in (
@@ -222,6 +228,12 @@ NAMES: dict[str, Recipe] = {
         students=(Student(),),
         cites=("tinysaver", "distillation"),
         source="offramp's own: grid heads behind a depth-pruned copy of the backbone, distilled at T = 3",
+    ),
+    "cascade": replace(
+        _HEADS,
+        points=0,
+        cites=("tinysaver", "committees"),
+        source="two-model cascade: a small model of the user's answers first (TinySaver, Wang et al. 2024)",
     ),
     "quick": replace(
         _PLAIN,

@@ -16,8 +16,8 @@ from pathlib import Path
 from offramp import tasks
 from offramp.assembly import assemble
 from offramp.deciding import decide
-from offramp.learning import attach, check_labels, record_parts, record_students, record_training, train_heads
-from offramp.load import load_model, open_source
+from offramp.learning import attach, check_labels, record_networks, record_parts, record_training, train_heads
+from offramp.load import load_model, open_source$imported
 from offramp.measuring import profiles
 from offramp.model.points import analyse
 from offramp.options import Options
@@ -41,12 +41,12 @@ labels = $labels
 parts = options.shares.divide(len(source), options.seed)
 
 # The model, and the places where it can be left.
-backbone = analyse(loaded.model, example_of(source), task.logits_of)
+backbone = analyse(loaded.model, example_of(source), task.logits_of, nowhere=recipe.needs_small)
 check_labels(labels, recipe, backbone.classes, extra)
 
-# Untrained heads at some of these places.
+$first# Untrained heads at some of these places.
 points = places(backbone, task, source, parts, options, work)
-multi_exit = attach(backbone, points, options, task.logits_of)
+multi_exit = attach(backbone, points, options, task.logits_of$entry)
 
 # One pass of the backbone over every part, and over augmented copies of what heads are trained on; then it rests.
 caches = record_parts(multi_exit, task, source, parts, options, work)
@@ -59,7 +59,7 @@ gate = train_heads(multi_exit, lessons, recipe, labels, parts, options, work).ga
 teach_students(multi_exit, lessons, recipe, options, work)
 
 # What every exit says about the other three parts.
-caches = record_students(multi_exit, task, source, parts, options, work, caches)
+caches = record_networks(multi_exit, task, source, parts, options, work, caches)
 recordings = {part: multi_exit.record(cache) for part, cache in caches.items()}
 
 # Calibrate and search on `choose`, prove on `certify`, measure on `report`.
@@ -68,9 +68,16 @@ decided = decide(multi_exit, recordings, task, labels, parts, options, gate)
 # Seconds per segment and head on this machine; they decide nothing.
 seconds = profiles(multi_exit, decided, task, source, parts, options)
 
-bundle = assemble(loaded, multi_exit, source, extra, parts, options, decided, seconds, task)
+bundle = assemble(loaded, multi_exit, source, extra, parts, options, decided, seconds, task$small)
 bundle.save($out)
 ''')
+
+_FIRST = Template("""\
+# The small model that answers first; it is given what the backbone is, and is not trained.
+small = load_model($small)
+entry = entry_of(small, loaded.preprocess, backbone, task.logits_of)
+
+""")
 
 
 def steps(
@@ -83,6 +90,8 @@ def steps(
     options: Options | None = None,
     preprocess: Mapping[str, Any] | None = None,
     label_file: str | Path | None = None,
+    small: str | None = None,
+    small_weights: str | Path | None = None,
 ) -> str:
     """The Python program that does what `offramp.build` does with the same arguments.
 
@@ -93,7 +102,7 @@ def steps(
     "loaded = load_model('nets.py:net')"
     """
     options = options or Options()
-    model_arguments = [repr(model), *([repr(str(weights))] if weights is not None else [])]
+    model_arguments = _model(model, weights)
     if preprocess is not None:
         model_arguments.append(f"preprocess={dict(preprocess)!r}")
     data_arguments = [repr(data), "loaded.preprocess"]
@@ -109,4 +118,12 @@ def steps(
         labels="source.labels()" if options.labels else "None  # not read",
         learn=", or the labels, as the recipe says" if options.labels else "",
         out=repr(str(out)),
+        imported="\nfrom offramp.load.small import entry_of" if small is not None else "",
+        first="" if small is None else _FIRST.substitute(small=", ".join(_model(small, small_weights))),
+        entry=", entry" if small is not None else "",
+        small=", small" if small is not None else "",
     )
+
+
+def _model(spec: str, weights: str | Path | None) -> list[str]:
+    return [repr(spec), *([repr(str(weights))] if weights is not None else [])]

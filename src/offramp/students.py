@@ -62,7 +62,7 @@ def teach_students(
     progress: Progress = silent,
 ) -> None:
     """Teaches the students in place, where the recipe has any, to answer as the backbone does."""
-    backbone, held = multi_exit.backbone, held_samples(len(lessons[0].views.source), chosen.schedule.held, options.seed)
+    backbone = multi_exit.backbone
     for index, exit_ in enumerate(multi_exit.exits):
         head = multi_exit.head(index)
         answers = head.reduction
@@ -71,6 +71,7 @@ def teach_students(
         student = next(one for one in chosen.students if _start(backbone, one) == exit_.point)
         course = replace(student.course, seen=_seen(backbone, student, exit_.point, head, lessons))
         taught = answers.network if exit_.point == INPUT else Behind(backbone, answers.network)
+        held = held_samples(len(lessons[0].views.source), chosen.schedule.held, options.seed)
         name = _name(answers.network, course, lessons, options.seed)
         work.mkdir(parents=True, exist_ok=True)
         Teaching(taught, lessons, course, held, options.seed, work / f"student-{name}.checkpoint").run(progress)

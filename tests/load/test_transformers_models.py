@@ -1,3 +1,4 @@
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ from offramp.load.image_preprocess import ImagePreprocess
 from offramp.load.models import load_model
 from offramp.load.preprocess import preprocess_from_manifest
 from offramp.load.processors import image_preprocess_of
+from offramp.load.small import renormalisation
 from offramp.load.tokens import TokenPreprocess
 
 from .conftest import picture
@@ -82,6 +84,16 @@ def test_the_tokenizer_survives_a_manifest(bert: Path) -> None:
     tokens = TokenPreprocess(str(bert), 6)
     again = preprocess_from_manifest(tokens.to_manifest())
     assert_close(again.batch(["a film " * 9]), tokens.batch(["a film " * 9]))
+
+
+def test_a_small_model_has_the_tokens_of_its_backbone(bert: Path, tmp_path: Path) -> None:
+    shutil.copytree(bert, tmp_path / "same")
+    given = TokenPreprocess(str(bert), 30)
+    assert renormalisation(TokenPreprocess(str(tmp_path / "same"), 16), given) is None
+    (tmp_path / "vocab.txt").write_text("\n".join([*WORDS, "the"]))
+    transformers.BertTokenizer(str(tmp_path / "vocab.txt")).save_pretrained(tmp_path / "other")
+    with pytest.raises(InputError, match=r"with the backbone's tokens \(.*bert\), got one with those of .*other"):
+        renormalisation(TokenPreprocess(str(tmp_path / "other"), 30), given)
 
 
 def test_loads_an_image_classifier(vit: Path) -> None:

@@ -9,6 +9,7 @@ from offramp.bundle import Bundle
 from offramp.errors import InputError
 from offramp.load.models import LoadedModel, load_model
 from offramp.load.preprocess import Preprocess, preprocess_from_manifest
+from offramp.load.small import small_of
 from offramp.load.sources import open_source
 from offramp.load.trial import check_taken
 from offramp.manifest import ModelEntry
@@ -22,11 +23,12 @@ def attached(
     data: str,
     labels: Path | None = None,
     device: str = "cpu",
+    small: str | None = None,
 ) -> tuple[Bundle, Source]:
     """The bundle on its backbone, and the data preprocessed as the bundle recorded it.
 
-    A library model that the manifest names need not be named again; a file with code always must be. The model is moved
-    to the device.
+    A library model that the manifest names need not be named again; a file with code always must be, also that of a
+    small model. The model is moved to the device.
     """
     bundle = Bundle.load(folder)
     loaded = loaded_for(bundle.manifest.model, spec, weights)
@@ -34,7 +36,7 @@ def attached(
     if bundle.manifest.preprocess is not None:
         preprocess = preprocess_from_manifest(bundle.manifest.preprocess, loaded.preprocess)
     source = open_source(data, preprocess, labels=labels)
-    live = bundle.attach(_moved(loaded.model, device))
+    live = bundle.attach(_moved(loaded.model, device), small_of(bundle, small))
     assert live.multi_exit is not None
     check_taken(loaded.model, source.inputs(np.arange(1)), live.multi_exit.backbone.example, source.name)
     return live, source

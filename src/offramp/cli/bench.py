@@ -12,7 +12,7 @@ from rich.console import Console
 from offramp.backends import NAMES
 from offramp.benching import POINTS, bench
 from offramp.cli.attached import attached
-from offramp.cli.options import BundlePath, Data, Json, OptionalModel, Weights, sizes_of
+from offramp.cli.options import BundlePath, Data, Json, OptionalModel, Small, Weights, sizes_of
 from offramp.cli.progress import bars
 from offramp.cli.tables import speed_table
 from offramp.machine import machine
@@ -28,6 +28,7 @@ def speed(
     data: Data,
     model: OptionalModel = None,
     weights: Weights = None,
+    small: Small = None,
     backends: Annotated[str, typer.Option(help=f"Of {', '.join(NAMES)}.")] = "eager",
     batch_sizes: Annotated[str, typer.Option(help="Batch sizes.")] = "1,8,32,128",
     point: Annotated[list[str] | None, typer.Option(help="Operating point; repeatable.")] = None,
@@ -57,7 +58,7 @@ def speed(
     if figure is not None:
         figure_path(figure)
     sizes = sizes_of("--batch-sizes", batch_sizes)
-    live, source = attached(bundle, model, weights, data, device=device)
+    live, source = attached(bundle, model, weights, data, device=device, small=small)
     with bars() as progress:
         rows = bench(live, source, backends.split(","), sizes, point or POINTS, threads, rounds, progress)
     found = result(rows, threads)

@@ -11,7 +11,7 @@ import typer
 from rich.console import Console
 
 from offramp.cli.attached import attached
-from offramp.cli.options import BundlePath, Data, Json, OptionalModel, Weights, sizes_of
+from offramp.cli.options import BundlePath, Data, Json, OptionalModel, Small, Weights, sizes_of
 from offramp.cli.progress import bars
 from offramp.cli.tables import memory_table
 from offramp.errors import InputError
@@ -28,6 +28,7 @@ def memory(
     data: Data,
     model: OptionalModel = None,
     weights: Weights = None,
+    small: Small = None,
     backends: Annotated[str, typer.Option(help=f"Of {', '.join(BACKENDS)}.")] = "eager",
     batch_sizes: Annotated[str, typer.Option(help="Batch sizes.")] = "1,32",
     point: Annotated[list[str] | None, typer.Option(help="Operating point; repeatable.")] = None,
@@ -51,11 +52,11 @@ def memory(
     names, sizes = backends.split(","), sizes_of("--batch-sizes", batch_sizes)
     if not sizes:
         raise InputError("expected at least one batch size; give --batch-sizes 1,32")
-    live, source = attached(bundle, model, weights, data)
+    live, source = attached(bundle, model, weights, data, small=small)
     if source.fingerprint() == live.manifest.data.fingerprint:  # of those that trained heads more would leave
         source = subset(source, live.splits["report"])
     entry = live.manifest.model
-    origin = Origin(bundle, model or str(entry.spec), entry.weights if weights is None else str(weights))
+    origin = Origin(bundle, model or str(entry.spec), entry.weights if weights is None else str(weights), small)
     wanted = point or ["balanced", "fast", "fastest"]
     batches = {size: _batches(source, size, samples) for size in sizes}
     with bars() as progress, tempfile.TemporaryDirectory(prefix="offramp-") as folder:

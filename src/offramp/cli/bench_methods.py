@@ -34,8 +34,9 @@ def methods(
 
     The config has `backbone`, `weights`, `data` (labelled), `recipes`, `seeds`, `split` (train/choose/certify/report),
     and may have `report_data` (labelled data of its own to report on), `extra_data` (unlabelled inputs for recipes
-    without labels) and `variants` of recipes, listed in `recipes` by name. Heads that recipes train alike are trained
-    once. Finished rows and heads are kept in the work folder, so an interrupted comparison goes on.
+    without labels), `small` and `small_weights` (the small model of the recipe cascade) and `variants` of recipes,
+    listed in `recipes` by name. Heads that recipes train alike are trained once. Finished rows and heads are kept in
+    the work folder, so an interrupted comparison goes on.
 
     Examples:
       offramp bench methods compare.toml --out methods.json --figure methods.png
@@ -55,8 +56,7 @@ def methods(
         figure_path(figure)
     folder = work or out.with_suffix(".work")
     details = {name: repr((asked.chosen(name), asked.variants.get(name))) for name in asked.recipes}
-    others = {"recipes", "variants", "seeds"}
-    kept = Kept(folder / "rows", {**asked.model_dump(mode="json", exclude=others), **_stamps(asked)}, details)
+    kept = Kept(folder / "rows", {**_asked(asked), **_stamps(asked)}, details)
     missing = {seed: [name for name in asked.recipes if not kept.has(name, seed)] for seed in asked.seeds}
     if any(missing.values()):
         with bars() as progress:
@@ -88,9 +88,16 @@ def methods(
     console.print(f"rows: {out}" + (f"\nfigure: {figure}" if figure is not None else ""))
 
 
+def _asked(asked: MethodConfig) -> dict[str, Any]:
+    """The config without recipes and seeds; one without a small model is as before there could be one."""
+    without = {"recipes", "variants", "seeds"} | ({"small", "small_weights"} if asked.small is None else set())
+    return asked.model_dump(mode="json", exclude=without)
+
+
 def _stamps(asked: MethodConfig) -> dict[str, Any]:
     """What finished rows depend on besides the names: sizes and times of files."""
-    named = (asked.backbone.partition(":")[0], asked.weights, asked.data, asked.report_data, *asked.extra_data)
+    code = [spec.partition(":")[0] for spec in (asked.backbone, asked.small) if spec is not None]
+    named = (*code, asked.weights, asked.small_weights, asked.data, asked.report_data, *asked.extra_data)
     files = [Path(name) for name in named if name is not None and Path(name).is_file()]
     stats = {str(file): (file.stat().st_size, file.stat().st_mtime_ns) for file in files}
     return {"version": VERSION, "files": stats}

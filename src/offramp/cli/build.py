@@ -27,6 +27,7 @@ from offramp.cli.options import (
 from offramp.cli.progress import bars
 from offramp.cli.tables import front_table
 from offramp.decide import guarantees
+from offramp.learning import check_small
 from offramp.load.models import load_model
 from offramp.load.sources import open_source
 from offramp.options import Options
@@ -64,6 +65,11 @@ def build(
     ] = None,
     recipe: Annotated[str | None, typer.Option(help=f"One of {', '.join(NAMES)}.")] = None,
     points: Points = None,
+    small: Annotated[
+        str | None,
+        typer.Option(metavar="SPEC", help="A small model that answers first, named as MODEL is; for --recipe cascade."),
+    ] = None,
+    small_weights: Annotated[Path | None, typer.Option(help="Weights of the small model.")] = None,
     seed: Annotated[int, typer.Option(help="Seed of the split, the heads and the augmentation.")] = 0,
     batch_size: Annotated[int, typer.Option(min=1, help="Samples per backbone pass.")] = 128,
     batch_sizes: Annotated[
@@ -86,6 +92,7 @@ def build(
     Examples:
       offramp build timm:resnet50 --weights r50.safetensors --data photos/ --out b
       offramp build nets.py:resnet56 --data test.npz --out b --max-drop 0.02
+      offramp build nets.py:resnet56 --data test.npz --out b --recipe cascade --small nets.py:resnet20
       offramp build nets.py:resnet56 --data test.npz --out b --explain > steps.py
     """
     options = Options(
@@ -100,7 +107,7 @@ def build(
         batch_size=batch_size,
         timed=tuple(sizes_of("--batch-sizes", batch_sizes)),
     )
-    options.chosen()
+    check_small(options.chosen(), small is not None)
     preprocess = preprocess_of(mean, std, size, channels)
     if explain:
         program = steps(
@@ -112,6 +119,8 @@ def build(
             options=options,
             preprocess=preprocess,
             label_file=label_file,
+            small=small,
+            small_weights=small_weights,
         )
         typer.echo(program, nl=False)
         return
@@ -124,6 +133,8 @@ def build(
                 open_source(data, loaded.preprocess, labels=label_file),
                 out=out,
                 extra_data=extra_data or (),
+                small=small,
+                small_weights=small_weights,
                 options=options,
                 overwrite=overwrite,
                 progress=progress,

@@ -10,7 +10,7 @@ import typer
 from rich.console import Console
 
 from offramp.cli.attached import attached
-from offramp.cli.options import BundlePath, Data, FigurePath, Json, Labels, OptionalModel, Weights, sizes_of
+from offramp.cli.options import BundlePath, Data, FigurePath, Json, Labels, OptionalModel, Small, Weights, sizes_of
 from offramp.cli.progress import bars
 from offramp.cli.tables import evaluation_table, sets_table
 from offramp.covering import PredictionSets
@@ -26,6 +26,7 @@ def evaluate(
     data: Data,
     model: OptionalModel = None,
     weights: Weights = None,
+    small: Small = None,
     point: Annotated[list[str] | None, typer.Option(help="Only this operating point; repeatable.")] = None,
     all_: Annotated[bool, typer.Option("--all", help="All operating points (the default).")] = False,
     labels: Annotated[
@@ -66,7 +67,7 @@ def evaluate(
     for file in (figure, reliability):
         if file is not None:
             figure_path(file)
-    live, source = attached(bundle, model, weights, data, label_file)
+    live, source = attached(bundle, model, weights, data, label_file, small=small)
     with bars() as progress:
         found = evaluate_bundle(
             live,

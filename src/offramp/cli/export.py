@@ -7,9 +7,10 @@ import typer
 
 from offramp.bundle import Bundle
 from offramp.cli.attached import loaded_for
-from offramp.cli.options import BundlePath, OptionalModel, Weights
+from offramp.cli.options import BundlePath, OptionalModel, Small, Weights
 from offramp.cli.progress import bars
 from offramp.exporting import export as export_bundle
+from offramp.load.small import small_of
 
 
 def export(
@@ -17,6 +18,7 @@ def export(
     out: Annotated[Path, typer.Option(metavar="DIR", help="Empty folder for the stages.")],
     model: OptionalModel = None,
     weights: Weights = None,
+    small: Small = None,
     kind: Annotated[
         str, typer.Option("--format", help="onnx, for ONNX Runtime and OpenVINO; or openvino, for the latter alone.")
     ] = "onnx",
@@ -34,7 +36,7 @@ def export(
       offramp export bundle nets.py:resnet56 --weights r.th --out stages --point balanced --point fast
     """
     loaded = Bundle.load(bundle)
-    live = loaded.attach(loaded_for(loaded.manifest.model, model, weights).model)
+    live = loaded.attach(loaded_for(loaded.manifest.model, model, weights).model, small_of(loaded, small))
     with bars() as progress:
         routing = export_bundle(live, out, point or None, progress, kind=kind)
     files = sum(len(stages) for stages in routing.cuts.values())

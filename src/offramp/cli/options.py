@@ -22,6 +22,13 @@ Weights = Annotated[
     Path | None,
     typer.Option(help="Weights: a safetensors file, or a torch file that holds nothing but tensors."),
 ]
+Small = Annotated[
+    str | None,
+    typer.Option(
+        metavar="SPEC",
+        help="The small model that answers first, named as MODEL is; needed where it is code of your own.",
+    ),
+]
 Data = Annotated[
     str,
     typer.Option(

@@ -11,7 +11,7 @@ import typer
 
 from offramp.bundle import Bundle
 from offramp.cli.attached import attached
-from offramp.cli.options import BundlePath, Data, OptionalModel, Weights
+from offramp.cli.options import BundlePath, Data, OptionalModel, Small, Weights
 from offramp.cli.progress import bars
 from offramp.errors import InputError
 from offramp.inputs import check_finite
@@ -34,6 +34,7 @@ def run(
     out: Annotated[Path, typer.Option(metavar="FILE.csv", help="Where to write the predictions.")],
     model: OptionalModel = None,
     weights: Weights = None,
+    small: Small = None,
     point: Annotated[str, typer.Option(help="Operating point.")] = "balanced",
     batch_size: Annotated[int, typer.Option(min=1, help="Samples per batch.")] = 32,
     mode: Annotated[
@@ -51,7 +52,7 @@ def run(
       offramp run bundle timm:resnet50 --data photos/ --mode throughput --batch-size 64 --out a.csv
     """
     file_path(out)
-    live, source = attached(bundle, model, weights, data)
+    live, source = attached(bundle, model, weights, data, small=small)
     live.point(point)
     draft = out.with_name(out.name + ".part")
     try:

@@ -8,7 +8,7 @@ from rich.console import Console
 
 from offramp.backends import NAMES
 from offramp.cli.attached import attached
-from offramp.cli.options import BundlePath, Data, OptionalModel, Weights, shares_of
+from offramp.cli.options import BundlePath, Data, OptionalModel, Small, Weights, shares_of
 from offramp.cli.progress import bars
 from offramp.cli.tables import front_table
 from offramp.errors import BundleError
@@ -21,6 +21,7 @@ def tune(
     out: Annotated[Path, typer.Option(metavar="DIR", help="Folder for the new bundle.")],
     model: OptionalModel = None,
     weights: Weights = None,
+    small: Small = None,
     backend: Annotated[str, typer.Option(help=f"What it will run on: {', '.join(NAMES)}.")] = "eager",
     batch_sizes: Annotated[
         str,
@@ -42,7 +43,7 @@ def tune(
     if out.exists() and (not out.is_dir() or any(out.iterdir())):
         raise BundleError(f"expected an empty folder, got {out} with something in it; choose another")
     mix = shares_of("--batch-sizes", batch_sizes)
-    live, source = attached(bundle, model, weights, data, device=device)
+    live, source = attached(bundle, model, weights, data, device=device, small=small)
     with bars() as progress:
         found = tuned(live, source, backend, mix, threads, progress=progress)
     found.save(out)

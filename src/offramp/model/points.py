@@ -14,13 +14,14 @@ from offramp.tasks.classification import Classification
 from offramp.types import ExitPoint
 
 
-def analyse(model: nn.Module, example_inputs: Inputs, logits_of: LogitsOf) -> Backbone:
+def analyse(model: nn.Module, example_inputs: Inputs, logits_of: LogitsOf, *, nowhere: bool = False) -> Backbone:
     """The model with every place where it can be left: by its graph, or where that fails by hooks.
 
     Args:
         model: any module; left as it was found.
         example_inputs: inputs such as the model will get.
         logits_of: picks the logits out of the model's output.
+        nowhere: whether a model will do that can be left nowhere: a small model in front needs no such place.
 
     Raises:
         CaptureError: if the model can be left nowhere, with the reasons.
@@ -31,6 +32,8 @@ def analyse(model: nn.Module, example_inputs: Inputs, logits_of: LogitsOf) -> Ba
         try:
             return by_hooks(model, example_inputs, logits_of)
         except CaptureError as error:
+            if nowhere:
+                return by_hooks(model, example_inputs, logits_of, ())
             raise CaptureError(
                 f"{refused}. Nor by hooks: {error}. Write the model as an nn.Sequential of modules, each taking what "
                 "the one before returns"
