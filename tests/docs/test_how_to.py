@@ -41,6 +41,8 @@ def test_the_python_of_a_page_runs(
         assert "bundle for onnx: tuned" in said
         assert re.search(r"^1 \d+\.\d+ (the plain model|[a-z0-9-]+)$", said, re.MULTILINE)
         assert len((tmp_path / "answers.csv").read_text().splitlines()) == 2001
+    if page.stem == "cascade":
+        assert re.search(r"^[1-9]\d* of 500 digits did not need the big model$", said, re.MULTILINE)
     if page.stem == "certify":
         assert "on average over draws of the certify part; on a given one they may fail" in " ".join(said.split())
         assert "with probability" not in said
