@@ -267,7 +267,7 @@ class Bundle:
             for index, entry in enumerate(self.manifest.exits):
                 if entry.network is None:
                     classes = self.manifest.model.classes
-                    built.append(head_of(entry).build(shapes[entry.point], classes, nowhere, tokens))
+                    built.append(head_of(entry).build(shapes[entry.point], classes, nowhere, tokens, index))
                 elif backbone is not None:
                     built.append(self._network(entry, backbone, small))
                 else:

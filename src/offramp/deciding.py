@@ -145,7 +145,8 @@ def table(
 ) -> ExitTable:
     """Scores and losses of a recording: disagreement with the backbone, or error where labels are given."""
     loss, risk = losses(recording, task, calibrators, labels), "disagreement" if labels is None else "error"
-    return ExitTable(recording.scores(scorer, calibrators), loss, cost, recording.split, risk, scorer.rule)
+    scores = recording.scores(scorer, calibrators)
+    return ExitTable(scores, loss, cost, recording.split, risk, scorer.rule, recording.together)
 
 
 def losses(

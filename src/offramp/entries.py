@@ -136,6 +136,8 @@ def exit_entry(exit_: Exit, head_type: HeadType, calibrator: Calibrator) -> Exit
         hidden=head_type.hidden,
         dropout=head_type.dropout,
         stem=_stem_entry(head_type.stem),
+        cascade=head_type.cascade,
+        ensemble=head_type.ensemble,
         calibration=_calibration_entry(calibrator),
     )
 
@@ -205,7 +207,8 @@ def small_entry(
 def head_of(entry: ExitEntry) -> HeadType:
     """The head type of an entry that is on a feature."""
     assert entry.reduction is not None
-    return HeadType(_reduction(entry.reduction), entry.hidden, entry.dropout, _stem(entry.stem))
+    stem = _stem(entry.stem)
+    return HeadType(_reduction(entry.reduction), entry.hidden, entry.dropout, stem, entry.cascade, entry.ensemble)
 
 
 def _reduction(entry: ReductionEntry) -> Reduction:

@@ -85,10 +85,10 @@ def attach(
     """The backbone with the recipe's untrained heads at the given points, behind its student or the small model."""
     chosen, generator = options.chosen(), torch.Generator().manual_seed(options.seed)
     tokens = tokens_of(backbone.example)
+    places = [(point, name) for point in points for name in chosen.heads]
     found = [
-        (Exit(point.name, name), head_type(name).build(point.feature_shape, backbone.classes, generator, tokens))
-        for point in points
-        for name in chosen.heads
+        (Exit(at.name, name), head_type(name).build(at.feature_shape, backbone.classes, generator, tokens, number))
+        for number, (at, name) in enumerate(places)
     ]
     if small is not None:
         found.append((Exit(INPUT, "small"), small))

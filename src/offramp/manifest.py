@@ -120,7 +120,10 @@ CalibrationEntry = Annotated[
 
 
 class ExitEntry(Entry):
-    """An exit: where it is, how its head is built, and its calibration; a whole network reduces nothing."""
+    """An exit: where it is, how its head is built, and its calibration; a whole network reduces nothing.
+
+    `cascade` and `ensemble`: see `heads.head.HeadType`.
+    """
 
     point: str
     head: str
@@ -129,6 +132,8 @@ class ExitEntry(Entry):
     dropout: Share
     stem: StemEntry | None = None
     network: AnyNetwork | None = None
+    cascade: bool = False
+    ensemble: bool = False
     calibration: CalibrationEntry
 
     @model_validator(mode="after")
@@ -229,6 +234,10 @@ class Manifest(Entry):
         for point in (*self.operating_points, *self.report):
             if not (len(point.enabled) == len(point.threshold) == inner and len(point.exit_share) == inner + 1):
                 raise ValueError(f"operating point {point.name!r} is not one of {inner} exits and the backbone")
+            if any(one.cascade or one.ensemble for one in self.exits) and len(set(point.enabled)) > 1:
+                raise ValueError(
+                    f"operating point {point.name!r} has some of the exits on, whose heads hear each other"
+                )
         if self.gate.weights and len(self.gate.weights) != inner:
             raise ValueError(f"the gate has weights for {len(self.gate.weights)} exits, not {inner}")
         for cost in self.costs:

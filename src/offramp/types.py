@@ -107,6 +107,8 @@ class ExitTable:
         risk: what `loss` is: `"disagreement"` or `"error"`.
         rule: how the scores decide; see `decide.rule`. With another rule than `"direct"` what is compared with a
             threshold depends on which exits are on.
+        together: whether scores and losses are those of all exits being on, and would be others with fewer, since later
+            heads hear earlier ones.
     """
 
     score: Float[np.ndarray, "exits samples"]
@@ -115,6 +117,7 @@ class ExitTable:
     split: str
     risk: str = "disagreement"
     rule: str = "direct"
+    together: bool = False
 
     def __post_init__(self) -> None:
         if self.score.shape != self.loss.shape or self.score.shape[0] != self.cost.upto.size:

@@ -7,6 +7,8 @@ import torch
 
 from offramp.calibrate.identity import Identity
 from offramp.gates.max_prob import MaxProb
+from offramp.heads.earlier import Earlier
+from offramp.heads.reduction import At
 from offramp.inputs import Inputs, leaves
 from offramp.model.leaving import Stop
 from offramp.model.segments import Chain, State
@@ -47,10 +49,12 @@ class Slow:
 class SlowHeads(Headed):
     """Each head takes a time of its own."""
 
-    def logits(self, exit_: int, feature: torch.Tensor, mask: torch.Tensor | None = None) -> torch.Tensor:
+    def logits(
+        self, exit_: int, feature: At, mask: torch.Tensor | None = None, earlier: Earlier = ()
+    ) -> tuple[torch.Tensor, Earlier]:
         assert isinstance(self.driver, Slow)
         self.driver.time.now += 0.25 * (exit_ + 1)
-        return super().logits(exit_, feature, mask)
+        return super().logits(exit_, feature, mask, earlier)
 
 
 @dataclass(frozen=True)

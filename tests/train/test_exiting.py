@@ -1,6 +1,8 @@
+import pytest
 import torch
 from torch import nn
 
+from offramp.errors import InputError
 from offramp.heads import head_type
 from offramp.model.backbone import Backbone
 from offramp.model.multi_exit import MultiExit
@@ -9,15 +11,13 @@ from offramp.train.exiting import Exiting
 from offramp.types import Exit, ExitPoint
 
 
-def network(inplace: bool) -> Exiting:
+def network(inplace: bool, kind: str = "pooled-linear") -> Exiting:
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
         model = nn.Sequential(nn.Linear(4, 6), nn.ReLU(inplace), nn.Linear(6, 3))
     backbone = Backbone(model, torch.zeros(2, 4), (ExitPoint("0", 0, (6,), 0.5),), 3, 42.0, None)
-    head = head_type("pooled-linear").build((6,), 3, torch.Generator().manual_seed(1))
-    return Exiting(
-        MultiExit(backbone, (Exit("0", "pooled-linear"),), nn.ModuleList([head])), Classification().logits_of
-    )
+    head = head_type(kind).build((6,), 3, torch.Generator().manual_seed(1))
+    return Exiting(MultiExit(backbone, (Exit("0", kind),), nn.ModuleList([head])), Classification().logits_of)
 
 
 def test_a_head_learns_from_a_feature_that_the_model_then_changes_in_place() -> None:
@@ -36,3 +36,8 @@ def test_logits_are_single_precision_whatever_products_are() -> None:
     with torch.autocast("cpu", torch.bfloat16):
         said = network(True)(x, (0, 1))
     assert {logits.dtype for logits in said.values()} == {torch.float32}
+
+
+def test_heads_that_hear_each_other_are_refused() -> None:
+    with pytest.raises(InputError, match="expected heads that answer alone"):
+        network(False, "ztw")

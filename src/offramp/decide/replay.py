@@ -128,4 +128,10 @@ def _enabled(table: ExitTable, configuration: Configuration) -> np.ndarray:
             f"expected a configuration for {table.exits - 1} exits besides the last, "
             f"got one for {len(configuration.enabled)}; search and replay the same set of exits"
         )
-    return np.array(configuration.enabled, dtype=bool)
+    enabled = np.array(configuration.enabled, dtype=bool)
+    if table.together and enabled.any() and not enabled.all():
+        raise InputError(
+            f"expected all exits on, or none, where later heads hear earlier ones, got {int(enabled.sum())} of "
+            f"{enabled.size}; build with the points that are wanted"
+        )
+    return enabled

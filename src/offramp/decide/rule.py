@@ -130,7 +130,7 @@ def rule(name: str) -> Rule:
 
 
 def alone(table: ExitTable) -> None:
-    """Refuses a table whose scores do not decide alone, where an algorithm takes one exit at a time.
+    """Refuses a table whose exits do not decide and answer alone, where an algorithm takes one exit at a time.
 
     Raises:
         InputError: saying what can be used.
@@ -140,6 +140,8 @@ def alone(table: ExitTable) -> None:
             f"expected scores that decide alone, got some that decide by the rule {table.rule!r}; "
             "use the searcher shared"
         )
+    if table.together:
+        raise InputError("expected exits that answer alone, got heads that hear each other; use the searcher shared")
 
 
 def decisive(table: ExitTable, enabled: Sequence[bool] | np.ndarray) -> Float[np.ndarray, "exits samples"]:

@@ -18,6 +18,7 @@ NAMES: dict[str, HeadType] = {
     "mlp5x500": HeadType(Global(), hidden=(500,) * 4),
     "mlp5x1000": HeadType(Global(), hidden=(1000,) * 4),
     "sdn": HeadType(Extremes(4), stem=Mixed()),
+    "ztw": HeadType(Extremes(4), stem=Mixed(), cascade=True, ensemble=True),
     "flatten-fc256": HeadType(Whole(), hidden=(256,)),
     "conv-fc256": HeadType(Whole(), hidden=(256,), stem=Convolutions(((32, 3, 2),))),
     "conv2-fc128": HeadType(Whole(), hidden=(128,), stem=Convolutions(((32, 3, 2), (32, 3, 2)))),

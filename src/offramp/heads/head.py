@@ -7,6 +7,7 @@ from jaxtyping import Float
 from torch import nn
 
 from offramp.errors import DataError
+from offramp.heads.earlier import Cascade, Earlier, Ensemble
 from offramp.heads.reduction import At, Mask, Reduction, is_turned
 from offramp.heads.stem import Stem, channels_first, drawn
 
@@ -19,18 +20,33 @@ class Head(nn.Module):
         net: from what is reduced to logits.
         width: how many numbers the reduction gives.
         standardised: whether it is trained on standardised numbers, which its first, linear layer absorbs.
+        hears: whether it is one of several that hear what the ones before said.
+        cascade: what it makes of the answer before; None: nothing.
+        ensemble: what makes its answer of what it and those before said; None: it answers alone.
     """
 
-    def __init__(self, reduction: Reduction, net: nn.Sequential, width: int, standardised: bool = True) -> None:
+    def __init__(
+        self,
+        reduction: Reduction,
+        net: nn.Sequential,
+        width: int,
+        standardised: bool = True,
+        hears: bool = False,
+        cascade: Cascade | None = None,
+        ensemble: Ensemble | None = None,
+    ) -> None:
         super().__init__()
         self.reduction, self.net, self.width, self.standardised = reduction, net, width, standardised
+        self.hears, self.cascade, self.ensemble = hears, cascade, ensemble
 
     def reduce(self, feature: At, mask: Mask = None) -> Float[torch.Tensor, "batch reduced"]:
         """What this head needs of a feature."""
         return self.reduction(feature, mask)
 
-    def predict(self, reduced: Float[torch.Tensor, "batch reduced"]) -> Float[torch.Tensor, "batch classes"]:
-        """Logits from a reduced feature.
+    def predict(
+        self, reduced: Float[torch.Tensor, "batch reduced"], previous: torch.Tensor | None = None
+    ) -> Float[torch.Tensor, "batch classes"]:
+        """Logits from a reduced feature, and of the exit before the logits or log-probabilities; None counts as zeros.
 
         Raises:
             DataError: if the feature was too small for what the head was built for.
@@ -42,7 +58,23 @@ class Head(nn.Module):
                 "bundle for these"
             )
         logits: torch.Tensor = self.net(reduced)
-        return logits
+        return logits if self.cascade is None or previous is None else logits + self.cascade(previous)
+
+    def answer(
+        self, number: int, reduced: Float[torch.Tensor, "batch reduced"], earlier: Earlier = ()
+    ) -> tuple[Float[torch.Tensor, "batch classes"], Earlier]:
+        """The logits that exit `number` answers with, and what later ones hear."""
+        logits = self.predict(reduced, earlier[-1][1] if earlier else None)
+        if not self.hears:
+            return logits, earlier
+        heard = (*earlier, (number, logits.log_softmax(dim=1)))
+        return (logits if self.ensemble is None else self.ensemble(heard)), heard
+
+    def macs_heard(self) -> float:
+        """Multiply-accumulates that hearing the others takes, per sample."""
+        mixed = 0 if self.ensemble is None else len(self.ensemble.weight) * len(self.ensemble.bias)
+        seen = [] if self.cascade is None else self.cascade.parameters()
+        return float(mixed + sum(weight.numel() for weight in seen))
 
     def forward(self, feature: At, mask: Mask = None) -> Float[torch.Tensor, "batch classes"]:
         """Logits from a feature, and which of its tokens are no padding."""
@@ -66,19 +98,38 @@ class HeadType:
         hidden: widths of its hidden linear layers; none: linear.
         dropout: behind each of them, in training.
         stem: layers with weights before them; None: none, and the head is trained on standardised numbers.
+        cascade: whether its last layer sees what the exit before said.
+        ensemble: whether it answers together with the exits before.
     """
 
     reduction: Reduction
     hidden: tuple[int, ...] = ()
     dropout: float = 0.0
     stem: Stem | None = None
+    cascade: bool = False
+    ensemble: bool = False
+
+    @property
+    def hears(self) -> bool:
+        """Whether it has to do with what earlier exits said."""
+        return self.cascade or self.ensemble
 
     def build(
-        self, feature_shape: tuple[int, ...], classes: int, generator: torch.Generator, tokens: int | None = None
+        self,
+        feature_shape: tuple[int, ...],
+        classes: int,
+        generator: torch.Generator,
+        tokens: int | None = None,
+        number: int = 0,
     ) -> Head:
         """A new head for features of `feature_shape` (without batch axis), initialised from `generator`.
 
-        `tokens`: length of the sequences with which the feature has this shape, where the model takes sequences.
+        Args:
+            feature_shape: without batch axis.
+            classes: how many logits it gives.
+            generator: draws the initial weights.
+            tokens: length of the sequences with which the feature has this shape, where the model takes sequences.
+            number: of its exit, by depth.
         """
         turned = is_turned(feature_shape, tokens)
         reduction: Reduction = replace(self.reduction, turned=turned)  # type: ignore[type-var]
@@ -91,7 +142,15 @@ class HeadType:
             layers += [_linear(last, size, generator), nn.ReLU(), nn.Dropout(self.dropout)]
             last = size
         layers.append(_linear(last, classes, generator))
-        return Head(reduction, nn.Sequential(*layers), width, standardised=self.stem is None)
+        return Head(
+            reduction,
+            nn.Sequential(*layers),
+            width,
+            standardised=self.stem is None,
+            hears=self.hears,
+            cascade=Cascade(classes, generator) if self.cascade and number else None,
+            ensemble=Ensemble(number + 1, classes) if self.ensemble else None,
+        )
 
 
 def _linear(inputs: int, outputs: int, generator: torch.Generator) -> nn.Module:

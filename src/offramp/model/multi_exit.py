@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import partial
 
 import numpy as np
 import torch
@@ -12,9 +11,10 @@ from torch import nn
 from offramp.calibrate.calibrator import Calibrator
 from offramp.errors import InputError
 from offramp.gates.gate import Gate
+from offramp.heads.earlier import Earlier
 from offramp.heads.head import Head
 from offramp.heads.network import Answers
-from offramp.heads.reduction import At, Mask, Reduction
+from offramp.heads.reduction import At, Reduction
 from offramp.inputs import Inputs, call, device_of, mask_of, on, whole_of
 from offramp.model.backbone import Backbone
 from offramp.model.cache import FeatureCache, FeatureKey
@@ -57,6 +57,18 @@ class MultiExit:
         order = {point.name: index for index, point in enumerate(self.points)}
         return tuple(order[exit_.point] for exit_ in self.exits)
 
+    @property
+    def together(self) -> bool:
+        """Whether what an exit says depends on which exits before it are on.
+
+        Raises:
+            InputError: if some heads hear others and some do not.
+        """
+        hears = {self.head(index).hears for index in range(len(self.exits))}
+        if len(hears) > 1:
+            raise InputError("expected heads that all hear each other, or none that does; use one kind of head")
+        return True in hears
+
     def head(self, index: int) -> Head:
         """The head of exit `index`."""
         head = self.heads[index]
@@ -75,17 +87,21 @@ class MultiExit:
     def outputs(self, inputs: Inputs, logits_of: LogitsOf) -> Float[torch.Tensor, "exits batch classes"]:
         """All exits' logits on a batch, the backbone's last, by tapping the original model."""
         inputs = on(inputs, device_of(self.backbone.model))
-        keep = partial(self._heads_at, mask_of(inputs))
-        before = keep(INPUT, whole_of(inputs))
-        names = [point.name for point in self.points if point.name != INPUT]
-        with tapped(self.backbone.model, names, keep=keep) as found:
-            final = logits_of(call(self.backbone.model, inputs))
-        by_exit = {index: logits for at_point in (before, *found.values()) for index, logits in at_point.items()}
-        return torch.stack([*(by_exit[index] for index in range(len(self.exits))), final])
+        found: dict[int, torch.Tensor] = {}
+        mask = mask_of(inputs)
+        earlier: Earlier = ()
 
-    def _heads_at(self, mask: Mask, name: str, feature: At) -> dict[int, torch.Tensor]:
-        here = (index for index, exit_ in enumerate(self.exits) if exit_.point == name)
-        return {index: self.head(index)(feature, mask) for index in here}
+        def keep(name: str, feature: At) -> None:
+            nonlocal earlier
+            for index in (index for index, exit_ in enumerate(self.exits) if exit_.point == name):
+                head = self.head(index)
+                found[index], earlier = head.answer(index, head.reduce(feature, mask), earlier)
+
+        keep(INPUT, whole_of(inputs))
+        names = [point.name for point in self.points if point.name != INPUT]
+        with tapped(self.backbone.model, names, keep=keep):
+            final = logits_of(call(self.backbone.model, inputs))
+        return torch.stack([*(found[index] for index in range(len(self.exits))), final])
 
     def record(self, cache: FeatureCache) -> "Recording":
         """What every exit says about a cached split."""
@@ -93,13 +109,13 @@ class MultiExit:
         outputs[-1] = cache.logits
         self.heads.eval()
         with torch.no_grad():
-            for index, key in enumerate(self.keys()):
-                rows = cache.features[key]
-                for start in range(0, len(rows), ROWS):
-                    batch = torch.from_numpy(rows[start : start + ROWS].astype(np.float32))
-                    batch = batch.to(device_of(self.head(index).net))
-                    outputs[index, start : start + ROWS] = self.head(index).predict(batch).cpu().numpy()
-        return Recording(outputs, cache.split)
+            for start in range(0, len(cache.logits), ROWS):
+                earlier: Earlier = ()
+                for index, key in enumerate(self.keys()):
+                    batch = torch.from_numpy(cache.features[key][start : start + ROWS].astype(np.float32))
+                    logits, earlier = self.head(index).answer(index, batch.to(device_of(self.head(index).net)), earlier)
+                    outputs[index, start : start + ROWS] = logits.cpu().numpy()
+        return Recording(outputs, cache.split, self.together)
 
     def macs(self, gate: Gate | None = None) -> CostProfile:
         """MACs of leaving at each exit, per sample; None: of a gate that only looks at the logits."""
@@ -113,7 +129,8 @@ class MultiExit:
 
 
 def _head_macs(head: Head, shape: tuple[int, ...]) -> float:
-    return head.reduction.macs if isinstance(head.reduction, Answers) else module_macs(head, [shape])
+    own = head.reduction.macs if isinstance(head.reduction, Answers) else module_macs(head, [shape])
+    return own + head.macs_heard()
 
 
 @dataclass(frozen=True, eq=False)
@@ -121,12 +138,14 @@ class Recording:
     """The logits of every exit on a split, the backbone's own last.
 
     Attributes:
-        outputs: raw logits.
+        outputs: raw logits, with all exits on.
         split: name of the split.
+        together: whether they would be others with fewer exits on.
     """
 
     outputs: Float[np.ndarray, "exits samples classes"]
     split: str
+    together: bool = False
 
     @property
     def reference(self) -> Float[np.ndarray, "samples classes"]:

@@ -85,7 +85,7 @@ class _Packed(nn.Module):
 def _taken(stage: Stage) -> int:
     """How many tensors a stage takes."""
     assert isinstance(stage.segment, torch.fx.GraphModule)
-    return len(stage.segment.graph.find_nodes(op="placeholder")) + stage.masked
+    return len(stage.segment.graph.find_nodes(op="placeholder")) + stage.masked + len(stage.before)
 
 
 @dataclass(frozen=True, eq=False)

@@ -8,6 +8,7 @@ import torch
 
 from offramp.calibrate.calibrator import Calibrator
 from offramp.gates.gate import Gate
+from offramp.heads.earlier import Earlier, rows_of
 from offramp.heads.reduction import At
 from offramp.inputs import Inputs, batch_size, device_of, mask_of, on
 from offramp.model.multi_exit import MultiExit
@@ -47,18 +48,22 @@ class Headed:
         """The backbone's answer to those who are left at the end."""
         inputs = on(inputs, device_of(self.multi_exit.backbone.model))
         mask = mask_of(inputs)
+        earlier: Earlier = ()
 
         def at(place: int, feature: At) -> torch.Tensor | None:
-            nonlocal mask
+            nonlocal mask, earlier
 
             def say(exit_: int) -> Said:
-                return self.said(self.logits(exit_, feature, mask), exit_)
+                nonlocal earlier
+                logits, earlier = self.logits(exit_, feature, mask, earlier)
+                return self.said(logits, exit_)
 
             rows = stop(place, say)
             if rows is None:
                 return None
             staying = torch.from_numpy(rows).to(device_of(self.multi_exit.backbone.model))
             mask = None if mask is None else mask.index_select(0, staying)
+            earlier = rows_of(earlier, staying)
             return staying
 
         with torch.no_grad():
@@ -70,10 +75,20 @@ class Headed:
         with torch.no_grad():
             return self.answer(self.driver.whole(inputs))
 
-    def logits(self, exit_: int, feature: At, mask: torch.Tensor | None = None) -> torch.Tensor:
-        """The calibrated logits of an exit; `mask` (B, T) is 0 where a token is padding."""
-        found: torch.Tensor = self.calibrators[exit_](self.multi_exit.head(exit_)(feature, mask))
-        return found
+    def logits(
+        self, exit_: int, feature: At, mask: torch.Tensor | None = None, earlier: Earlier = ()
+    ) -> tuple[torch.Tensor, Earlier]:
+        """The calibrated logits of an exit, and what later ones hear.
+
+        Args:
+            exit_: its number.
+            feature: what its head looks at.
+            mask: (B, T), 0 where a token is padding.
+            earlier: what the enabled exits before it said.
+        """
+        head = self.multi_exit.head(exit_)
+        logits, heard = head.answer(exit_, head.reduce(feature, mask), earlier)
+        return self.calibrators[exit_](logits), heard
 
     def answer(self, logits: torch.Tensor) -> Said:
         """The backbone's logits with their score."""

@@ -8,6 +8,7 @@ import numpy as np
 import torch
 from jaxtyping import Float
 
+from offramp.heads.earlier import Earlier
 from offramp.inputs import Inputs, batch_size, device_of, mask_of, on
 from offramp.run.driver import Driver
 from offramp.run.headed import Headed
@@ -81,10 +82,12 @@ def _round(executor: Headed, inputs: Inputs, clock: Clock) -> Float[np.ndarray, 
     point_of = executor.multi_exit.point_of
     head, gate = np.zeros(len(point_of) + 1), np.zeros(len(point_of) + 1)
     mask = mask_of(inputs)
+    earlier: Earlier = ()
 
     def at(place: int, feature: torch.Tensor) -> None:
+        nonlocal earlier
         for exit_ in (exit_ for exit_, point in enumerate(point_of) if point == place):
-            logits, head[exit_] = _timed(partial(executor.logits, exit_, feature, mask), clock)
+            (logits, earlier), head[exit_] = _timed(partial(executor.logits, exit_, feature, mask, earlier), clock)
             _, gate[exit_] = _timed(partial(executor.gate.score, logits, exit_), clock)
 
     stops = len(executor.multi_exit.points)

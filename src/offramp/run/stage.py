@@ -9,6 +9,8 @@ from offramp.calibrate.calibrator import Calibrator
 from offramp.calibrate.identity import Identity
 from offramp.errors import InputError
 from offramp.gates.gate import Gate
+from offramp.heads.earlier import Earlier
+from offramp.heads.head import Head
 from offramp.inputs import MASK, Inputs, call, device_of, leaves, mask_of, rebuild
 from offramp.model.capture import LogitsOf
 from offramp.model.multi_exit import MultiExit
@@ -22,38 +24,44 @@ State = tuple[torch.Tensor, ...]
 class Stage(nn.Module):
     """From a state to the next one, and logits and score of each exit there.
 
-    The state is the segment's, then the attention mask where there is one, which the heads read. The last stage has no
-    heads: what the backbone itself says is its only answer, and there is no next state. `exits` are the numbers of the
-    exits, in the order of their heads; the backbone's own is the one behind all others. At the `entry` heads see all
-    tensors of the state.
+    The state is the segment's, then the attention mask where there is one, which the heads read, then what the exits
+    `before` said where heads hear it. The last stage has no heads: what the backbone itself says is its only answer,
+    and there is no next state. `exits` are the numbers of the exits, in the order of their heads; the backbone's own is
+    the one behind all others. At the `entry` heads see all tensors of the state.
     """
 
     def __init__(
         self,
         segment: nn.Module,
-        heads: Sequence[nn.Module],
+        heads: Sequence[Head],
         calibrators: Sequence[Calibrator],
         gate: Gate,
         masked: bool,
         exits: Sequence[int],
         entry: bool = False,
+        before: Sequence[int] = (),
     ) -> None:
         super().__init__()
         self.segment, self.heads = segment, nn.ModuleList(heads)
         pairs = zip(calibrators, heads, strict=True)
         self.calibrators = nn.ModuleList(Calibration(calibrator, device_of(head)) for calibrator, head in pairs)
-        self.gate, self.masked, self.exits, self.entry = gate, masked, tuple(exits), entry
+        self.gate, self.masked, self.exits, self.entry, self.before = gate, masked, tuple(exits), entry, tuple(before)
 
     def forward(self, *state: torch.Tensor) -> State:
         """(state…) to (next state…, logits, score, logits, score, …)."""
-        inner, mask = (state[:-1], state[-1]) if self.masked else (state, None)
+        own = len(state) - len(self.before)
+        inner, mask = (state[: own - 1], state[own - 1]) if self.masked else (state[:own], None)
+        earlier: Earlier = tuple(zip(self.before, state[own:], strict=True))
         after: State = self.segment(*inner)
         if not len(self.heads):
             return self._said(Identity(), after[0], self.exits[0])
         said: State = ()
+        feature = after if self.entry and len(after) > 1 else after[0]
         for head, calibrator, exit_ in zip(self.heads, self.calibrators, self.exits, strict=True):
-            said += self._said(calibrator, head(after if self.entry and len(after) > 1 else after[0], mask), exit_)
-        return (*after, *(() if mask is None else (mask,)), *said)
+            assert isinstance(head, Head)
+            logits, earlier = head.answer(exit_, head.reduce(feature, mask), earlier)
+            said += self._said(calibrator, logits, exit_)
+        return (*after, *(() if mask is None else (mask,)), *(heard for _, heard in earlier), *said)
 
     def _said(self, calibrator: Calibrates, raw: torch.Tensor, exit_: int) -> State:
         logits: torch.Tensor = calibrator(raw)
@@ -91,12 +99,16 @@ def stages(
     masked = mask_of(backbone.example) is not None
     multi_exit.heads.eval()
 
-    def stage(segment: nn.Module, exits: Sequence[int]) -> Stage:
-        heads, calibrated = [multi_exit.heads[e] for e in exits], [calibrators[e] for e in exits]
+    def stage(segment: nn.Module, exits: Sequence[int], before: Sequence[int]) -> Stage:
+        heads, calibrated = [multi_exit.head(e) for e in exits], [calibrators[e] for e in exits]
         entry = chain.entry and segment is chain.segments[0]
-        return Stage(segment, heads, calibrated, gate, masked, exits or (len(multi_exit.exits),), entry).eval()
+        return Stage(segment, heads, calibrated, gate, masked, exits or (len(multi_exit.exits),), entry, before).eval()
 
-    return [stage(segment, exits) for segment, exits in zip(chain.segments, (*stops, ()), strict=True)]
+    before = [
+        [e for here in stops[:place] for e in here] if multi_exit.together else [] for place in range(len(stops) + 1)
+    ]
+
+    return [stage(*one) for one in zip(chain.segments, (*stops, ()), before, strict=True)]
 
 
 def uncut_stage(multi_exit: MultiExit, logits_of: LogitsOf, gate: Gate) -> Stage:

@@ -9,6 +9,7 @@ import torch
 from offramp.arrays import Int
 from offramp.calibrate.calibrator import Calibrator
 from offramp.gates.gate import Gate
+from offramp.heads.earlier import Earlier
 from offramp.inputs import Inputs, device_of, leaves, mask_of, on
 from offramp.model.multi_exit import MultiExit
 from offramp.model.segments import Chain
@@ -30,21 +31,26 @@ class UnderWay:
         chain: the segments for inputs of its sizes.
         tensors: the feature, and its side values.
         mask: which tokens are no padding, where that is known.
+        earlier: what the exits that were asked said, where later ones hear it; grows when one is asked.
     """
 
     chain: Chain
     tensors: Tensors
     mask: torch.Tensor | None
+    earlier: Earlier = ()
 
     @property
     def everything(self) -> Tensors:
         """All tensors whose first axis is the batch."""
-        return (*self.tensors, *(() if self.mask is None else (self.mask,)))
+        mask = () if self.mask is None else (self.mask,)
+        return (*self.tensors, *mask, *(said for _, said in self.earlier))
 
     def holding(self, everything: Tensors) -> "UnderWay":
         """The same with other tensors, in the order of `everything`."""
-        count = len(self.tensors)
-        return replace(self, tensors=everything[:count], mask=None if self.mask is None else everything[count])
+        tensors, rest = everything[: len(self.tensors)], everything[len(self.tensors) :]
+        mask, rest = (None, rest) if self.mask is None else (rest[0], rest[1:])
+        earlier = tuple((number, said) for (number, _), said in zip(self.earlier, rest, strict=True))
+        return replace(self, tensors=tensors, mask=mask, earlier=earlier)
 
 
 @dataclass(frozen=True, eq=False)
@@ -85,7 +91,9 @@ class Stepped(Headed, Stepwise):
 
         def say(exit_: int) -> Said:
             with torch.no_grad():
-                return self.said(self.logits(exit_, after.chain.feature(place, after.tensors), after.mask), exit_)
+                feature = after.chain.feature(place, after.tensors)
+                logits, after.earlier = self.logits(exit_, feature, after.mask, after.earlier)
+                return self.said(logits, exit_)
 
         return after, say
 

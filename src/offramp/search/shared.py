@@ -112,7 +112,8 @@ class SharedThreshold:
     scores of the exits must mean the same (a calibrated probability of agreeing with the backbone).
 
     A subset is judged by the mean, over several target losses around the goal, of the cost reached before the
-    excess loss first passes the target. Of equal subsets the one with fewer exits is taken.
+    excess loss first passes the target. Of equal subsets the one with fewer exits is taken. Where later heads
+    hear earlier ones (`ExitTable.together`) all exits stay on.
 
     Attributes:
         max_exhaustive: up to so many exits all subsets are tried; beyond, exits are removed one by one,
@@ -135,7 +136,7 @@ class SharedThreshold:
     def search(self, table: ExitTable, goal: Goal) -> list[Configuration]:
         """The plain backbone, then one subset of exits at falling thresholds, finest around the goal."""
         ranked = _Ranked.of(above_backbone(table))
-        enabled = self._subset(ranked, goal)
+        enabled = np.ones(table.exits - 1, dtype=bool) if table.together else self._subset(ranked, goal)
         flags = tuple(bool(on) for on in enabled)
         path = [Configuration.full(table.exits - 1)]
         for threshold in _thin(_curve(ranked, enabled), goal, self.points - 1):

@@ -233,5 +233,8 @@ def headed(backbone: Backbone, heads: Sequence[str] = ("pooled-linear",), *, see
     exits = tuple(Exit(point.name, head) for point in backbone.points for head in heads)
     shapes = {point.name: point.feature_shape for point in backbone.points}
     tokens = tokens_of(backbone.example)
-    built = [head_type(exit_.head).build(shapes[exit_.point], backbone.classes, generator, tokens) for exit_ in exits]
+    built = [
+        head_type(exit_.head).build(shapes[exit_.point], backbone.classes, generator, tokens, number)
+        for number, exit_ in enumerate(exits)
+    ]
     return MultiExit(backbone, exits, nn.ModuleList(built).eval())

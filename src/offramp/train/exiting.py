@@ -7,6 +7,7 @@ import torch
 from jaxtyping import Float
 from torch import nn
 
+from offramp.errors import InputError
 from offramp.inputs import Inputs, call, mask_of
 from offramp.model.capture import LogitsOf
 from offramp.model.multi_exit import MultiExit
@@ -28,6 +29,10 @@ class Exiting(nn.Module):
 
     def __init__(self, multi_exit: MultiExit, logits_of: LogitsOf) -> None:
         super().__init__()
+        if multi_exit.together:
+            raise InputError(
+                "expected heads that answer alone where the backbone learns, got some that hear each other; use sdn"
+            )
         self.model = copy.deepcopy(multi_exit.backbone.model)
         self.heads = copy.deepcopy(multi_exit.heads)
         self.points = tuple(exit_.point for exit_ in multi_exit.exits)

@@ -76,7 +76,10 @@ class Schedule:
 
 @dataclass(frozen=True, eq=False)
 class Fit:
-    """Heads to be trained together.
+    """Heads to be trained together, each on its own; where they hear each other, each behind the one before.
+
+    All learn at once, and no gradient goes from a head to the one before. Heads that hear each other end with the
+    weights of one epoch, that of the best mean.
 
     Attributes:
         heads: one per exit; trained in place. Each ends with the weights that were best on the held part.
@@ -117,7 +120,8 @@ class Fit:
         epochs = self.schedule.passes(len(training))
         while state.epoch < epochs and state.stale < self.schedule.patience:
             self._epoch(rows, standards, training, labels, state)
-            state.note(self._losses(rows, standards, held, labels, state))
+            losses = self._losses(rows, standards, held, labels, state)
+            state.note([sum(losses) / len(losses)] * len(losses) if any(head.hears for head in self.heads) else losses)
             progress("training heads", state.epoch, epochs)
         state.restore_best()
         for head, (mean, scale) in zip(self.heads, standards, strict=True):
@@ -192,10 +196,11 @@ class Fit:
     ) -> list[torch.Tensor]:
         backbone = rows.logits(batch)
         target = None if labels is None else torch.from_numpy(labels[rows.sample_of(batch)]).to(backbone.device)
-        return [
-            self.regime.loss(head.predict((rows.features(key, batch) - mean) * scale), backbone, target)
-            for head, key, (mean, scale) in zip(heads, self.keys, standards, strict=True)
-        ]
+        losses, previous = [], None
+        for head, key, (mean, scale) in zip(heads, self.keys, standards, strict=True):
+            previous = head.predict((rows.features(key, batch) - mean) * scale, previous)
+            losses.append(self.regime.loss(previous, backbone, target))
+        return losses
 
 
 def unstandardised(head: Head) -> Standard:
