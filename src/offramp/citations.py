@@ -126,6 +126,16 @@ WORKS = {
             2020,
         ),
         Work(
+            "ztw",
+            "inproceedings",
+            "Zero Time Waste: Recycling Predictions in Early Exit Neural Networks",
+            "Wo{\\l}czyk, Maciej and W{\\'o}jcik, Bartosz and Ba{\\l}azy, Klaudia and Podolak, Igor T. and "
+            "Tabor, Jacek and {\\'S}mieja, Marek and Trzci{\\'n}ski, Tomasz",
+            "Advances in Neural Information Processing Systems",
+            2021,
+            "https://arxiv.org/abs/2106.05409",
+        ),
+        Work(
             "eenet",
             "inproceedings",
             "Adaptive Deep Neural Network Inference Optimization with EENet",

@@ -59,6 +59,7 @@ from offramp.sources import Labels, Source
 from offramp.split import Parts
 from offramp.students import teach_students
 from offramp.tasks.classification import Classification
+from offramp.train.ensemble import fit_ensembles
 from offramp.train.student import Lesson
 
 
@@ -227,11 +228,12 @@ def _row(shared: _Shared, name: str, progress: Progress) -> MethodRow:
     start += time.perf_counter() - before - taught.seconds
     teach_students(model, lessons, chosen, options, kept, progress)
     caches = _with_networks(shared, model, options, name, progress)
+    searched = shared.labels[shared.parts["choose"]] if chosen.labels else None
+    fit_ensembles(model, caches["choose"], task, searched)
     recordings = {part: model.record(cache) for part, cache in caches.items()}
     known = {part: shared.labels[indices] for part, indices in shared.parts.items()}
     if bench.report is not None:
         known["report"] = bench.report.labels()
-    searched = known["choose"] if chosen.labels else None
     calibrators, scorer = prepared(chosen, recordings["choose"], task, searched, taught.gate)
     cost = model.macs(scorer)
     said = {

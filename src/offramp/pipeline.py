@@ -40,6 +40,7 @@ from offramp.progress import Progress, silent
 from offramp.sources import Source
 from offramp.students import teach_students
 from offramp.tasks.task import Task
+from offramp.train.ensemble import fit_ensembles
 
 TYPICAL = 64
 """Samples that say how long texts are."""
@@ -112,6 +113,7 @@ def build(
     gate = train_heads(multi_exit, lessons, chosen, labels, parts, options, work, progress).gate
     teach_students(multi_exit, lessons, chosen, options, work, progress)
     caches = record_networks(multi_exit, task, source, parts, options, work, caches, progress)
+    fit_ensembles(multi_exit, caches["choose"], task, None if labels is None else labels[parts["choose"]])
     recordings = {part: multi_exit.record(cache) for part, cache in caches.items()}
     decided = decide(multi_exit, recordings, task, labels, parts, options, gate)
     seconds = profiles(multi_exit, decided, task, source, parts, options, progress)

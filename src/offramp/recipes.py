@@ -87,6 +87,7 @@ class Recipe:
             raise InputError(
                 f"expected the gate 'jei' with a regime that trains it ({able}), got the regime {self.regime!r}"
             )
+        _check_hearing(self)
         if self.students and isinstance(train.NAMES[self.regime], train.Bilevel):
             raise InputError(
                 f"expected no student where gates learn with the heads (regime {self.regime!r}); leave it out"
@@ -96,6 +97,19 @@ class Recipe:
     def training(self) -> train.Regime | train.Bilevel:
         """The regime with its settings."""
         return self.bilevel or train.NAMES[self.regime]
+
+
+def _check_hearing(chosen: Recipe) -> None:
+    """Refuses what heads that hear each other cannot go with."""
+    if not any(head_type(name).hears for name in chosen.heads):
+        return
+    gated = isinstance(train.NAMES[chosen.regime], train.Bilevel)
+    if len(chosen.heads) > 1 or chosen.students or gated or chosen.searcher != "shared":
+        raise InputError(
+            f"expected one kind of head where heads hear each other (got {', '.join(chosen.heads)}), the searcher "
+            f"shared, which leaves them all on (got {chosen.searcher}), no student, and no gates that learn with the "
+            f"heads (regime {chosen.regime})"
+        )
 
 
 _HEADS = Recipe(
@@ -204,6 +218,25 @@ NAMES: dict[str, Recipe] = {
         labels=True,
         source="SDN, IC-only: six heads with learned pooling on a frozen backbone (Kaya et al. 2019)",
         cites=("sdn",),
+    ),
+    "ztw": replace(
+        _PLAIN,
+        heads=("ztw",),
+        points=6,
+        regime="disjoint",
+        calibrator="none",
+        labels=True,
+        source="Zero Time Waste: cascaded SDN heads and geometric ensembles on a frozen backbone (Wołczyk et al. 2021)",
+        cites=("ztw",),
+    ),
+    "ztw-labelfree": replace(
+        _PLAIN,
+        heads=("ztw",),
+        points=6,
+        regime="selfxit",
+        calibrator="none",
+        source="Zero Time Waste held to the backbone's answers: KL at T = 1, ensembles fitted to its classes",
+        cites=("ztw",),
     ),
     "eenet-shares": replace(
         _PLAIN,

@@ -25,6 +25,7 @@ from offramp.pipeline import example_of
 from offramp.placing import places
 from offramp.split import Shares
 from offramp.students import teach_students
+from offramp.train.ensemble import fit_ensembles
 
 options = $options
 recipe = options.chosen()
@@ -58,8 +59,9 @@ gate = train_heads(multi_exit, lessons, recipe, labels, parts, options, work).ga
 # So do smaller copies of it, where the recipe has any.
 teach_students(multi_exit, lessons, recipe, options, work)
 
-# What every exit says about the other three parts.
+# What every exit says about the other three parts, together with those before it where the recipe says so.
 caches = record_networks(multi_exit, task, source, parts, options, work, caches)
+fit_ensembles(multi_exit, caches["choose"], task, None if labels is None else labels[parts["choose"]])
 recordings = {part: multi_exit.record(cache) for part, cache in caches.items()}
 
 # Calibrate and search on `choose`, prove on `certify`, measure on `report`.
