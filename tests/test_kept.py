@@ -39,6 +39,26 @@ def test_only_proved_points_are_kept_and_the_cheapest_of_every_level(
         assert min(level, key=lambda point: point.cost) in kept
 
 
+@given(PATHS, st.sampled_from([None, 0.04, 0.2]))
+def test_a_trained_backbone_is_kept_whatever_was_proved_of_it(
+    drawn: list[tuple[int, float | None]], epsilon: float | None
+) -> None:
+    full, *others = certified(
+        [one for one in drawn if one[1] is not None and epsilon is not None and one[1] >= epsilon]
+    )
+    bound = None if epsilon is None else Bound("error", epsilon, 0.1, "exact", 100)
+    kept = worth_keeping([replace(full, bound=bound), *others], 16)
+    final, aliases = named(kept, 0.01)
+    assert (final[0].name, final[0].bound) == (FULL, bound)
+    by_name = {point.name: point for point in final}
+    for name, multiple in LEVELS:
+        meant, within = (
+            by_name[aliases.get(name, name)],
+            [p for p in final if p.bound and p.bound.epsilon <= multiple * 0.01 * (1 + 1e-9)],
+        )
+        assert meant == min(within, key=lambda point: point.cost, default=final[0])
+
+
 @given(PATHS)
 def test_names_are_unique_and_keep_their_promise(drawn: list[tuple[int, float | None]]) -> None:
     kept = worth_keeping(certified(drawn), 16)

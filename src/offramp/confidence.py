@@ -8,7 +8,7 @@ from jaxtyping import Float, Int
 
 from offramp.calibrate.calibrator import Calibrator
 from offramp.decide.replay import replay
-from offramp.deciding import losses, table
+from offramp.deciding import loss_of, losses, table
 from offramp.gates.gate import Gate
 from offramp.model.multi_exit import Recording
 from offramp.sources import Labels
@@ -29,6 +29,7 @@ class Said:
         against: what the target is, `"labels"` or `"backbone"`.
         table: scores and disagreement, which say who leaves where.
         error: where an exit's answer is not the label; None without labels.
+        original_error: the same of the user's model, where the backbone is a trained copy of it.
     """
 
     probability: Float[np.ndarray, "exits samples classes"]
@@ -36,6 +37,15 @@ class Said:
     against: str
     table: ExitTable
     error: Float[np.ndarray, "exits samples"] | None
+    original_error: Float[np.ndarray, " samples"] | None = None
+
+    @property
+    def plain_error(self) -> Float[np.ndarray, " samples"] | None:
+        """Where the answer of the user's model is not the label; None without labels."""
+        if self.error is None or self.original_error is not None:
+            return self.original_error
+        backbone: np.ndarray = self.error[-1]
+        return backbone
 
     @classmethod
     def of(
@@ -58,7 +68,9 @@ class Said:
             probability[exit_] = softmax(recording.said(exit_, calibrators))
         target = task.predict(recording.reference) if labels is None else labels
         against = "backbone" if labels is None else "labels"
-        return cls(probability, target, against, table(recording, task, gate, calibrators, cost), error)
+        original = recording.original
+        known = None if labels is None or original is None else loss_of(task, original, original, labels)
+        return cls(probability, target, against, table(recording, task, gate, calibrators, cost), error, known)
 
     def exit_index(self, configuration: Configuration) -> Int[np.ndarray, " samples"]:
         """Where each sample leaves."""
@@ -66,9 +78,12 @@ class Said:
 
     def only(self, rows: Int[np.ndarray, " rows"]) -> "Said":
         """The same of some of the samples."""
-        part = replace(self.table, score=self.table.score[:, rows], loss=self.table.loss[:, rows])
+        reference, original = (
+            None if one is None else one[rows] for one in (self.table.reference, self.original_error)
+        )
+        part = replace(self.table, score=self.table.score[:, rows], loss=self.table.loss[:, rows], reference=reference)
         error = None if self.error is None else self.error[:, rows]
-        return Said(self.probability[:, rows], self.target[rows], self.against, part, error)
+        return Said(self.probability[:, rows], self.target[rows], self.against, part, error, original)
 
 
 def softmax(logits: Float[np.ndarray, "samples classes"]) -> Float[np.ndarray, "samples classes"]:

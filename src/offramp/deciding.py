@@ -26,7 +26,10 @@ from offramp.types import CostProfile, ExitTable, Goal, OperatingPoint
 
 @dataclass(frozen=True, eq=False)
 class Decided:
-    """Gate, calibrators, costs, and the certified operating points with their figures on the report part."""
+    """Gate, calibrators, costs, and the certified operating points with their figures on the report part.
+
+    `plain` is the mean loss of the user's model on the report part: that of `full`, unless the backbone was trained.
+    """
 
     gate: Gate
     calibrators: tuple[Calibrator, ...]
@@ -35,6 +38,7 @@ class Decided:
     aliases: dict[str, str]
     report: tuple[OperatingPoint, ...]
     risk: str
+    plain: float
 
 
 @dataclass(frozen=True)
@@ -124,7 +128,8 @@ def decide_by(
         }
 
     priced, told = tables(price), tables(macs)
-    path = search.NAMES[wish.searcher]().search(priced["choose"], Goal(wish.max_drop))
+    own, goal = replace(priced["choose"], reference=None), allowance(priced["choose"], wish.max_drop)
+    path = search.NAMES[wish.searcher]().search(own, goal)
     points = [operating_point(priced["choose"], found, f"p{index:02d}") for index, found in enumerate(path)]
     certified = certify(points, priced["certify"], wish.max_drop, wish.delta, guarantees.NAMES[wish.guarantee]())
     worthy = worth_keeping(certified, wish.keep)
@@ -132,7 +137,18 @@ def decide_by(
     kept, aliases = named(worthy, wish.max_drop, [point.cost for point in figures])
     chosen = tuple(replace(one, name=by.name, bound=by.bound) for one, by in zip(figures, kept, strict=True))
     report = tuple(operating_point(told["report"], point.configuration, point.name) for point in kept)
-    return Decided(wish.gate, calibrators, macs, chosen, aliases, report, priced["choose"].risk)
+    plain = float(told["report"].plain.mean())
+    return Decided(wish.gate, calibrators, macs, chosen, aliases, report, priced["choose"].risk, plain)
+
+
+def allowance(choose: ExitTable, max_drop: float) -> Goal:
+    """What exits may lose over their own backbone: the goal less what that has lost to the user's model already.
+
+    Where it has gained, they may lose as much more. Where little or nothing is left, exits are searched as for half of
+    the goal, for the levels above it that are certified, too.
+    """
+    lost = float((choose.loss[-1] - choose.plain).mean())
+    return Goal(min(max(max_drop - lost, max_drop / 2.0), 1.0))
 
 
 def table(
@@ -143,22 +159,33 @@ def table(
     cost: CostProfile,
     labels: Labels | None = None,
 ) -> ExitTable:
-    """Scores and losses of a recording: disagreement with the backbone, or error where labels are given."""
+    """Scores and losses of a recording: disagreement with the user's model, or error where labels are given."""
     loss, risk = losses(recording, task, calibrators, labels), "disagreement" if labels is None else "error"
     scores = recording.scores(scorer, calibrators)
-    return ExitTable(scores, loss, cost, recording.split, risk, scorer.rule, recording.together)
+    reference = None if recording.original is None else loss_of(task, recording.original, recording.original, labels)
+    return ExitTable(scores, loss, cost, recording.split, risk, scorer.rule, recording.together, reference)
 
 
 def losses(
     recording: Recording, task: Task, calibrators: Sequence[Calibrator], labels: Labels | None = None
 ) -> Float[np.ndarray, "exits samples"]:
-    """Disagreement of each exit with the backbone, or its error where labels are given, as 0 and 1.
+    """Disagreement of each exit with the user's model, or its error where labels are given, as 0 and 1.
 
     What is compared is what the runtime answers, since a calibrator may change the class (vector scaling).
     """
     found = np.empty(recording.outputs.shape[:2])
     for exit_ in range(len(found)):
-        said = recording.said(exit_, calibrators)[None]
-        wrong = task.disagreement(said, recording.reference) if labels is None else task.error(said, labels)
-        found[exit_] = wrong[0]
+        found[exit_] = loss_of(task, recording.said(exit_, calibrators), recording.reference, labels)
+    return found
+
+
+def loss_of(
+    task: Task,
+    said: Float[np.ndarray, "samples classes"],
+    reference: Float[np.ndarray, "samples classes"],
+    labels: Labels | None,
+) -> Float[np.ndarray, " samples"]:
+    """Where some logits disagree with the reference, or with the labels where they are given, as 0 and 1."""
+    wrong = task.disagreement(said[None], reference) if labels is None else task.error(said[None], labels)
+    found: np.ndarray = wrong[0].astype(np.float64)
     return found

@@ -34,9 +34,9 @@ class Evaluated:
 
     Attributes:
         cost_ratio: mean MACs as a share of the plain backbone's.
-        agreement: share of samples answered like the backbone.
+        agreement: share of samples answered like the user's model.
         accuracy: share answered like the label; None without labels.
-        accuracy_drop: backbone's accuracy minus this one's, in percentage points; None without labels.
+        accuracy_drop: accuracy of the user's model minus this one's, in percentage points; None without labels.
         exit_share: share of samples leaving at each exit, the backbone last.
         time_ratio: measured time as a share of the plain backbone's, by batch size.
         bound: the certificate that the bundle holds; it speaks of the distribution the bundle was certified on.
@@ -67,9 +67,9 @@ class Evaluation:
     Attributes:
         samples: how many.
         part: `"report"` where the data is the bundle's own and only its report part was used, else `"all"`.
-        accuracy: the backbone's accuracy; None without labels.
+        accuracy: accuracy of the user's model, also where the backbone is a trained copy; None without labels.
         macs: the backbone's MACs per sample.
-        oracle_cost: cost ratio if each sample left at the first exit that agrees with the backbone.
+        oracle_cost: cost ratio if each sample left at the first exit that agrees with the user's model.
         points: the operating points, from the dearest to the cheapest.
         against: what calibration is held against: `"labels"` where they are read, else `"backbone"`, its class.
         exits: confidence and correctness of each exit on all samples, the backbone last.
@@ -151,7 +151,7 @@ def evaluate(
     return Evaluation(
         samples=len(indices),
         part=part,
-        accuracy=_accuracy(here, here.table.exits - 1),
+        accuracy=_plain(here),
         macs=live.backbone.macs,
         oracle_cost=oracle_cost(here.table),
         points=tuple(_evaluated(here, point, took.get(point.name, {})) for point in chosen),
@@ -198,7 +198,8 @@ def _labels(source: Source, wanted: bool | None) -> Int[np.ndarray, " samples"] 
 
 
 def _recorded(bundle: Bundle, live: MultiExit, source: Source, progress: Progress) -> Recording:
-    passes = Pass(live.backbone.model, bundle.task.logits_of, live.wanted(), bundle.manifest.model.fingerprint)
+    fingerprint, original = bundle.manifest.model.fingerprint, live.original
+    passes = Pass(live.backbone.model, bundle.task.logits_of, live.wanted(), fingerprint, original=original)
     with tempfile.TemporaryDirectory(prefix="offramp-") as folder:
         cache = passes.run(source, Path(folder) / "evaluate", split="evaluate", progress=progress)
         return live.record(cache)
@@ -206,7 +207,7 @@ def _recorded(bundle: Bundle, live: MultiExit, source: Source, progress: Progres
 
 def _evaluated(said: Said, point: OperatingPoint, time_ratio: dict[str, float]) -> Evaluated:
     taken = replay(said.table, point.configuration)
-    accuracy, base = (_accuracy(said, exits) for exits in (taken.exit_index, said.table.exits - 1))
+    accuracy, base = _accuracy(said, taken.exit_index), _plain(said)
     answered = said.probability, said.target, taken.exit_index
     shown = reliability(*answered)
     return Evaluated(
@@ -225,7 +226,12 @@ def _evaluated(said: Said, point: OperatingPoint, time_ratio: dict[str, float]) 
     )
 
 
-def _accuracy(said: Said, exit_index: Int[np.ndarray, " samples"] | int) -> float | None:
+def _plain(said: Said) -> float | None:
+    """Accuracy of the user's model; None without labels."""
+    return None if said.plain_error is None else 1.0 - float(said.plain_error.mean())
+
+
+def _accuracy(said: Said, exit_index: Int[np.ndarray, " samples"]) -> float | None:
     """Share of samples answered like the label at these exits; None without labels."""
     if said.error is None:
         return None

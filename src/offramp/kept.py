@@ -13,8 +13,11 @@ FULL = "full"
 
 
 def worth_keeping(points: Sequence[OperatingPoint], most: int) -> list[OperatingPoint]:
-    """The points with a certificate: the cheapest at every certified level, and others evenly over the cost."""
-    proved = [point for point in points if point.bound is not None]
+    """The points with a certificate: the cheapest at every certified level, and others evenly over the cost.
+
+    The one that never leaves early is always kept; where the backbone was trained, it may have no certificate either.
+    """
+    proved = [point for point in points if point.bound is not None or not any(point.configuration.enabled)]
     cheapest = {point.bound.epsilon: point for point in sorted(proved, key=lambda p: -p.cost) if point.bound}
     kept = {point.name: point for point in [*proved[:1], *cheapest.values()]}
     low, high = min(point.cost for point in proved), max(point.cost for point in proved)
@@ -34,15 +37,16 @@ def named(
 
     A point without a name of its own is called by its cost in percent, or by what is `told` of it instead. Where
     nothing better is certified, `balanced` means `full`: the name always works, and promises no more than was proved.
+    A trained backbone may itself be certified at a higher level than the name says, or at none: its bound tells.
     """
     names = {index: FULL for index, point in enumerate(points) if not any(point.configuration.enabled)}
+    full = next(iter(names))
     owner: dict[str, int] = {}
     for name, multiple in LEVELS:
         limit = multiple * max_drop * (1 + 1e-9)
         inside = [i for i, point in enumerate(points) if point.bound is not None and point.bound.epsilon <= limit]
-        if inside:
-            owner[name] = min(inside, key=lambda i: points[i].cost)
-            names.setdefault(owner[name], name)
+        owner[name] = min(inside, key=lambda i: points[i].cost, default=full)
+        names.setdefault(owner[name], name)
     for index, point in enumerate(points):
         names.setdefault(index, f"cost{100 * (told[index] if told else point.cost):.0f}")
     final = {index: _unique(names, index) for index in names}

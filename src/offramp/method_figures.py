@@ -1,7 +1,7 @@
 """What a method did: chosen on one part of the data, reported on another. NumPy arithmetic on recorded outputs."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -12,7 +12,8 @@ from offramp.confidence import Said
 from offramp.covering import prediction_sets
 from offramp.decide.certify import certify
 from offramp.decide.replay import operating_point, replay
-from offramp.types import Configuration, ExitTable, Goal, OperatingPoint
+from offramp.deciding import allowance
+from offramp.types import Configuration, ExitTable, OperatingPoint
 from offramp.uncertainty.calibration_error import calibration_error
 
 DROPS = (0.5, 1.0, 2.0)
@@ -82,7 +83,7 @@ class MethodRow:
         data: likewise.
         seed: of everything.
         labels: whether labels trained heads or chose thresholds.
-        accuracy: of the backbone on the report part.
+        accuracy: of the user's model on the report part.
         cost_at_drop: by points of drop, the cost of the cheapest configuration that keeps it on the choose part.
         chosen: the same configurations in full: with the drop they turned out to have.
         asked: by points of drop as the goal of the search, what the cheapest configuration found turned out to do.
@@ -142,11 +143,13 @@ class Tables:
     def on_report(self, configuration: Configuration) -> Chosen:
         """What a configuration does there."""
         taken = replay(self.report.table, configuration)
+        plain = self.report.plain_error
         assert self.report.error is not None
+        assert plain is not None
         error = self.report.error[taken.exit_index, np.arange(self.report.table.samples)].mean()
         return Chosen(
             cost=float(taken.cost.mean() / self.report.table.cost.backbone),
-            drop=100.0 * float(error - self.report.error[-1].mean()),
+            drop=100.0 * float(error - plain.mean()),
             disagreement=100.0 * float(taken.loss.mean()),
             accuracy=100.0 * float(1.0 - error),
         )
@@ -154,8 +157,8 @@ class Tables:
 
 def paths(choose: ExitTable, searcher: str) -> dict[float, list[Configuration]]:
     """What a searcher returns for each goal; the loosest one has the most."""
-    made = search.NAMES[searcher]()
-    return {drop: made.search(choose, Goal(drop / 100.0)) for drop in (*DROPS, 100.0 * LOOSE)}
+    made, own = search.NAMES[searcher](), replace(choose, reference=None)
+    return {drop: made.search(own, allowance(choose, drop / 100.0)) for drop in (*DROPS, 100.0 * LOOSE)}
 
 
 def cheapest_within(choose: ExitTable, path: Sequence[Configuration], drop: float) -> Configuration:
@@ -163,7 +166,7 @@ def cheapest_within(choose: ExitTable, path: Sequence[Configuration], drop: floa
 
     What is lost is disagreement, or where labels are read accuracy, lucky gains counted as most papers count them.
     """
-    own = float(choose.loss[-1].mean())
+    own = float(choose.plain.mean())
     allowed = [one for one in path if float(replay(choose, one).loss.mean()) - own <= drop / 100.0 + 1e-12]
     allowed = allowed or [Configuration.full(choose.exits - 1)]
     return min(allowed, key=lambda one: operating_point(choose, one, "").cost)
@@ -193,13 +196,14 @@ def certified_point(tables: Tables, path: Sequence[Configuration], delta: float 
 def at_exits(report: Said, names: Sequence[str], configuration: Configuration) -> list[AtExit]:
     """What each exit is worth, by itself and at a configuration."""
     assert report.error is not None
-    table, error = report.table, report.error
+    assert report.plain_error is not None
+    table, error, plain = report.table, report.error, report.plain_error
     left = replay(table, configuration).exit_index
     found = []
     for index, name in enumerate(names):
         arrived: Bool[np.ndarray, " samples"] = left >= index
         here = left == index
-        lost = error[index][here].sum() - error[-1][here].sum()
+        lost = error[index][here].sum() - plain[here].sum()
         found.append(
             AtExit(
                 name=name,

@@ -129,7 +129,8 @@ def mixed(profiles: Sequence[CostProfile], mix: Mapping[int, float]) -> CostProf
 
 
 def _recorded(bundle: Bundle, live: MultiExit, source: Source, part: str, progress: Progress) -> Recording:
-    passes = Pass(live.backbone.model, bundle.task.logits_of, live.wanted(), bundle.manifest.model.fingerprint)
+    fingerprint, original = bundle.manifest.model.fingerprint, live.original
+    passes = Pass(live.backbone.model, bundle.task.logits_of, live.wanted(), fingerprint, original=original)
     with tempfile.TemporaryDirectory(prefix="offramp-") as folder:
         return live.record(passes.run(source, Path(folder) / part, split=part, progress=progress))
 

@@ -109,6 +109,8 @@ class ExitTable:
             threshold depends on which exits are on.
         together: whether scores and losses are those of all exits being on, and would be others with fewer, since later
             heads hear earlier ones.
+        reference: loss of the model that drops are held against; None: the last exit is that model. Given where the
+            backbone is a trained copy of the user's model.
     """
 
     score: Float[np.ndarray, "exits samples"]
@@ -118,6 +120,7 @@ class ExitTable:
     risk: str = "disagreement"
     rule: str = "direct"
     together: bool = False
+    reference: Float[np.ndarray, " samples"] | None = None
 
     def __post_init__(self) -> None:
         if self.score.shape != self.loss.shape or self.score.shape[0] != self.cost.upto.size:
@@ -127,7 +130,7 @@ class ExitTable:
             )
         if self.score.shape[1] == 0:
             raise InputError(f"expected at least one sample in split {self.split!r}, got none")
-        if np.isnan(self.score).any() or np.isnan(self.loss).any():
+        if any(np.isnan(values).any() for values in (self.score, self.loss, self.plain)):
             raise InputError(
                 f"expected numbers as scores and losses, got NaN in split {self.split!r}; check the inputs"
             )
@@ -141,6 +144,12 @@ class ExitTable:
     def samples(self) -> int:
         """Number of samples."""
         return int(self.score.shape[1])
+
+    @property
+    def plain(self) -> Float[np.ndarray, " samples"]:
+        """Loss of the model that drops are held against."""
+        found: np.ndarray = self.loss[-1] if self.reference is None else self.reference
+        return found
 
 
 @dataclass(frozen=True, slots=True)

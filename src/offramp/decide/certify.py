@@ -28,7 +28,9 @@ def certify(
     The guarantee says what the bounds mean: by default they all hold together with probability >= 1 - `delta` over
     the draw of the split. They are about further samples of the same distribution and no other. The risk is the
     mean excess loss over the backbone; where there are labels and the guarantee takes negative losses, it is the gap. A
-    configuration that never leaves early has none, and needs no test.
+    configuration that never leaves early has none, and needs no test; unless drops are held against another model than
+    the last exit (`table.reference`): then it is tested like the others, and no point promises more than it, since it
+    takes over where leaving early does not pay.
 
     Args:
         points: a path fixed before `table` was seen, from the safest to the cheapest; a bad order costs
@@ -50,15 +52,23 @@ def certify(
     _check(points, table, max_drop, delta)
     signed = guarantee.signed and table.risk == "error"
     lost, risk = (gap, "gap") if signed else (excess, table.risk)
-    leaves = [i for i, point in enumerate(points) if any(point.configuration.enabled)]
-    losses = np.empty((len(leaves), table.samples))
-    for row, i in enumerate(leaves):
+    stays = [not any(point.configuration.enabled) for point in points]
+    tested = [i for i, whole in enumerate(stays) if table.reference is not None or not whole]
+    losses = np.empty((len(tested), table.samples))
+    for row, i in enumerate(tested):
         losses[row] = lost(table, points[i].configuration)
     proof = guarantee.prove(losses, max_drop, delta)
+    least = max((_level(epsilon) for i, epsilon in zip(tested, proof.epsilon, strict=True) if stays[i]), default=0.0)
     bounds: list[Bound | None] = [Bound(risk, 0.0, proof.delta, BY_CONSTRUCTION, table.samples)] * len(points)
-    for i, epsilon in zip(leaves, proof.epsilon, strict=True):
-        bounds[i] = None if epsilon is None else Bound(risk, epsilon, proof.delta, proof.method, table.samples)
+    for i, epsilon in zip(tested, proof.epsilon, strict=True):
+        proved = max(least, _level(epsilon))
+        bounds[i] = None if proved > 1.0 else Bound(risk, proved, proof.delta, proof.method, table.samples)
     return tuple(dataclasses.replace(point, bound=bound) for point, bound in zip(points, bounds, strict=True))
+
+
+def _level(epsilon: float | None) -> float:
+    """Infinite where nothing is proved."""
+    return np.inf if epsilon is None else epsilon
 
 
 def _check(points: Sequence[OperatingPoint], table: ExitTable, max_drop: float, delta: float) -> None:

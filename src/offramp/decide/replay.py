@@ -75,9 +75,13 @@ def operating_point(table: ExitTable, configuration: Configuration, name: str) -
 
 
 def above_backbone(table: ExitTable) -> ExitTable:
-    """The same table with the excess over the backbone, clip(loss - loss of the last exit, 0, 1), as loss."""
-    excess_loss = np.clip(table.loss - table.loss[-1], 0.0, 1.0)
-    return dataclasses.replace(table, loss=excess_loss)
+    """The same table with the excess over the plain model, clip(loss - its loss, 0, 1), as loss.
+
+    That is the last exit, whose row becomes 0, or the `reference` of the table, where it has one.
+    """
+    excess_loss = np.clip(table.loss - table.plain, 0.0, 1.0)
+    reference = None if table.reference is None else np.zeros(table.samples)
+    return dataclasses.replace(table, loss=excess_loss, reference=reference)
 
 
 def excess(table: ExitTable, configuration: Configuration) -> Float[np.ndarray, " samples"]:
@@ -101,7 +105,7 @@ def gap(table: ExitTable, configuration: Configuration) -> Float[np.ndarray, " s
         >>> np.unique(gap(table, Configuration((True, True, True), (0.9, 0.9, 0.9))))
         array([-1.,  0.,  1.])
     """
-    difference: np.ndarray = np.clip(replay(table, configuration).loss - table.loss[-1], -1.0, 1.0)
+    difference: np.ndarray = np.clip(replay(table, configuration).loss - table.plain, -1.0, 1.0)
     return difference
 
 
@@ -117,7 +121,9 @@ def oracle_cost(table: ExitTable) -> float:
         >>> round(oracle_cost(random_table(seed=0)), 3)
         0.455
     """
-    first = (table.loss <= table.loss[-1]).argmax(axis=0)
+    no_worse = table.loss <= table.plain
+    no_worse[-1] = True
+    first = no_worse.argmax(axis=0)
     spent = table.cost.leaving(np.ones(table.exits - 1, dtype=bool))[first]
     return float(spent.mean() / table.cost.backbone)
 

@@ -20,7 +20,7 @@ from torch import nn
 
 from offramp.errors import DataError, InputError
 from offramp.heads.reduction import At, Mask, Reduction
-from offramp.inputs import call, device_of, mask_of, on, whole_of
+from offramp.inputs import batch_size, call, device_of, mask_of, on, select, whole_of
 from offramp.model.augment import Augment
 from offramp.model.capture import LogitsOf
 from offramp.model.modes import frozen
@@ -38,6 +38,9 @@ ZEROS = 2**20
 
 FeatureKey = tuple[str, str]
 """(exit point, name of the reduction)."""
+
+ORIGINAL: FeatureKey = ("", "original")
+"""Under which key the user's model answers, where the backbone is a trained copy of it."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -69,6 +72,7 @@ class Pass:
         batch_size: samples at a time.
         dtype: how features are stored.
         stage: what the progress is told that runs.
+        original: the user's model, where `model` is a trained copy of it; its logits are kept, too.
     """
 
     model: nn.Module
@@ -78,6 +82,7 @@ class Pass:
     batch_size: int = 128
     dtype: str = "float32"
     stage: str = "backbone"
+    original: nn.Module | None = None
 
     def run(
         self,
@@ -128,11 +133,15 @@ class Pass:
             # cloned, since the reduction of a vector is the vector itself, on which the model may go on in place
             return {key: red(feature, masks[0]).clone() for name, key, red in named if name == point}
 
-        with frozen(self.model), tapped(self.model, self._points(), keep) as reduced:
+        original = self.original or nn.Identity()
+        with frozen(self.model), frozen(original), tapped(self.model, self._points(), keep) as reduced:
             while store.done < rows:
                 inputs = on(views.at(store.done), device_of(self.model))
                 masks[0] = mask_of(inputs)
                 entered = keep(INPUT, whole_of(inputs))  # first: the model may work on them in place
+                if self.original is not None:
+                    copied = select(inputs, torch.arange(batch_size(inputs)))
+                    entered[ORIGINAL] = self.logits_of(call(original, copied))
                 logits = self.logits_of(call(self.model, inputs))
                 if not torch.isfinite(logits).all():
                     raise DataError(

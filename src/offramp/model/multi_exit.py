@@ -17,7 +17,7 @@ from offramp.heads.network import Answers
 from offramp.heads.reduction import At, Reduction
 from offramp.inputs import Inputs, call, device_of, mask_of, on, whole_of
 from offramp.model.backbone import Backbone
-from offramp.model.cache import FeatureCache, FeatureKey
+from offramp.model.cache import ORIGINAL, FeatureCache, FeatureKey
 from offramp.model.capture import LogitsOf
 from offramp.model.macs import module_macs
 from offramp.model.taps import tapped
@@ -35,11 +35,13 @@ class MultiExit:
         backbone: the analysed model.
         exits: the exits by depth, without the backbone's own output.
         heads: the head of each exit.
+        original: the user's model, where the backbone is a copy of it that was trained; else None.
     """
 
     backbone: Backbone
     exits: tuple[Exit, ...]
     heads: nn.ModuleList
+    original: nn.Module | None = None
 
     def __post_init__(self) -> None:
         depths = [self.backbone.point(exit_.point).index for exit_ in self.exits]
@@ -115,7 +117,7 @@ class MultiExit:
                     batch = torch.from_numpy(cache.features[key][start : start + ROWS].astype(np.float32))
                     logits, earlier = self.head(index).answer(index, batch.to(device_of(self.head(index).net)), earlier)
                     outputs[index, start : start + ROWS] = logits.cpu().numpy()
-        return Recording(outputs, cache.split, self.together)
+        return Recording(outputs, cache.split, self.together, cache.features.get(ORIGINAL))
 
     def macs(self, gate: Gate | None = None) -> CostProfile:
         """MACs of leaving at each exit, per sample; None: of a gate that only looks at the logits."""
@@ -141,17 +143,19 @@ class Recording:
         outputs: raw logits, with all exits on.
         split: name of the split.
         together: whether they would be others with fewer exits on.
+        original: logits of the user's model, where the backbone is a trained copy of it.
     """
 
     outputs: Float[np.ndarray, "exits samples classes"]
     split: str
     together: bool = False
+    original: Float[np.ndarray, "samples classes"] | None = None
 
     @property
     def reference(self) -> Float[np.ndarray, "samples classes"]:
-        """The backbone's own logits."""
-        backbone: np.ndarray = self.outputs[-1]
-        return backbone
+        """Logits of the user's model: the backbone's own, or the original's where the backbone was trained."""
+        found: np.ndarray = self.outputs[-1] if self.original is None else self.original
+        return found
 
     def said(self, exit_: int, calibrators: Sequence[Calibrator]) -> Float[np.ndarray, "samples classes"]:
         """Calibrated logits of an exit, as the runtime answers with them; the last exit's are its own."""

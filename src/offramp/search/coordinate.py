@@ -46,8 +46,9 @@ class Coordinate:
     def search(self, table: ExitTable, goal: Goal) -> list[Configuration]:
         """The plain backbone, then the front from safest to cheapest; it does not depend on `goal`."""
         alone(table)
-        front = _Front(table)
-        for found in self._lines(above_backbone(table)):
+        above = above_backbone(table)
+        front = _Front(above)
+        for found in self._lines(above):
             front.add(found.pruned())
         full = Configuration.full(table.exits - 1)
         path = [full, *(configuration for configuration in front.path() if configuration != full)]
@@ -74,7 +75,7 @@ class _Front:
 
     def __init__(self, table: ExitTable) -> None:
         full = Configuration.full(table.exits - 1)
-        self._cost, self._loss = np.array([1.0]), np.array([0.0])
+        self._cost, self._loss = np.array([1.0]), np.array([table.loss[-1].mean()])
         self._points: list[Configuration] = [full]
 
     def add(self, found: Line) -> None:
