@@ -31,14 +31,20 @@ class Augment:
         if self.copies < 0 or not 0 <= self.shift < 1 or not 0 <= self.mix <= 1:
             raise InputError(f"expected copies >= 0, shift in [0, 1) and mix in [0, 1], got {self}")
 
+    @staticmethod
+    def fits(inputs: Inputs) -> bool:
+        """Whether these are images."""
+        return isinstance(inputs, torch.Tensor) and inputs.ndim == 4
+
     def __call__(
         self, inputs: Inputs, generator: torch.Generator, lend: Bool[torch.Tensor, " batch"] | None = None
     ) -> Inputs:
         """An augmented copy of a batch, drawn from `generator`; only the images in `lend` are blended into others."""
-        if not isinstance(inputs, torch.Tensor) or inputs.ndim != 4:
+        if not self.fits(inputs):
             raise InputError(
                 "expected images (batch, channels, height, width) to augment; set copies=0 for other inputs"
             )
+        assert isinstance(inputs, torch.Tensor)
         if self.flip:
             mirrored = torch.rand(len(inputs), generator=generator) < 0.5
             inputs = torch.where(mirrored[:, None, None, None], inputs.flip(3), inputs)

@@ -11,6 +11,7 @@ from offramp.inputs import Inputs, call
 from offramp.model.taps import tapped
 from offramp.train.exiting import Exiting
 from offramp.train.parts import Part, Piece
+from offramp.train.phase import Norms
 
 
 @dataclass(frozen=True, eq=False)
@@ -26,10 +27,11 @@ class Layout:
     parameters: Mapping[str, Piece]
     modules: Mapping[str, frozenset[Piece]]
 
-    def apply(self, part: Part, network: Exiting) -> list[nn.Parameter]:
+    def apply(self, part: Part, network: Exiting, norms: Norms = "batch") -> list[nn.Parameter]:
         """Lets `part` learn and freezes all else; returns the parameters that learn.
 
-        Frozen is more than `requires_grad_(False)`: batch-norm statistics and dropout follow the mode.
+        Frozen is more than `requires_grad_(False)`: batch-norm statistics and dropout follow the mode. Where norms are
+        kept the statistics of those that learn are frozen, too.
 
         Raises:
             InputError: if nothing learns.
@@ -41,7 +43,8 @@ class Layout:
             parameter.grad = None
             learning += [parameter] if learns else []
         for name, module in network.named_modules():
-            module.training = any(part.holds(piece) for piece in self.modules[name])
+            fixed = norms == "kept" and isinstance(module, nn.modules.batchnorm._NormBase)
+            module.training = not fixed and any(part.holds(piece) for piece in self.modules[name])
         if not learning:
             raise InputError(
                 f"expected parameters that learn, got none in {part}; choose other parts, or drop the phase"

@@ -1,6 +1,6 @@
 """Optimizers and learning rate schedules by name, as data; any callable of the same kind does as well."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,8 +10,8 @@ from torch.optim.lr_scheduler import LRScheduler
 
 from offramp.errors import InputError, UnknownNameError
 
-MakeOptimiser = Callable[[Iterable[nn.Parameter]], torch.optim.Optimizer]
-"""Makes an optimizer over what learns in a phase."""
+MakeOptimiser = Callable[[Iterable[Any]], torch.optim.Optimizer]
+"""Makes an optimizer over what learns in a phase: parameters, or groups of them as torch takes them."""
 
 MakeSchedule = Callable[[torch.optim.Optimizer, int], LRScheduler]
 """Makes a schedule over so many steps; it is stepped after every step of the optimizer."""
@@ -43,7 +43,7 @@ class Optimiser:
         if not isinstance(getattr(torch.optim, self.name, None), type):
             raise UnknownNameError(f"expected an optimizer of torch.optim, got {self.name!r}; AdamW is one")
 
-    def __call__(self, parameters: Iterable[nn.Parameter]) -> torch.optim.Optimizer:
+    def __call__(self, parameters: Iterable[Any]) -> torch.optim.Optimizer:
         """The optimizer over these parameters."""
         made: torch.optim.Optimizer = getattr(torch.optim, self.name)(parameters, **dict(self.settings))
         return made
@@ -84,6 +84,26 @@ class Schedule:
 def optimiser(name: str, **settings: Any) -> Optimiser:
     """The optimizer of that name; what the keyword arguments do is in torch's documentation."""
     return Optimiser(name, tuple(sorted(settings.items())))
+
+
+def grouped(
+    make: MakeOptimiser, backbone: Sequence[nn.Parameter], heads: Sequence[nn.Parameter], head_rate: float
+) -> torch.optim.Optimizer:
+    """The optimizer over both, heads at a multiple of its learning rate.
+
+    >>> both = [[nn.Parameter(torch.zeros(2))], [nn.Parameter(torch.zeros(2))]]
+    >>> [group["lr"] for group in grouped(optimiser("SGD", lr=0.5), *both, head_rate=4.0).param_groups]
+    [0.5, 2.0]
+    """
+    if head_rate == 1.0 or not heads or not backbone:
+        made = make([*backbone, *heads])
+        fast = made.param_groups if heads else []
+    else:
+        made = make([{"params": list(backbone)}, {"params": list(heads)}])
+        fast = made.param_groups[1:]
+    for group in fast:
+        group["lr"] *= head_rate
+    return made
 
 
 def schedule(name: str, **settings: Any) -> Schedule:

@@ -10,6 +10,9 @@ from offramp.train.exit_weights import ExitWeights, Mean
 from offramp.train.optimisers import MakeOptimiser, MakeSchedule, optimiser, schedule
 from offramp.train.parts import ALL, Part
 
+Norms = Literal["batch", "kept"]
+"""What batch norms that learn go by: each batch, moving their running statistics; or those, which stay as they are."""
+
 Precision = Literal["float32", "bfloat16"]
 """In what products and convolutions are computed; weights and losses are float32 always."""
 
@@ -54,6 +57,9 @@ class Phase:
         patience: checks of the held part after which a head that was not better has had its time; the phase ends when
             all have. None: never.
         precision: of products and convolutions while training.
+        head_rate: learning rate of the heads as a multiple of the optimizer's, for heads that are new on a backbone
+            that is not.
+        norms: what batch norms that learn go by; `"kept"` for batches that are small or unlike what comes later.
     """
 
     name: str = "all"
@@ -66,12 +72,18 @@ class Phase:
     clip: float | None = None
     patience: int | None = None
     precision: Precision = "float32"
+    head_rate: float = 1.0
+    norms: Norms = "batch"
 
     def __post_init__(self) -> None:
         if self.clip is not None and not self.clip > 0:
             raise InputError(f"expected a largest gradient norm above 0, got {self.clip}; None means not clipped")
         if self.patience is not None and self.patience < 1:
             raise InputError(f"expected a patience of at least one check, got {self.patience}; None means no stopping")
+        if not self.head_rate > 0 or self.norms not in ("batch", "kept"):
+            raise InputError(
+                f"expected a head rate above 0 and norms batch or kept, got {self.head_rate} and {self.norms!r}"
+            )
         if self.precision not in ("float32", "bfloat16"):
             raise InputError(f"expected the precision float32 or bfloat16, got {self.precision!r}")
 

@@ -51,4 +51,4 @@ class Trained:
         """
         names = list(dict.fromkeys(exit_.point for exit_ in self.exits))
         analysed = at_size(replace(self.backbone, model=self.model), self.example, logits_of, names)
-        return MultiExit(analysed, self.exits, self.heads)
+        return MultiExit(analysed, self.exits, self.heads, original=self.backbone.model)

@@ -16,6 +16,7 @@ from offramp.model.capture import LogitsOf
 from offramp.model.fingerprint import model_fingerprint
 from offramp.model.modes import frozen
 from offramp.model.multi_exit import MultiExit
+from offramp.model.quantiser import rounds
 from offramp.progress import Progress, silent
 from offramp.sources import Labels, Source
 from offramp.train.devices import Alone, Devices
@@ -40,7 +41,7 @@ class Step:
         steps: steps of the phase.
         weights: of the exits, the backbone's own output last.
         losses: of the exits that counted, by number.
-        rate: learning rate.
+        rate: learning rate, of the backbone where it and heads have different ones.
     """
 
     phase: str
@@ -101,13 +102,18 @@ class Trunk:
 
         Raises:
             DataError: if labels are needed and missing or wrong, or there are too few samples.
-            InputError: if nothing learns in a phase, a loss is not finite, or the checkpoint belongs to something else.
+            InputError: if nothing learns in a phase, a loss is not finite, the checkpoint belongs to something else, or
+                the model is rounded to eight bits.
         """
+        if rounds(self.multi_exit.backbone.model.state_dict()):
+            raise InputError(
+                "expected a model with gradients, got one rounded to eight bits; train it, then quantise it"
+            )
         taught = self._lesson(source, labels)
         network = Exiting(self.multi_exit, self.logits_of)
         device = self.devices.place(network)
         layout = layout_of(network, self.multi_exit.backbone.example)
-        state = TrunkState(network, self._identity(taught) if self.checkpoint else "", self.checkpoint)
+        state = TrunkState(network, self.identity(source, labels) if self.checkpoint else "", self.checkpoint)
         for number in range(state.phase, len(self.regime.phases)):
             loop = _Loop(self, network, layout, taught, state, device, self.regime.phases[number], number)
             loop.run(progress, watch)
@@ -135,8 +141,9 @@ class Trunk:
             )
         return found
 
-    def _identity(self, taught: Lesson) -> str:
+    def identity(self, source: Source, labels: Labels | None = None) -> str:
         """Names all that decides what comes out, so that only the same training goes on from a checkpoint."""
+        taught = self._lesson(source, labels)
         settings = (self.regime, self.multi_exit.exits, self.batch_size, self.held, self.every, self.augment, self.seed)
         digest = hashlib.sha256(re.sub(r" at 0x[0-9a-f]+", "", repr(settings)).encode())
         digest.update(model_fingerprint(self.multi_exit.backbone.model).encode())
@@ -175,8 +182,9 @@ class _Loop:
         """Trains for the length of the phase, and ends it with its best weights."""
         phase, state, taught = self.phase, self.state, self.taught
         steps = phase.length.steps_of(len(taught.training), taught.size)
-        learning = self.layout.apply(phase.learns, self.network)
-        state.begin(phase, learning, steps)
+        learning = self.layout.apply(phase.learns, self.network, phase.norms)
+        heads = set(self.network.heads.parameters())
+        state.begin(phase, [p for p in learning if p not in heads], [p for p in learning if p in heads], steps)
         every = min(taught.per_epoch, self.trunk.every)
         while state.step < steps and not state.stopping.over(phase.patience):
             watch(self._step(steps, learning))
@@ -249,7 +257,7 @@ class _Loop:
             for batch in self.taught.checks():
                 losses = self._losses(batch, counted)
                 sums += batch_size(batch[0]) * torch.stack([losses[index] for index in counted]).double().cpu()
-        self.layout.apply(self.phase.learns, self.network)
+        self.layout.apply(self.phase.learns, self.network, self.phase.norms)
         found = dict(zip(counted, (sums / len(self.taught.held)).tolist(), strict=True))
         self._refuse_infinite(found)
         self.state.spent[-1] = self.state.spent[-1].checked(len(self.taught.held), upto)

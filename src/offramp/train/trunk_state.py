@@ -1,5 +1,6 @@
 """How far the training of a trunk has come, in memory and in a file."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -7,6 +8,7 @@ import torch
 from torch import nn
 from torch.optim.lr_scheduler import LRScheduler
 
+from offramp.train.optimisers import grouped
 from offramp.train.phase import Phase
 from offramp.train.spent import Spent
 from offramp.train.state_file import read, write
@@ -37,9 +39,9 @@ class TrunkState:
         if path is not None and path.exists():
             read(path, self._take)
 
-    def begin(self, phase: Phase, learning: list[nn.Parameter], steps: int) -> None:
-        """Makes the optimizer and the schedule of a phase; where the phase was interrupted, as they were."""
-        self.optimizer = phase.optimiser(learning)
+    def begin(self, phase: Phase, backbone: Sequence[nn.Parameter], heads: Sequence[nn.Parameter], steps: int) -> None:
+        """Makes the optimizer over what learns, and the schedule; where the phase was interrupted, as they were."""
+        self.optimizer = grouped(phase.optimiser, backbone, heads, phase.head_rate)
         self.schedule = phase.schedule(self.optimizer, steps) if phase.schedule else None
         if self._earlier:
             self.optimizer.load_state_dict(self._earlier["optimizer"])
