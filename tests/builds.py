@@ -11,7 +11,7 @@ import torch
 from offramp.bundle import Bundle
 from offramp.model.augment import Augment
 from offramp.pipeline import build
-from offramp.recipes import Recipe
+from offramp.recipe import Recipe
 from offramp.train.fit import Schedule
 from tests.toys import CNN
 

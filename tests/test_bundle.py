@@ -15,6 +15,7 @@ from torch import nn
 from offramp.bundle import HEADS, MANIFEST, SPLITS, Bundle
 from offramp.calibrate.identity import Identity
 from offramp.errors import BundleError, ForeignBackboneError, InputError, UnknownNameError
+from offramp.manifest import SCHEMA_VERSION
 from offramp.testing.models import ResidualCNN
 from tests.builds import RECIPE, bundle, images, make
 from tests.toys import CNN, MLP, untouched, whole
@@ -177,7 +178,7 @@ def put(values: Any, path: str, value: Any) -> None:
 @pytest.mark.parametrize(
     ("path", "value"),
     [
-        ("schema_version", 3),
+        ("schema_version", 4),
         ("schema_version", 0),
         ("schema_version", ...),
         ("schema_version", None),
@@ -242,6 +243,7 @@ def test_manifests_that_make_no_sense_are_one_clear_error(path: str, value: Any,
         '{"schema_version": 1, "exits": 1}',
         '{"schema_version": 1, "exits": [1]}',
         '{"schema_version": 2}',
+        '{"schema_version": 3}',
         "[" * 100_000,
         "\x00",
     ],
@@ -333,15 +335,16 @@ def test_a_model_that_is_left_by_hooks_has_a_bundle_like_any_other(tmp_path: Pat
 def of_version_1(values: dict[str, Any], temperatures: list[float | None]) -> dict[str, Any]:
     """A manifest as version 1 had it."""
     values["schema_version"] = 1
+    del values["trained"]
     for entry, temperature in zip(values["exits"], temperatures, strict=True):
         del entry["calibration"]
         entry["temperature"] = temperature
     return values
 
 
-def test_manifests_of_version_1_are_read_and_written_as_version_2(folder: Path, tmp_path: Path) -> None:
+def test_manifests_of_version_1_are_read_and_written_as_the_present_one(folder: Path, tmp_path: Path) -> None:
     values, inner = json.loads((folder / MANIFEST).read_text()), len(bundle().manifest.exits)
-    assert values["schema_version"] == 2
+    assert values["schema_version"] == SCHEMA_VERSION
     temperatures = [entry["calibration"]["temperature"] for entry in values["exits"]]
     (folder / MANIFEST).write_text(json.dumps(of_version_1(values, temperatures)))
     loaded, inputs = Bundle.load(folder), images(40, seed=8)
@@ -349,7 +352,7 @@ def test_manifests_of_version_1_are_read_and_written_as_version_2(folder: Path, 
     fast, before = loaded.use("fastest", CNN.model()), bundle().use("fastest")
     torch.testing.assert_close(fast(inputs).output, before(inputs).output, rtol=0, atol=0)
     loaded.save(tmp_path / "again")
-    assert json.loads((tmp_path / "again" / MANIFEST).read_text())["schema_version"] == 2
+    assert json.loads((tmp_path / "again" / MANIFEST).read_text())["schema_version"] == SCHEMA_VERSION
     uncalibrated: list[float | None] = [None, *temperatures[1:]]
     values = json.loads((tmp_path / "again" / MANIFEST).read_text())
     (folder / MANIFEST).write_text(json.dumps(of_version_1(values, uncalibrated)))

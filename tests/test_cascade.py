@@ -24,7 +24,7 @@ from offramp.load.image_preprocess import ImagePreprocess
 from offramp.load.models import LoadedModel
 from offramp.load.small import small_of
 from offramp.pipeline import build
-from offramp.recipes import Student
+from offramp.recipe import Student
 from offramp.run.executor import Executor
 from offramp.run.loop import Plan, run, stops_of
 from offramp.run.pooled import Pooled

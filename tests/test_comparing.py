@@ -16,7 +16,7 @@ from offramp.kept_rows import Kept
 from offramp.method_config import MethodConfig
 from offramp.method_figures import MethodRow, best_within, cheapest_within
 from offramp.model.augment import Augment
-from offramp.recipes import Student
+from offramp.recipe import Student
 from offramp.split import Shares
 from offramp.testing.searchers import random_table
 from offramp.train.bilevel import Bilevel, BilevelFit

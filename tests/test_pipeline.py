@@ -21,7 +21,7 @@ from offramp.model.modes import frozen
 from offramp.model.selection import spread
 from offramp.options import Options
 from offramp.pipeline import WORK, build
-from offramp.recipes import Recipe, Student
+from offramp.recipe import Recipe, Student
 from offramp.split import PARTS
 from offramp.tasks.classification import Classification
 from offramp.train.student import Course

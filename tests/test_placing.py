@@ -10,8 +10,8 @@ from offramp.model.selection import spread
 from offramp.options import Options
 from offramp.placing import places
 from offramp.proposal import Survey
+from offramp.recipe import Recipe
 from offramp.recipes import NAMES as NAMES_OF_RECIPES
-from offramp.recipes import Recipe
 from offramp.split import Shares
 from offramp.tasks.classification import Classification
 from offramp.types import ExitPoint

@@ -18,7 +18,7 @@ from offramp.evaluation import evaluate
 from offramp.exporting import export
 from offramp.load.arrays import open_array
 from offramp.manifest import Manifest
-from offramp.recipes import Recipe, Student
+from offramp.recipe import Recipe, Student
 from offramp.search import NAMES as SEARCHERS
 from offramp.testing.searchers import random_table
 from offramp.train.fit import Schedule

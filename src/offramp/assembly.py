@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from torch import nn
 
 from offramp.bundle import Bundle
 from offramp.calibrate.calibrator import Calibrator
@@ -26,7 +27,16 @@ from offramp.entries import (
 from offramp.heads import head_type
 from offramp.heads.network import Answers
 from offramp.load.models import LoadedModel
-from offramp.manifest import SCHEMA_VERSION, DataEntry, ExitEntry, Manifest, ModelEntry, SplitEntry
+from offramp.manifest import (
+    SCHEMA_VERSION,
+    DataEntry,
+    ExitEntry,
+    Manifest,
+    ModelEntry,
+    PhaseEntry,
+    SplitEntry,
+    TrainedEntry,
+)
 from offramp.model.backbone import Backbone
 from offramp.model.fingerprint import model_fingerprint
 from offramp.model.multi_exit import MultiExit
@@ -35,6 +45,7 @@ from offramp.options import Options
 from offramp.sources import Source
 from offramp.split import PARTS, Parts
 from offramp.tasks.task import Task
+from offramp.train.spent import Spent
 from offramp.types import CostProfile
 
 
@@ -49,12 +60,17 @@ def assemble(
     seconds: Sequence[CostProfile],
     task: Task,
     small: LoadedModel | None = None,
+    spent: Sequence[Spent] = (),
 ) -> Bundle:
-    """The bundle with everything that was decided and where it came from; not saved yet."""
+    """The bundle with everything that was decided and where it came from; not saved yet.
+
+    `spent` is what each phase of the backbone's training has cost, where it was trained.
+    """
     backbone = multi_exit.backbone
     manifest = Manifest(
         schema_version=SCHEMA_VERSION,
         model=_model_entry(loaded, backbone, task),
+        trained=_trained_entry(multi_exit, options, decided, spent),
         inputs=input_entries(backbone.example),
         preprocess=None if loaded.preprocess is None else loaded.preprocess.to_manifest(),
         points=tuple(point_entry(point) for point in multi_exit.points),
@@ -75,8 +91,31 @@ def assemble(
         ),
         provenance=_provenance(options),
     )
-    heads = {name: tensor.cpu().contiguous().clone() for name, tensor in multi_exit.heads.state_dict().items()}
-    return Bundle(manifest, heads, {part: indices.astype(np.int64) for part, indices in parts.items()}, multi_exit)
+    splits = {part: indices.astype(np.int64) for part, indices in parts.items()}
+    trained = None if multi_exit.original is None else _tensors(backbone.model)
+    return Bundle(manifest, _tensors(multi_exit.heads), splits, multi_exit, trained)
+
+
+def _tensors(module: nn.Module) -> dict[str, torch.Tensor]:
+    return {name: tensor.cpu().contiguous().clone() for name, tensor in module.state_dict().items()}
+
+
+def _trained_entry(
+    multi_exit: MultiExit, options: Options, decided: Decided, spent: Sequence[Spent]
+) -> TrainedEntry | None:
+    chosen = options.chosen()
+    if multi_exit.original is None or chosen.trunk is None:
+        return None
+    phases = chosen.trunk.regime(chosen.regime, len(multi_exit.exits)).phases
+    return TrainedEntry(
+        fingerprint=model_fingerprint(multi_exit.backbone.model),
+        regime=chosen.regime,
+        phases=tuple(
+            PhaseEntry(name=phase.name, steps=one.steps, macs=one.macs)
+            for phase, one in zip(phases, spent, strict=True)
+        ),
+        plain=decided.plain,
+    )
 
 
 def _exit_entry(multi_exit: MultiExit, index: int, calibrator: Calibrator, small: LoadedModel | None) -> ExitEntry:

@@ -1,8 +1,11 @@
 """The artefact: a folder with `manifest.json`, `heads.safetensors` and `splits.safetensors`.
 
+Where a copy of the backbone was trained, its weights and buffers are in `backbone.safetensors`.
+
 Nothing in it is code: loading builds heads from the sizes in the manifest and fills in plain tensors.
 """
 
+import copy
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass, replace
@@ -20,21 +23,18 @@ from torch import nn
 from offramp import tasks
 from offramp.calibrate.calibrator import Calibrator
 from offramp.decide.pareto import front
-from offramp.entries import calibrator, cost_profile, example_inputs, exit_point, gate_of, head_of, operating_point
+from offramp.entries import calibrator, cost_profile, example_inputs, exit_point, gate_of, operating_point
 from offramp.errors import BundleError, ForeignBackboneError, InputError, UnknownNameError
 from offramp.gates.gate import Gate
-from offramp.heads.head import Head
-from offramp.inputs import tokens_of
 from offramp.live import Live
-from offramp.manifest import ExitEntry, Manifest
+from offramp.made_heads import made_heads, small_entry_of, small_weights_of
+from offramp.manifest import Manifest
 from offramp.model.backbone import Backbone
 from offramp.model.by_graph import by_graph
-from offramp.model.fingerprint import model_fingerprint
+from offramp.model.fingerprint import model_fingerprint, state_fingerprint
 from offramp.model.multi_exit import MultiExit
-from offramp.model.pruned import pruned_head
-from offramp.model.small import small_head
-from offramp.network_entries import NetworkEntry, SmallEntry
-from offramp.refilled import check_given, refilled
+from offramp.network_entries import SmallEntry
+from offramp.refilled import check_given
 from offramp.run.choice import executor
 from offramp.run.model import EarlyExitModel
 from offramp.split import PARTS
@@ -42,6 +42,7 @@ from offramp.tasks.task import Task
 from offramp.types import INPUT, CostProfile, Exit, OperatingPoint, ParetoFront
 
 MANIFEST, HEADS, SPLITS = "manifest.json", "heads.safetensors", "splits.safetensors"
+BACKBONE = "backbone.safetensors"
 
 
 @dataclass(frozen=True, eq=False)
@@ -53,12 +54,14 @@ class Bundle:
         heads: the weights of all heads, named `exit.parameter`.
         splits: the indices of each split.
         multi_exit: the live model, where it is at hand; not saved.
+        backbone: weights and buffers of the trained copy of the backbone; None: it is the user's model as it is.
     """
 
     manifest: Manifest
     heads: Mapping[str, torch.Tensor]
     splits: Mapping[str, np.ndarray]
     multi_exit: MultiExit | None = None
+    backbone: Mapping[str, torch.Tensor] | None = None
 
     @property
     def task(self) -> Task:
@@ -119,20 +122,15 @@ class Bundle:
     @property
     def small(self) -> SmallEntry | None:
         """The small model that answers first, where there is one."""
-        found = (exit_.network for exit_ in self.manifest.exits)
-        return next((entry for entry in found if isinstance(entry, SmallEntry)), None)
+        return small_entry_of(self.manifest)
 
     @property
     def small_weights(self) -> dict[str, torch.Tensor]:
         """The weights of the small model, under its own names; empty where there is none."""
-        if self.small is None:
-            return {}
-        index = [exit_.network for exit_ in self.manifest.exits].index(self.small)
-        prefix = f"{index}.reduction.network." + "network." * bool(self.small.scale)
-        return {name.removeprefix(prefix): value for name, value in self.heads.items() if name.startswith(prefix)}
+        return small_weights_of(self.manifest, self.heads)
 
     def attach(self, model: nn.Module, small: nn.Module | None = None) -> "Bundle":
-        """This bundle with its heads on `model`.
+        """This bundle with its heads on `model`, or on a copy of it with trained weights, where the bundle has them.
 
         Args:
             model: the backbone.
@@ -140,6 +138,7 @@ class Bundle:
                 are those of the bundle, and the module is left as it is.
 
         Raises:
+            BundleError: if the trained weights do not fit the model.
             ForeignBackboneError: if `model` is not the backbone the bundle was made for, or `small` is another model.
             InputError: if there is no small model and the bundle has one, or the other way round.
         """
@@ -152,20 +151,24 @@ class Bundle:
                 f"{found[:12]}; load the weights the bundle was built for, or build a new bundle"
             )
         example = example_inputs(self.manifest.inputs)
+        original, model = (None, model) if self.backbone is None else (model, self._trained(model))
         if entry.route == "graph":
             backbone = by_graph(model, example, self.task.logits_of)
         else:  # tried on real inputs; the fingerprint says that this is the same model
             points = tuple(exit_point(point) for point in self.manifest.points if point.name != INPUT)
             backbone = Backbone(model, example, points, entry.classes, entry.macs, None)
         exits = tuple(Exit(exit_.point, exit_.head) for exit_ in self.manifest.exits)
-        return replace(
-            self,
-            multi_exit=MultiExit(
-                backbone,
-                exits,
-                self._heads({point.name: point.feature_shape for point in backbone.points}, backbone, small),
-            ),
-        )
+        heads = made_heads(self.manifest, self.heads, (backbone, self.task.logits_of), small)
+        return replace(self, multi_exit=MultiExit(backbone, exits, heads, original))
+
+    def _trained(self, model: nn.Module) -> nn.Module:
+        """A copy of the model with the weights of this bundle, in eval mode."""
+        found = copy.deepcopy(model)
+        try:
+            found.load_state_dict(dict(self.backbone or {}))
+        except RuntimeError as error:
+            raise BundleError(f"the trained weights do not fit: {str(error).splitlines()[-1].strip()}") from error
+        return found.eval()
 
     @property
     def live(self) -> Live:
@@ -188,7 +191,8 @@ class Bundle:
         """
         active = self.point(name).name
         live = (self if model is None else self.attach(model, small)).live
-        make = partial(executor, live.multi_exit, live.logits_of, live.gate, live.calibrators)
+        alone = replace(live.multi_exit, original=None)  # so that nothing here keeps a model that does not run
+        make = partial(executor, alone, live.logits_of, live.gate, live.calibrators)
         names = (*(point.name for point in self.points), *self.manifest.aliases)
         points = {name: self.point(name) for name in names}
         promises = {name: point.bound.epsilon for name, point in points.items() if point.bound is not None}
@@ -206,13 +210,17 @@ class Bundle:
             BundleError: if the folder cannot be written.
         """
         folder = Path(folder)
-        drafts = {name: folder / f"new-{name}" for name in (HEADS, SPLITS, MANIFEST)}
+        trained = () if self.backbone is None else (BACKBONE,)
+        drafts = {name: folder / f"new-{name}" for name in (*trained, HEADS, SPLITS, MANIFEST)}
         try:
             folder.mkdir(parents=True, exist_ok=True)
             save_file(dict(self.heads), drafts[HEADS])
             save_arrays(dict(self.splits), drafts[SPLITS])
+            if self.backbone is not None:
+                save_file(dict(self.backbone), drafts[BACKBONE])
             self.manifest.write(drafts[MANIFEST])
             (folder / MANIFEST).unlink(missing_ok=True)
+            (folder / BACKBONE).unlink(missing_ok=True)
             for name, draft in drafts.items():
                 draft.replace(folder / name)
         except (OSError, SafetensorError) as error:
@@ -235,9 +243,10 @@ class Bundle:
         manifest = Manifest.read(folder / MANIFEST)
         try:
             heads, splits = load_file(folder / HEADS), load_arrays(folder / SPLITS)
+            trained = None if manifest.trained is None else load_file(folder / BACKBONE)
         except (OSError, SafetensorError) as error:
             raise BundleError(f"cannot read the tensors in {folder}: {error}; build the bundle again") from error
-        bundle = cls(manifest, heads, splits)
+        bundle = cls(manifest, heads, splits, backbone=trained)
         bundle._check()
         return bundle
 
@@ -252,37 +261,11 @@ class Bundle:
             raise BundleError(
                 f"expected the indices of {', '.join(PARTS)}, got no {missing[0]}; build the bundle again"
             )
-        self._heads({point.name: point.feature_shape for point in self.manifest.points})
-
-    def _heads(
-        self,
-        shapes: Mapping[str, tuple[int, ...]],
-        backbone: Backbone | None = None,
-        small: nn.Module | None = None,
-    ) -> nn.ModuleList:
-        """The heads, built from the manifest and filled from the tensors; networks only where there is a backbone."""
-        built, given = nn.ModuleList(), dict(self.heads)
-        nowhere, tokens = torch.Generator(), tokens_of(example_inputs(self.manifest.inputs))
-        try:
-            for index, entry in enumerate(self.manifest.exits):
-                if entry.network is None:
-                    classes = self.manifest.model.classes
-                    built.append(head_of(entry).build(shapes[entry.point], classes, nowhere, tokens, index))
-                elif backbone is not None:
-                    built.append(self._network(entry, backbone, small))
-                else:
-                    built.append(nn.Identity())
-                    given = {name: value for name, value in given.items() if not name.startswith(f"{index}.")}
-            built.load_state_dict(given)
-        except RuntimeError as error:
-            raise BundleError(f"the heads do not fit the manifest: {str(error).splitlines()[-1].strip()}") from error
-        return built.eval()
-
-    def _network(self, exit_: ExitEntry, backbone: Backbone, small: nn.Module | None) -> Head:
-        entry = exit_.network
-        if isinstance(entry, NetworkEntry):
-            return pruned_head(backbone, entry.left_out, self.task.logits_of, exit_.point)
-        assert small is not None
-        assert entry is not None
-        affine = (entry.scale, entry.shift) if entry.scale else None
-        return small_head(refilled(small, entry, self.small_weights), backbone, self.task.logits_of, affine)
+        made_heads(self.manifest, self.heads)
+        trained = self.manifest.trained
+        found = None if self.backbone is None else state_fingerprint(self.manifest.model.type, self.backbone)
+        if trained is not None and found != trained.fingerprint:
+            raise BundleError(
+                f"expected the trained weights with fingerprint {trained.fingerprint[:12]} in {BACKBONE}, got "
+                f"{str(found)[:12]}: they were changed or are of another build; build the bundle again"
+            )

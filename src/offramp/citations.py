@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from offramp.recipes import Recipe
+from offramp.recipe import Recipe
 
 
 @dataclass(frozen=True)

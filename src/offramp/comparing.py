@@ -54,7 +54,7 @@ from offramp.model.selection import select
 from offramp.options import Options
 from offramp.pipeline import example_of
 from offramp.progress import Progress, silent
-from offramp.recipes import Recipe
+from offramp.recipe import Recipe
 from offramp.sources import Labels, Source
 from offramp.split import Parts
 from offramp.students import teach_students

@@ -17,7 +17,7 @@ from offramp.gates.learned import Learned
 from offramp.kept import named, worth_keeping
 from offramp.model.multi_exit import MultiExit, Recording
 from offramp.options import Options
-from offramp.recipes import Recipe
+from offramp.recipe import Recipe
 from offramp.sources import Labels
 from offramp.split import Parts
 from offramp.tasks.task import Task

@@ -25,7 +25,7 @@ from offramp.model.multi_exit import MultiExit
 from offramp.model.views import Views
 from offramp.options import Options
 from offramp.progress import Progress, silent
-from offramp.recipes import Recipe
+from offramp.recipe import Recipe
 from offramp.sources import Labels, Source
 from offramp.split import PARTS, Parts
 from offramp.students import student_exit
@@ -34,6 +34,7 @@ from offramp.train.bilevel import Bilevel, BilevelFit
 from offramp.train.fit import Fit, held_samples
 from offramp.train.once import Taught, once
 from offramp.train.rows import Rows
+from offramp.train.spent import Spent
 from offramp.train.student import Lesson
 from offramp.types import INPUT, Exit, ExitPoint
 
@@ -66,9 +67,11 @@ def check_labels(labels: Labels | None, chosen: Recipe, classes: int, extra: Seq
     Raises:
         DataError: before any pass of the backbone.
     """
-    needed = chosen.training.needs_labels
+    needed = chosen.needs_labels
     if needed and labels is None:
         raise DataError(f"expected labels for the regime {chosen.regime!r}; pass labels=True (--labels), or use distil")
+    if chosen.trunk is not None and extra:
+        raise DataError("expected no extra data with a recipe that trains the backbone; leave it out")
     if chosen.labels and labels is None:
         raise DataError("expected labels for this recipe, which searches with them; pass labels=True (--labels)")
     if needed and extra:
@@ -99,6 +102,31 @@ def attach(
     return MultiExit(backbone, tuple(exit_ for exit_, _ in found), heads)
 
 
+def train_backbone(
+    multi_exit: MultiExit,
+    task: Task,
+    source: Source,
+    labels: Labels | None,
+    parts: Parts,
+    options: Options,
+    work: Path,
+    progress: Progress = silent,
+) -> tuple[MultiExit, tuple[Spent, ...]]:
+    """A copy of the backbone, trained with its heads on the training part, and what each phase has cost.
+
+    The model as it was, and nothing spent, where the recipe trains no backbone.
+    """
+    chosen = options.chosen()
+    if chosen.trunk is None:
+        return multi_exit, ()
+    lesson, known = subset(source, parts["train"]), None if labels is None else labels[parts["train"]]
+    training = chosen.trunk.trunk(chosen.regime, multi_exit, task.logits_of, options.seed, None)
+    work.mkdir(parents=True, exist_ok=True)
+    checkpoint = work / f"backbone-{training.identity(lesson, known)[:16]}.checkpoint"
+    trained = replace(training, checkpoint=checkpoint).run(lesson, known, progress)
+    return trained.multi_exit(task.logits_of), trained.spent
+
+
 def record_training(
     multi_exit: MultiExit,
     task: Task,
@@ -111,9 +139,12 @@ def record_training(
 ) -> list[Lesson]:
     """One backbone pass over the training part and its augmented copies; extra data counts as more of it.
 
-    Where nothing learns there is no pass, and no lesson.
+    Where nothing learns there is no pass, and no lesson; nor where heads have learned with the backbone already.
     """
-    if not options.chosen().students and all(exit_.point == INPUT for exit_ in multi_exit.exits):
+    chosen = options.chosen()
+    if chosen.trunk is not None:
+        return []
+    if not chosen.students and all(exit_.point == INPUT for exit_ in multi_exit.exits):
         return []
     small = replace(_pass(multi_exit, task, options), dtype="float16")
     sources = [subset(source, parts["train"]), *extra]
@@ -167,16 +198,15 @@ def record_networks(
 
 
 def _pass(multi_exit: MultiExit, task: Task, options: Options) -> Pass:
-    model = multi_exit.backbone.model
+    model, original = multi_exit.backbone.model, multi_exit.original
     wanted = [pair for pair in multi_exit.wanted() if not isinstance(pair[1], Answers)]
-    return Pass(model, task.logits_of, wanted, model_fingerprint(model), batch_size=options.batch_size)
+    identity = model_fingerprint(model) + ("" if original is None else f" of {model_fingerprint(original)}")
+    return Pass(model, task.logits_of, wanted, identity, batch_size=options.batch_size, original=original)
 
 
 def copies_within(augment: Augment, backbone: Backbone, samples: Sequence[int]) -> list[Augment]:
     """The augmentation of each source, with as many copies as `AUGMENT_MACS` allows; none but for images."""
-    example = backbone.example
-    images = isinstance(example, torch.Tensor) and example.ndim == 4
-    left = AUGMENT_MACS if images else 0.0
+    left = AUGMENT_MACS if augment.fits(backbone.example) else 0.0
     found = []
     for count in samples:
         copies = min(augment.copies, int(left / (backbone.macs * count)))
@@ -197,8 +227,11 @@ def train_heads(
 ) -> Taught:
     """Trains all heads but students in place on the training part, or reads them from `work` if it did before.
 
-    The gate that learns with the heads is returned if the recipe decides by it.
+    The gate that learns with the heads is returned if the recipe decides by it. Heads that have learned with the
+    backbone already stay as they are.
     """
+    if chosen.trunk is not None:
+        return Taught(None, 0.0)
     regime = chosen.training
     inner = [i for i in range(len(multi_exit.exits)) if not isinstance(multi_exit.head(i).reduction, Answers)]
     heads, all_keys = [multi_exit.head(index) for index in inner], multi_exit.keys()

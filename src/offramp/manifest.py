@@ -13,7 +13,7 @@ from offramp.migrations import migrated
 from offramp.network_entries import AnyNetwork
 from offramp.types import INPUT
 
-SCHEMA_VERSION: Literal[2] = 2
+SCHEMA_VERSION: Literal[3] = 3
 
 Share = Annotated[float, Field(ge=0.0, le=1.0)]
 Count = Annotated[int, Field(ge=0)]
@@ -32,6 +32,23 @@ class ModelEntry(Entry):
     classes: Annotated[int, Field(ge=1)]
     macs: float
     route: Literal["graph", "hooks"] = "graph"
+
+
+class PhaseEntry(Entry):
+    """A phase of a training: steps of the optimizer, and multiply-accumulates of the backbone."""
+
+    name: str
+    steps: Count
+    macs: Cost
+
+
+class TrainedEntry(Entry):
+    """A copy of the model that was trained; `plain` is the mean loss of the model itself on the report part."""
+
+    fingerprint: str
+    regime: str
+    phases: Annotated[tuple[PhaseEntry, ...], Field(min_length=1)]
+    plain: float
 
 
 class InputEntry(Entry):
@@ -203,8 +220,9 @@ class SplitEntry(Entry):
 class Manifest(Entry):
     """Everything but the weights."""
 
-    schema_version: Literal[2]
+    schema_version: Literal[3]
     model: ModelEntry
+    trained: TrainedEntry | None
     inputs: Annotated[tuple[InputEntry, ...], Field(min_length=1)]
     preprocess: dict[str, Any] | None
     points: tuple[PointEntry, ...]

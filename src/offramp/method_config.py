@@ -9,7 +9,8 @@ from typing import Annotated, Any
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from offramp.errors import InputError, UnknownNameError
-from offramp.recipes import NAMES, Recipe, recipe
+from offramp.recipe import Recipe
+from offramp.recipes import NAMES, recipe
 from offramp.split import Shares
 from offramp.variants import Variant
 

@@ -12,7 +12,7 @@ def migrated(values: Mapping[str, Any]) -> dict[str, Any]:
         [{'calibration': {'kind': 'temperature', 'temperature': 1.5}}]
     """
     found = dict(values)
-    for version, step in ((1, _kinds),):
+    for version, step in ((1, _kinds), (2, _untrained)):
         if found.get("schema_version") == version:
             found = step(found) | {"schema_version": version + 1}
     return found
@@ -23,6 +23,11 @@ def _kinds(values: dict[str, Any]) -> dict[str, Any]:
     exits, gate = values.get("exits"), values.get("gate")
     changed = {"exits": [_calibration(one) for one in exits]} if isinstance(exits, list) else {}
     return values | changed | ({"gate": {"kind": gate}} if isinstance(gate, str) else {})
+
+
+def _untrained(values: dict[str, Any]) -> dict[str, Any]:
+    """2 to 3: whether the backbone was trained, which it never was."""
+    return values | {"trained": None}
 
 
 def _calibration(entry: Any) -> Any:

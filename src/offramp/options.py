@@ -4,7 +4,8 @@ from dataclasses import dataclass, field
 
 from offramp.decide import guarantees
 from offramp.errors import InputError, UnknownNameError
-from offramp.recipes import Recipe, recipe
+from offramp.recipe import Recipe
+from offramp.recipes import recipe
 from offramp.split import Shares
 from offramp.types import Goal
 

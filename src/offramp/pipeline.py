@@ -26,6 +26,7 @@ from offramp.learning import (
     record_networks,
     record_parts,
     record_training,
+    train_backbone,
     train_heads,
 )
 from offramp.load.models import LoadedModel, load_model
@@ -108,6 +109,7 @@ def build(
     entry = None if first is None else entry_of(first, loaded.preprocess, backbone, task.logits_of)
     points = places(backbone, task, source, parts, options, work)
     multi_exit = attach(backbone, points, options, task.logits_of, entry)
+    multi_exit, spent = train_backbone(multi_exit, task, source, labels, parts, options, work, progress)
     caches = record_parts(multi_exit, task, source, parts, options, work, progress)
     lessons = record_training(multi_exit, task, source, extra, parts, options, work, progress)
     gate = train_heads(multi_exit, lessons, chosen, labels, parts, options, work, progress).gate
@@ -117,7 +119,7 @@ def build(
     recordings = {part: multi_exit.record(cache) for part, cache in caches.items()}
     decided = decide(multi_exit, recordings, task, labels, parts, options, gate)
     seconds = profiles(multi_exit, decided, task, source, parts, options, progress)
-    bundle = assemble(loaded, multi_exit, source, extra, parts, options, decided, seconds, task, first)
+    bundle = assemble(loaded, multi_exit, source, extra, parts, options, decided, seconds, task, first, spent)
     bundle.save(out)
     shutil.rmtree(work)
     return bundle

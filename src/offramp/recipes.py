@@ -1,116 +1,13 @@
-"""Papers as data: which heads, regime, gate, calibrator and searcher go together."""
+"""Papers as data."""
 
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 
-from offramp import calibrate, gates, search, train
-from offramp.errors import InputError, UnknownNameError
-from offramp.heads import head_type
+from offramp.errors import UnknownNameError
 from offramp.model.augment import Augment
+from offramp.recipe import Recipe, Student
+from offramp.train.finetuning import Finetuning
 from offramp.train.fit import Schedule
 from offramp.train.student import Course
-
-
-@dataclass(frozen=True)
-class Student:
-    """A depth-pruned copy of the backbone, taught without labels.
-
-    At the input it answers before the backbone is entered. Further in it is a branch: a copy of the rest of the
-    backbone that goes on from the feature in fewer blocks. A branch is left out where the model has none: left by
-    hooks, or nothing to prune.
-
-    Attributes:
-        share: MACs of the copy as a share of the backbone's, at most.
-        depth: it starts at the exit point nearest to this share of the backbone's MACs; 0: at the input.
-        course: how long and how fast it is taught.
-    """
-
-    share: float = 0.22
-    depth: float = 0.0
-    course: Course = field(default_factory=Course)
-
-
-@dataclass(frozen=True)
-class Recipe:
-    """One choice along every axis.
-
-    Attributes:
-        heads: head types tried at every point, by name.
-        points: at most so many exit points, spread evenly over the cost; with 0, and no student, a small model of the
-            user's is needed.
-        regime: how heads are trained, by name.
-        augment: label-free augmentation of the training part; images only.
-        schedule: how long and how fast heads are trained.
-        gate: how safe it is to stop, by name.
-        calibrator: what makes scores of different exits comparable, by name.
-        searcher: what chooses exits and thresholds, by name.
-        source: where the recipe comes from.
-        students: smaller copies of the backbone as heads, at the input or further in.
-        labels: whether the paper's recipe reads labels, to train or to search; without them it may not be what it is.
-        bilevel: settings of heads that learn with gates; None: those of the regime.
-        cites: keys of the works it comes from, see `citations.WORKS`.
-    """
-
-    heads: tuple[str, ...]
-    points: int
-    regime: str
-    augment: Augment
-    schedule: Schedule
-    gate: str
-    calibrator: str
-    searcher: str
-    source: str
-    students: tuple[Student, ...] = ()
-    labels: bool = False
-    bilevel: train.Bilevel | None = None
-    cites: tuple[str, ...] = ("distillation",)
-
-    @property
-    def needs_small(self) -> bool:
-        """Whether there is nothing to leave by without a small model of the user's, which answers first."""
-        return self.points == 0 and not self.students
-
-    def __post_init__(self) -> None:
-        for kind, name, known in (
-            ("regime", self.regime, train.NAMES),
-            ("gate", self.gate, gates.NAMES),
-            ("calibrator", self.calibrator, calibrate.NAMES),
-            ("searcher", self.searcher, search.NAMES),
-        ):
-            if name not in known:
-                raise UnknownNameError.among(kind, name, known)
-        if self.bilevel is not None and not isinstance(train.NAMES[self.regime], train.Bilevel):
-            raise InputError(f"expected bilevel settings with a bilevel regime, got the regime {self.regime!r}")
-        for head in self.heads:
-            head_type(head)
-        if self.gate == "jei" and not isinstance(train.NAMES[self.regime], train.Bilevel):
-            able = ", ".join(name for name, regime in train.NAMES.items() if isinstance(regime, train.Bilevel))
-            raise InputError(
-                f"expected the gate 'jei' with a regime that trains it ({able}), got the regime {self.regime!r}"
-            )
-        _check_hearing(self)
-        if self.students and isinstance(train.NAMES[self.regime], train.Bilevel):
-            raise InputError(
-                f"expected no student where gates learn with the heads (regime {self.regime!r}); leave it out"
-            )
-
-    @property
-    def training(self) -> train.Regime | train.Bilevel:
-        """The regime with its settings."""
-        return self.bilevel or train.NAMES[self.regime]
-
-
-def _check_hearing(chosen: Recipe) -> None:
-    """Refuses what heads that hear each other cannot go with."""
-    if not any(head_type(name).hears for name in chosen.heads):
-        return
-    gated = isinstance(train.NAMES[chosen.regime], train.Bilevel)
-    if len(chosen.heads) > 1 or chosen.students or gated or chosen.searcher != "shared":
-        raise InputError(
-            f"expected one kind of head where heads hear each other (got {', '.join(chosen.heads)}), the searcher "
-            f"shared, which leaves them all on (got {chosen.searcher}), no student, and no gates that learn with the "
-            f"heads (regime {chosen.regime})"
-        )
-
 
 _HEADS = Recipe(
     heads=("grid-mlp",),
@@ -125,6 +22,17 @@ _HEADS = Recipe(
 )
 
 _PLAIN = replace(_HEADS, augment=Augment(copies=0))
+
+_TRAINED = replace(
+    _PLAIN,
+    heads=("sdn",),
+    points=6,
+    calibrator="none",
+    trunk=Finetuning(),
+    labels=True,
+    regime="joint",
+    cites=("regimes",),
+)
 
 NAMES: dict[str, Recipe] = {
     "offramp": replace(
@@ -254,6 +162,44 @@ NAMES: dict[str, Recipe] = {
         labels=True,
         source="PABEE's patience on a frozen backbone (Zhou et al. 2020)",
         cites=("pabee",),
+    ),
+    "branchynet": replace(
+        _TRAINED,
+        heads=("conv-fc256",),
+        points=4,
+        regime="branchynet",
+        gate="entropy",
+        source="BranchyNet: trunk and branches learn together, each exit counted once (Teerapittayanon et al. 2016)",
+        cites=("branchynet",),
+    ),
+    "sdn-joint": replace(
+        _TRAINED,
+        regime="sdn",
+        source="SDN training: six heads counted more and more up to their share of the cost (Kaya et al. 2019)",
+        cites=("sdn",),
+    ),
+    "pabee": replace(
+        _TRAINED,
+        heads=("pooled-linear",),
+        points=10,
+        regime="pabee",
+        gate="patience",
+        source="PABEE: backbone and heads learn together, deeper exits counted more; patience (Zhou et al. 2020)",
+        cites=("pabee",),
+    ),
+    "disjoint": replace(
+        _TRAINED,
+        regime="disjoint",
+        source="disjoint: the pretrained backbone alone, then heads; six with SDN's pooling (Kubaty et al. 2025)",
+    ),
+    "joint": replace(
+        _TRAINED,
+        source="joint: a pretrained backbone and its heads at once; six with SDN's pooling (Kubaty et al. 2025)",
+    ),
+    "mixed": replace(
+        _TRAINED,
+        regime="mixed",
+        source="mixed: the pretrained backbone alone, then with heads; six with SDN's pooling (Kubaty et al. 2025)",
     ),
     "student": replace(
         _HEADS,

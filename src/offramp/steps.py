@@ -16,7 +16,8 @@ from pathlib import Path
 from offramp import tasks
 from offramp.assembly import assemble
 from offramp.deciding import decide
-from offramp.learning import attach, check_labels, record_networks, record_parts, record_training, train_heads
+from offramp.learning import attach, check_labels, record_networks, record_parts, record_training
+from offramp.learning import train_backbone, train_heads
 from offramp.load import load_model, open_source$imported
 from offramp.measuring import profiles
 from offramp.model.points import analyse
@@ -49,11 +50,14 @@ $first# Untrained heads at some of these places.
 points = places(backbone, task, source, parts, options, work)
 multi_exit = attach(backbone, points, options, task.logits_of$entry)
 
+# Where the recipe says so, a copy of the backbone learns with its heads.
+multi_exit, spent = train_backbone(multi_exit, task, source, labels, parts, options, work)
+
 # One pass of the backbone over every part, and over augmented copies of what heads are trained on; then it rests.
 caches = record_parts(multi_exit, task, source, parts, options, work)
 lessons = record_training(multi_exit, task, source, extra, parts, options, work)
 
-# The heads learn to answer like the backbone$learn; a gate may learn with them.
+# The heads learn to answer like the backbone$learn, unless they have; a gate may learn with them.
 gate = train_heads(multi_exit, lessons, recipe, labels, parts, options, work).gate
 
 # So do smaller copies of it, where the recipe has any.
@@ -70,7 +74,7 @@ decided = decide(multi_exit, recordings, task, labels, parts, options, gate)
 # Seconds per segment and head on this machine; they decide nothing.
 seconds = profiles(multi_exit, decided, task, source, parts, options)
 
-bundle = assemble(loaded, multi_exit, source, extra, parts, options, decided, seconds, task$small)
+bundle = assemble(loaded, multi_exit, source, extra, parts, options, decided, seconds, task$small, spent=spent)
 bundle.save($out)
 ''')
 

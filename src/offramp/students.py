@@ -17,7 +17,7 @@ from offramp.model.multi_exit import MultiExit
 from offramp.model.pruned import Pruned, pruned_head, spared
 from offramp.options import Options
 from offramp.progress import Progress, silent
-from offramp.recipes import Recipe, Student
+from offramp.recipe import Recipe, Student
 from offramp.train.fit import held_samples
 from offramp.train.student import Course, Lesson, Teaching
 from offramp.types import INPUT, Exit

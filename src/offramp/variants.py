@@ -8,7 +8,8 @@ from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, model_serializer
 
 from offramp import train
 from offramp.errors import InputError, UnknownNameError
-from offramp.recipes import Recipe, recipe
+from offramp.recipe import Recipe
+from offramp.recipes import recipe
 from offramp.train.fit import Schedule
 
 Settings = TypeVar("Settings", Schedule, train.Bilevel)

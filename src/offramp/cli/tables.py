@@ -32,7 +32,8 @@ def front_table(bundle: Bundle) -> Table:
             certified([point.bound for point in bundle.points]),
         ],
         together([point.bound for point in bundle.points])
-        + "".join(f"; {alias} means {name}" for alias, name in bundle.manifest.aliases.items()),
+        + "".join(f"; {alias} means {name}" for alias, name in bundle.manifest.aliases.items())
+        + trained_from(bundle),
     )
     for point, report in zip(bundle.points, bundle.report, strict=True):
         table.add_row(
@@ -44,6 +45,15 @@ def front_table(bundle: Bundle) -> Table:
             limit(point.bound),
         )
     return table
+
+
+def trained_from(bundle: Bundle) -> str:
+    """What the model did that a trained backbone was made from; nothing where the backbone is that model."""
+    trained, risk = bundle.manifest.trained, bundle.manifest.risk
+    if trained is None:
+        return ""
+    own = f", whose {risk} here is {percent(trained.plain, 2)}" if risk == "error" else ""
+    return f"\nfull is a copy of your model, trained ({trained.regime}); certificates are against your model{own}"
 
 
 def speed_table(rows: Sequence[SpeedRow]) -> Table:

@@ -1,0 +1,122 @@
+"""What a recipe says: which heads, regime, gate, calibrator and searcher go together."""
+
+from dataclasses import dataclass, field
+
+from offramp import calibrate, gates, search, train
+from offramp.errors import InputError, UnknownNameError
+from offramp.heads import head_type
+from offramp.model.augment import Augment
+from offramp.train.finetuning import Finetuning
+from offramp.train.fit import Schedule
+from offramp.train.student import Course
+
+
+@dataclass(frozen=True)
+class Student:
+    """A depth-pruned copy of the backbone, taught without labels.
+
+    At the input it answers before the backbone is entered. Further in it is a branch: a copy of the rest of the
+    backbone that goes on from the feature in fewer blocks. A branch is left out where the model has none: left by
+    hooks, or nothing to prune.
+
+    Attributes:
+        share: MACs of the copy as a share of the backbone's, at most.
+        depth: it starts at the exit point nearest to this share of the backbone's MACs; 0: at the input.
+        course: how long and how fast it is taught.
+    """
+
+    share: float = 0.22
+    depth: float = 0.0
+    course: Course = field(default_factory=Course)
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """One choice along every axis.
+
+    Attributes:
+        heads: head types tried at every point, by name.
+        points: at most so many exit points, spread evenly over the cost; with 0, and no student, a small model of the
+            user's is needed.
+        regime: how heads are trained, by name; one of `train.TRUNK` where the backbone learns with them.
+        augment: label-free augmentation of the training part; images only.
+        schedule: how long and how fast heads are trained.
+        gate: how safe it is to stop, by name.
+        calibrator: what makes scores of different exits comparable, by name.
+        searcher: what chooses exits and thresholds, by name.
+        source: where the recipe comes from.
+        students: smaller copies of the backbone as heads, at the input or further in.
+        trunk: how the backbone learns with its heads, which are then trained no further; None: it is left as it is.
+        labels: whether the paper's recipe reads labels, to train or to search; without them it may not be what it is.
+        bilevel: settings of heads that learn with gates; None: those of the regime.
+        cites: keys of the works it comes from, see `citations.WORKS`.
+    """
+
+    heads: tuple[str, ...]
+    points: int
+    regime: str
+    augment: Augment
+    schedule: Schedule
+    gate: str
+    calibrator: str
+    searcher: str
+    source: str
+    students: tuple[Student, ...] = ()
+    trunk: Finetuning | None = None
+    labels: bool = False
+    bilevel: train.Bilevel | None = None
+    cites: tuple[str, ...] = ("distillation",)
+
+    @property
+    def needs_small(self) -> bool:
+        """Whether there is nothing to leave by without a small model of the user's, which answers first."""
+        return self.points == 0 and not self.students
+
+    def __post_init__(self) -> None:
+        for kind, name, known in (
+            ("regime", self.regime, train.NAMES if self.trunk is None else train.TRUNK),
+            ("gate", self.gate, gates.NAMES),
+            ("calibrator", self.calibrator, calibrate.NAMES),
+            ("searcher", self.searcher, search.NAMES),
+        ):
+            if name not in known:
+                raise UnknownNameError.among(kind, name, known)
+        learns_gates = self.trunk is None and isinstance(train.NAMES[self.regime], train.Bilevel)
+        if self.bilevel is not None and not learns_gates:
+            raise InputError(f"expected bilevel settings with a bilevel regime, got the regime {self.regime!r}")
+        for head in self.heads:
+            head_type(head)
+        if self.gate == "jei" and not learns_gates:
+            able = ", ".join(name for name, regime in train.NAMES.items() if isinstance(regime, train.Bilevel))
+            raise InputError(
+                f"expected the gate 'jei' with a regime that trains it ({able}), got the regime {self.regime!r}"
+            )
+        _check_hearing(self)
+        if self.students and (learns_gates or self.trunk is not None):
+            raise InputError(
+                f"expected no student where gates or the backbone learn with the heads (regime {self.regime!r}); "
+                "leave it out"
+            )
+
+    @property
+    def training(self) -> train.Regime | train.Bilevel:
+        """The regime with its settings."""
+        return self.bilevel or train.NAMES[self.regime]
+
+    @property
+    def needs_labels(self) -> bool:
+        """Whether heads learn from labels."""
+        return train.NAMES[self.regime].needs_labels if self.trunk is None else self.trunk.like.loss.needs_labels
+
+
+def _check_hearing(chosen: Recipe) -> None:
+    """Refuses what heads that hear each other cannot go with."""
+    if not any(head_type(name).hears for name in chosen.heads):
+        return
+    gated = isinstance(train.NAMES[chosen.regime], train.Bilevel)
+    if len(chosen.heads) > 1 or chosen.students or gated or chosen.searcher != "shared":
+        raise InputError(
+            f"expected one kind of head where heads hear each other (got {', '.join(chosen.heads)}), the searcher "
+            f"shared, which leaves them all on (got {chosen.searcher}), no student, and no gates that learn with the "
+            f"heads (regime {chosen.regime})"
+        )
