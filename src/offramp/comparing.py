@@ -25,6 +25,7 @@ from offramp.learning import (
     record_networks,
     record_parts,
     record_training,
+    train_backbone,
     train_heads,
 )
 from offramp.load.models import LoadedModel, load_model
@@ -130,7 +131,7 @@ def compare(
     groups: dict[Any, list[str]] = {}
     for name in dict.fromkeys((*bench.config.recipes, *names)):  # all, so that the passes are the same when it goes on
         chosen = bench.config.chosen(name)
-        groups.setdefault((chosen.augment, chosen.schedule.held), []).append(name)
+        groups.setdefault((chosen.augment, chosen.schedule.held, chosen.trunk is None), []).append(name)
     finished = 0
     for group in groups.values():
         missing = [name for name in group if name in names]
@@ -145,7 +146,10 @@ def compare(
 
 @dataclass(frozen=True, eq=False)
 class _Shared:
-    """The backbone's passes over the parts, with the features that any recipe of a group reads."""
+    """The backbone's passes over the parts, with the features that any recipe of a group reads.
+
+    None of a group whose recipes train the backbone: each has passes of its own.
+    """
 
     bench: Bench
     seed: int
@@ -160,6 +164,9 @@ class _Shared:
     def of(cls, bench: Bench, names: Sequence[str], seed: int, progress: Progress) -> "_Shared":
         task, parts = Classification(), bench.parts(seed)
         chosen = [bench.config.chosen(name) for name in names]
+        if chosen[0].trunk is not None:
+            options = Options(seed=seed, shares=bench.config.split)
+            return cls(bench, seed, options, parts, bench.source.labels(), [], {}, bench.work / f"seed{seed}-trained")
         first = replace(chosen[0], students=())
         options = Options(recipe=first, seed=seed, shares=bench.config.split)
         everything = _together([_attached(bench, one, seed) for one in chosen])
@@ -223,6 +230,10 @@ def _row(shared: _Shared, name: str, progress: Progress) -> MethodRow:
     labels = shared.labels if chosen.labels else None
     lessons = shared.lessons[:1] if chosen.labels else shared.lessons
     check_labels(labels, chosen, bench.backbone.classes, bench.extra if not chosen.labels else ())
+    if chosen.trunk is not None:
+        folder = shared.folder / name
+        model, _ = train_backbone(model, task, bench.source, labels, shared.parts, options, folder, progress)
+        shared = replace(shared, caches=_recorded(bench, model, shared.parts, options, folder, progress))
     before, kept = time.perf_counter(), bench.work / "heads"
     taught = train_heads(model, lessons, chosen, labels, shared.parts, options, kept, progress)
     start += time.perf_counter() - before - taught.seconds
@@ -258,7 +269,7 @@ def _figures(shared: _Shared, name: str, chosen: Recipe, model: MultiExit, table
     within["max"] = best_within(tables.choose, everything, float("inf"))
     proved = certified_point(tables, found[DROPS[1]])
     on_report = {drop: tables.on_report(one) for drop, one in picked.items()}
-    assert tables.report.error is not None
+    assert tables.report.plain_error is not None
     return MethodRow(
         recipe=name,
         variant_of=name if variant is None else variant.recipe,
@@ -267,7 +278,7 @@ def _figures(shared: _Shared, name: str, chosen: Recipe, model: MultiExit, table
         data=shared.bench.config.data,
         seed=shared.seed,
         labels=chosen.labels,
-        accuracy=100.0 * float(1.0 - tables.report.error[-1].mean()),
+        accuracy=100.0 * float(1.0 - tables.report.plain_error.mean()),
         cost_at_drop={drop: one.cost for drop, one in on_report.items()},
         chosen=on_report,
         asked={f"{drop:g}": tables.on_report(found[drop][-1]) for drop in DROPS},
