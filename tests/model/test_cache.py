@@ -1,6 +1,7 @@
 import json
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -14,7 +15,7 @@ from offramp.errors import DataError, InputError
 from offramp.heads.reduction import Global, Grid, Reduction
 from offramp.inputs import leaves, mask_of, select
 from offramp.model.augment import Augment
-from offramp.model.cache import FeatureCache, Pass
+from offramp.model.cache import ORIGINAL, FeatureCache, Pass
 from offramp.model.fingerprint import model_fingerprint
 from tests.reference import runtime
 from tests.sources import Drawn
@@ -54,6 +55,21 @@ def test_rows_are_what_each_sample_does_alone(name: str, tmp_path: Path) -> None
         for key, red in reductions.items():
             found = torch.from_numpy(made.features[key][index])
             torch.testing.assert_close(found, red(seen[key[0]], mask_of(sample))[0], rtol=1e-4, atol=1e-5)
+
+
+class InPlace(nn.Module):
+    """Changes its inputs."""
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return x.mul_(0.5).flatten(1)[:, :5]
+
+
+def test_what_the_users_model_says_is_kept_beside_its_copy(tmp_path: Path) -> None:
+    drawn, plain = Drawn.of(CNN, 7), cnn_pass().run(Drawn.of(CNN, 7), tmp_path / "a", split="choose")
+    both = replace(cnn_pass(), original=InPlace()).run(drawn, tmp_path / "b", split="choose")
+    said = torch.from_numpy(both.features.pop(ORIGINAL))
+    torch.testing.assert_close(said, 0.5 * CNN.inputs(7, 1).flatten(1)[:, :5])  # type: ignore[union-attr]
+    equal(plain, both)
 
 
 @settings(deadline=None, max_examples=8)

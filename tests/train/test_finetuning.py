@@ -16,7 +16,7 @@ from offramp.train.exit_weights import Only
 from offramp.train.exiting import Exiting
 from offramp.train.finetuning import GENTLE, Finetuning
 from offramp.train.layout import layout_of
-from offramp.train.optimisers import optimiser
+from offramp.train.optimisers import grouped, optimiser, schedule
 from offramp.train.parts import ALL, PLAIN
 from offramp.train.phase import Length, Phase, TrunkRegime
 
@@ -67,6 +67,16 @@ def test_heads_learn_at_their_own_rate(cnn: MultiExit) -> None:
     torch.testing.assert_close(moved[4.0][0], moved[1.0][0], rtol=0, atol=0)
     torch.testing.assert_close(moved[4.0][1], [4 * change for change in moved[1.0][1]], rtol=1e-4, atol=1e-6)
     assert all(change.abs().max() > 0 for change in moved[1.0][1])
+
+
+@pytest.mark.parametrize(("backbone", "heads"), [(1, 0), (0, 1), (1, 1)])
+def test_only_heads_have_their_own_rate_and_the_schedule_begins_with_it(backbone: int, heads: int) -> None:
+    parameters = [nn.Parameter(torch.zeros(2)) for _ in range(2)]
+    made = grouped(optimiser("SGD", lr=0.5), parameters[:1][:backbone], parameters[1:][:heads], 4.0)
+    rates = [0.5] * backbone + [2.0] * heads
+    assert [group["lr"] for group in made.param_groups] == rates
+    schedule("CosineAnnealingLR")(made, 10)
+    assert [group["initial_lr"] for group in made.param_groups] == rates
 
 
 def test_kept_norms_learn_their_weights_and_go_by_their_statistics(cnn: MultiExit) -> None:
