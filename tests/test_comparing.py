@@ -40,7 +40,7 @@ TOYS = {
         students=(Student(0.9, course=Course(seen=200, batch_size=32)),),
     ),
     "toy-jei": replace(recipes.recipe("jei-dnn"), points=2, schedule=SHORT),
-    "toy-trained": replace(recipes.recipe("mixed"), points=2, trunk=Finetuning(epochs=2, batch_size=32)),
+    "toy-trained": replace(recipes.recipe("mixed"), points=2, trunk=Finetuning(epochs=2, least=1, batch_size=32)),
     "toy-augmented": replace(recipes.recipe("quick"), points=1, schedule=SHORT, augment=Augment(copies=1)),
 }
 

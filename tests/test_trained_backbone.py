@@ -29,7 +29,7 @@ from tests.test_bundle import peeking
 from tests.toys import CNN, untouched, whole
 
 FAST = replace(GENTLE, optimiser=optimiser("SGD", lr=0.02))
-SHORT = Finetuning(epochs=4, like=FAST, batch_size=16)
+SHORT = Finetuning(epochs=4, least=1, like=FAST, batch_size=16)
 TRAINED = replace(RECIPE, regime="mixed", trunk=SHORT, labels=True, points=2)
 LABELFREE = replace(
     TRAINED, regime="joint", trunk=replace(SHORT, like=replace(FAST, loss=FromOriginal())), labels=False

@@ -32,6 +32,8 @@ def cnn() -> MultiExit:
 def test_phases_share_the_epochs_and_all_else_is_as_given(name: str, cnn: MultiExit) -> None:
     made = Finetuning(epochs=6).regime(name, 2)
     assert sum(phase.length.epochs or 0 for phase in made.phases) == pytest.approx(6)
+    assert abs(sum(phase.length.steps_of(64, 64) for phase in made.phases) - 1000) < len(made.phases)
+    assert abs(sum(phase.length.steps_of(64 * 10**4, 64) for phase in made.phases) - 6e4) < len(made.phases)
     for mine, theirs in zip(made.phases, TRUNK[name](2, GENTLE).phases, strict=True):
         assert replace(mine, length=theirs.length) == theirs
 
@@ -44,9 +46,9 @@ def test_only_images_are_augmented_and_the_rest_is_handed_on(cnn: MultiExit) -> 
     assert replace(given, augment=None).trunk("joint", cnn, LOGITS_OF, 7, None).augment is None
 
 
-@pytest.mark.parametrize("wrong", [{"epochs": 0}, {"batch_size": 0}, {"held": 1.0}])
+@pytest.mark.parametrize("wrong", [{"epochs": 0}, {"least": 0}, {"batch_size": 0}, {"held": 1.0}])
 def test_what_makes_no_sense_is_refused(wrong: dict[str, float]) -> None:
-    with pytest.raises(InputError, match="expected epochs above 0, a batch size"):
+    with pytest.raises(InputError, match="expected epochs, steps and a batch size above 0"):
         Finetuning(**wrong)  # type: ignore[arg-type]
 
 

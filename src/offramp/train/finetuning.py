@@ -25,6 +25,7 @@ class Finetuning:
 
     Attributes:
         epochs: of all phases together, shared evenly.
+        least: steps of all phases together at least, since new heads need some also where the training part is small.
         like: loss, optimizer and the rest of each phase; its length is not looked at.
         batch_size: samples of a step.
         held: share of the training part on which the weights to keep are chosen; 0: the last ones are kept.
@@ -32,16 +33,15 @@ class Finetuning:
     """
 
     epochs: int | float = 20
+    least: int = 1000
     like: Phase = GENTLE
     batch_size: int = 64
     held: float = 0.1
     augment: Augment | None = field(default_factory=lambda: Augment(flip=False))
 
     def __post_init__(self) -> None:
-        if self.epochs <= 0 or self.batch_size < 1 or not 0 <= self.held < 1:
-            raise InputError(
-                f"expected epochs above 0, a batch size of at least 1 and a held share in [0, 1), got {self}"
-            )
+        if self.epochs <= 0 or self.least < 1 or self.batch_size < 1 or not 0 <= self.held < 1:
+            raise InputError(f"expected epochs, steps and a batch size above 0 and a held share in [0, 1), got {self}")
 
     def regime(self, name: str, exits: int) -> TrunkRegime:
         """The phases of the regime of that name for so many inner exits.
@@ -50,7 +50,8 @@ class Finetuning:
         [('backbone', 4.0), ('all', 4.0)]
         """
         made = trunk_regime(name, exits, self.like)
-        return made.lasting(*[Length(epochs=self.epochs / len(made.phases))] * len(made.phases))
+        count = len(made.phases)
+        return made.lasting(*[Length(epochs=self.epochs / count, least=max(1, self.least // count))] * count)
 
     def trunk(self, name: str, multi_exit: MultiExit, logits_of: LogitsOf, seed: int, checkpoint: Path | None) -> Trunk:
         """The training of a copy of the model with its heads by the regime of that name."""

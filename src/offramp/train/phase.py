@@ -19,26 +19,30 @@ Precision = Literal["float32", "bfloat16"]
 
 @dataclass(frozen=True)
 class Length:
-    """How long a phase is, in epochs or in steps of the optimizer.
+    """How long a phase is, in epochs or in steps of the optimizer; in epochs at least so many steps.
 
     >>> Length(epochs=2).steps_of(samples=1000, batch_size=128), Length(steps=5).steps_of(1000, 128)
     (14, 5)
+    >>> Length(epochs=2, least=100).steps_of(samples=1000, batch_size=128)
+    100
     """
 
     epochs: int | float | None = None
     steps: int | None = None
+    least: int = 1
 
     def __post_init__(self) -> None:
         given = [number for number in (self.epochs, self.steps) if number is not None]
-        if len(given) != 1 or given[0] <= 0:
-            raise InputError(f"expected either epochs or steps, above 0, got epochs={self.epochs}, steps={self.steps}")
+        if len(given) != 1 or given[0] <= 0 or self.least < 1:
+            got = f"epochs={self.epochs}, steps={self.steps}, least={self.least}"
+            raise InputError(f"expected either epochs or steps, above 0, got {got}")
 
     def steps_of(self, samples: int, batch_size: int) -> int:
         """The number of steps; an epoch leaves out the samples that do not fill a batch."""
         if self.steps is not None:
             return self.steps
         assert self.epochs is not None
-        return max(1, math.floor(self.epochs * max(1, samples // batch_size)))
+        return max(self.least, math.floor(self.epochs * max(1, samples // batch_size)))
 
 
 @dataclass(frozen=True)
