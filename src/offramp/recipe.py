@@ -1,6 +1,6 @@
 """What a recipe says: which heads, regime, gate, calibrator and searcher go together."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from offramp import calibrate, gates, search, train
 from offramp.errors import InputError, UnknownNameError
@@ -22,12 +22,17 @@ class Student:
     Attributes:
         share: MACs of the copy as a share of the backbone's, at most.
         depth: it starts at the exit point nearest to this share of the backbone's MACs; 0: at the input.
-        course: how long and how fast it is taught.
+        course: how long and how fast it is taught; None: as suits a network of its kind (`train.student.course_for`).
+        blocks: where fewer of the backbone's blocks are within `share`, a student at the input keeps this many, or what
+            `most` allows.
+        most: share of the MACs that it may have then, or where even the smallest copy is above `share`.
     """
 
     share: float = 0.22
     depth: float = 0.0
-    course: Course = field(default_factory=Course)
+    course: Course | None = None
+    blocks: int = 2
+    most: float = 0.5
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,6 @@ from offramp.model.augment import Augment
 from offramp.recipe import Recipe, Student
 from offramp.train.finetuning import Finetuning
 from offramp.train.fit import Schedule
-from offramp.train.student import Course
 
 _HEADS = Recipe(
     heads=("grid-mlp",),
@@ -37,7 +36,7 @@ _TRAINED = replace(
 NAMES: dict[str, Recipe] = {
     "offramp": replace(
         _HEADS,
-        students=(Student(share=0.2, depth=0.04, course=Course(seen=510_000, most_macs=6e13)),),
+        students=(Student(share=0.2, depth=0.04),),
         cites=("tinysaver", "distillation"),
         source="offramp's own: grid heads, and a branch of the backbone's own blocks, distilled without labels",
     ),

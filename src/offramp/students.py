@@ -19,7 +19,7 @@ from offramp.options import Options
 from offramp.progress import Progress, silent
 from offramp.recipe import Recipe, Student
 from offramp.train.fit import held_samples
-from offramp.train.student import Course, Lesson, Teaching
+from offramp.train.student import Course, Lesson, Teaching, course_for
 from offramp.types import INPUT, Exit
 
 STUDENT = "student"
@@ -37,7 +37,8 @@ def student_exit(backbone: Backbone, student: Student, logits_of: LogitsOf) -> l
         CaptureError: if there shall be one at the input, and the model can only be left by hooks.
     """
     if student.depth == 0.0:
-        return [(Exit(INPUT, STUDENT), pruned_head(backbone, spared(backbone, student.share), logits_of))]
+        left_out = spared(backbone, student.share, INPUT, student.blocks, student.most)
+        return [(Exit(INPUT, STUDENT), pruned_head(backbone, left_out, logits_of))]
     start = _start(backbone, student)
     if start is None or backbone.graph is None:
         return []
@@ -48,7 +49,8 @@ def student_exit(backbone: Backbone, student: Student, logits_of: LogitsOf) -> l
     if not left_out:
         return []
     head = pruned_head(backbone, left_out, logits_of, start)
-    if _affordable(backbone, student, start, head) < min(LEAST_SEEN, student.course.seen):
+    course = _course(student, head)
+    if _affordable(backbone, course, start, head) < min(LEAST_SEEN, course.seen):
         return []
     return [(Exit(start, STUDENT), head)]
 
@@ -69,7 +71,8 @@ def teach_students(
         if not isinstance(answers, Answers) or not isinstance(answers.network, Pruned):
             continue
         student = next(one for one in chosen.students if _start(backbone, one) == exit_.point)
-        course = replace(student.course, seen=_seen(backbone, student, exit_.point, head, lessons))
+        course = _course(student, head)
+        course = replace(course, seen=_seen(backbone, course, exit_.point, head, lessons))
         taught = answers.network if exit_.point == INPUT else Behind(backbone, answers.network)
         held = held_samples(len(lessons[0].views.source), chosen.schedule.held, options.seed)
         name = _name(answers.network, course, lessons, options.seed)
@@ -85,18 +88,24 @@ def _start(backbone: Backbone, student: Student) -> str | None:
     return min(fit, key=lambda point: abs(point.depth - student.depth)).name if fit else None
 
 
-def _affordable(backbone: Backbone, student: Student, start: str, head: Head) -> int:
+def _course(student: Student, head: Head) -> Course:
+    assert isinstance(head.reduction, Answers)
+    assert isinstance(head.reduction.network, Pruned)
+    return student.course or course_for(head.reduction.network)
+
+
+def _affordable(backbone: Backbone, course: Course, start: str, head: Head) -> int:
     """How many rows a student can see for what its course may cost: forward and backward, and the backbone ahead."""
     assert isinstance(head.reduction, Answers)
     each = 3 * head.reduction.macs + backbone.point(start).depth * backbone.macs
-    return int(student.course.most_macs / max(each, 1.0))
+    return int(course.most_macs / max(each, 1.0))
 
 
-def _seen(backbone: Backbone, student: Student, start: str, head: Head, lessons: Sequence[Lesson]) -> int:
+def _seen(backbone: Backbone, course: Course, start: str, head: Head, lessons: Sequence[Lesson]) -> int:
     """How many rows a student sees: no row more often than the course says, and no more than it may cost."""
     rows = sum(len(lesson.views) for lesson in lessons)
-    most = min(student.course.seen, student.course.passes * rows)
-    return max(1, min(most, _affordable(backbone, student, start, head)))
+    most = min(course.seen, course.passes * rows)
+    return max(1, min(most, _affordable(backbone, course, start, head)))
 
 
 def _name(network: Pruned, course: Course, lessons: Sequence[Lesson], seed: int) -> str:

@@ -137,6 +137,24 @@ def _cost(backbone: Backbone, spans: Sequence[tuple[str, str]]) -> float:
     return network_macs(Pruned(backbone, spans), IMAGES[:2], logits_of) / backbone.macs
 
 
+def test_where_few_blocks_are_within_the_share_as_many_are_kept_as_asked_for() -> None:
+    """Each of a text model's four layers costs a quarter; two are the first and the last."""
+    backbone = live("text").backbone
+    spans = droppable(backbone)
+    assert len(spans) == 4
+    assert spared(backbone, 0.2) == spans
+    assert spared(backbone, 0.2, blocks=2, most=0.55) == spans[1:3]
+    for blocks, most in ((2, 0.4), (1, 0.55)):
+        assert spared(backbone, 0.2, blocks=blocks, most=most) == spans[:3]
+    with pytest.raises(InputError, match=r"expected a share of at least 0\.\d\d, which cannot be left out, got 0.02"):
+        spared(analyse(backbone_of(), IMAGES[:2], logits_of), 0.01, blocks=2, most=0.02)
+
+
+def test_more_blocks_than_asked_for_are_kept_where_the_share_allows() -> None:
+    backbone = analyse(backbone_of(), IMAGES[:2], logits_of)
+    assert spared(backbone, 0.8, blocks=2, most=0.9) == spared(backbone, 0.8)
+
+
 def test_two_blocks_a_stage_are_the_first_and_the_last() -> None:
     """Those that hold the stage's ends, as the reference student has them."""
     backbone = analyse(backbone_of((5, 4)), IMAGES[:2], logits_of)

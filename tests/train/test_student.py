@@ -6,8 +6,8 @@ import pytest
 import torch
 from torch import nn
 
-from offramp.errors import DataError, InputError
-from offramp.inputs import call
+from offramp.errors import DataError, InputError, UnknownNameError
+from offramp.inputs import Inputs, call, rebuild, tokens_of
 from offramp.model.augment import Augment
 from offramp.model.cache import Pass
 from offramp.model.modes import frozen
@@ -15,9 +15,9 @@ from offramp.model.points import analyse
 from offramp.model.pruned import Pruned, droppable
 from offramp.model.views import Views
 from offramp.testing.untouched import untouched
-from offramp.train.student import Course, Lesson, Teaching
+from offramp.train.student import Course, Lesson, Teaching, course_for
 from tests.sources import Drawn
-from tests.toys import CNN, TEXT, Toy, logits_of
+from tests.toys import CNN, TEXT, VIT, Toy, logits_of
 
 COURSE = Course(seen=600, batch_size=20, learning_rate=0.05, half=False)
 
@@ -156,3 +156,80 @@ def test_batches_that_are_all_held_are_passed_over(tmp_path: Path, monkeypatch: 
     student = student_of(model, CNN)
     Teaching(student, [lesson(model, CNN, tmp_path, samples=49)], COURSE, np.array([48])).run()
     assert not student.training
+
+
+class Ragged(Drawn):
+    """Texts as a tokenizer gives them: a batch is as long as its longest text."""
+
+    def inputs(self, indices: np.ndarray) -> Inputs:
+        found = super().inputs(indices)
+        assert isinstance(found, dict)
+        longest = int(found["attention_mask"].sum(1).max())
+        return rebuild(found, [tensor[:, :longest] for tensor in found.values()])
+
+
+def test_texts_of_all_lengths_are_seen_once_an_epoch_and_padded_little(tmp_path: Path) -> None:
+    model = TEXT.model()
+    lessons = []
+    for index, samples in enumerate((60, 25)):
+        views = Views(Ragged.of(TEXT, samples, index), Augment(copies=0), np.ones(samples, bool), 0, 16)
+        cache = Pass(model, logits_of, [], "me", 16).over(views, tmp_path / str(index), split="train")
+        lessons.append(Lesson(views, cache))
+    held = np.array([3, 17, 40])
+    teaching = Teaching(student_of(model, TEXT), lessons, replace(COURSE, batch_size=8), held)
+    seen: list[torch.Tensor] = []
+    for _, (inputs, target) in teaching._batches(0):
+        if sum(map(len, seen)) >= 82:
+            break
+        with frozen(model):
+            torch.testing.assert_close(logits_of(call(model, inputs)), target, rtol=1e-4, atol=1e-4)
+        assert isinstance(inputs, dict)
+        assert tokens_of(inputs) == int(inputs["attention_mask"].sum(1).max())
+        seen.append(target)
+    assert len({len(target) for target in seen}) < 4
+    told = [np.asarray(lesson.cache.logits, np.float32).tolist() for lesson in lessons]
+    expected = sorted([*(row for i, row in enumerate(told[0]) if i not in held), *told[1]])
+    assert sorted(torch.cat(seen).tolist()) == expected
+    teaching.run()
+
+
+@pytest.mark.parametrize("toy", [TEXT, VIT], ids=["text", "vit"])
+def test_networks_without_batch_norms_learn_by_adamw(toy: Toy, tmp_path: Path) -> None:
+    model = toy.model()
+    student = student_of(model, toy)
+    course = course_for(student)
+    assert course.optimizer == "AdamW"
+    assert course.learning_rate < 1e-3
+    with torch.no_grad():
+        for parameter in student.parameters():
+            parameter.mul_(0.9)
+    before = divergence(student, model, toy)
+    Teaching(student, [lesson(model, toy, tmp_path, copies=0)], replace(course, seen=2000, half=False)).run()
+    assert divergence(student, model, toy) < 0.7 * before
+
+
+def test_networks_with_batch_norms_learn_by_sgd() -> None:
+    assert course_for(student_of(CNN.model(), CNN)) == Course()
+
+
+def test_an_adamw_step_is_that_of_torch(tmp_path: Path) -> None:
+    """One step by hand: decay on matrices alone, at the rate of the first step."""
+    model = TEXT.model()
+    course = Course(seen=20, batch_size=20, optimizer="AdamW", learning_rate=0.01, weight_decay=0.1, half=False)
+    student, by_hand = student_of(model, TEXT), student_of(model, TEXT)
+    teaching = Teaching(student, [lesson(model, TEXT, tmp_path, samples=20, copies=0)], course)
+    _, (inputs, target) = next(teaching._batches(0))
+    course.regime.loss(call(by_hand.train(), inputs), target, None).backward()  # type: ignore[no-untyped-call]
+    expected = {}
+    for name, parameter in by_hand.named_parameters():
+        assert parameter.grad is not None
+        step = parameter.grad / (parameter.grad.abs() + 1e-8)
+        kept = 1 - course.rate(0, 1) * (0.1 if parameter.ndim > 1 else 0.0)
+        expected[name] = parameter.detach() * kept - course.rate(0, 1) * step
+    teaching.run()
+    torch.testing.assert_close(dict(student.named_parameters()), expected, rtol=1e-5, atol=1e-5)
+
+
+def test_an_unknown_optimizer_is_refused() -> None:
+    with pytest.raises(UnknownNameError, match="SGD"):
+        Course(optimizer="Lion")

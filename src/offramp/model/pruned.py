@@ -52,8 +52,9 @@ class _Place:
         """Whether it is where an element of a list of modules ends, as the blocks of a stage are."""
         return self.name.rpartition(".")[2].isdigit()
 
-    def like(self, other: "_Place") -> bool:
-        return self.shape == other.shape and self.cut.side == other.cut.side
+    def followed_by(self, other: "_Place") -> bool:
+        """Whether what lies between may be a block: the last one of a row is the last to read the mask, say."""
+        return self.shape == other.shape and set(other.cut.side) <= set(self.cut.side)
 
 
 @dataclass(frozen=True)
@@ -95,7 +96,7 @@ class _Row:
             return self
         later = tuple(place for place in self.places if place.cost > start.cost)
         done = len(self.places) - len(later) - 1 + self.entered
-        return _Row((start, *later), False, done) if later and later[0].like(start) else None
+        return _Row((start, *later), False, done) if later and start.followed_by(later[0]) else None
 
 
 def droppable(backbone: Backbone, start: str = INPUT) -> tuple[Span, ...]:
@@ -109,11 +110,20 @@ def droppable(backbone: Backbone, start: str = INPUT) -> tuple[Span, ...]:
     return tuple(span for row in _rows(backbone, _start(backbone, start)) for span in row.spans)
 
 
-def spared(backbone: Backbone, share: float, start: str = INPUT) -> tuple[Span, ...]:
+def spared(
+    backbone: Backbone, share: float, start: str = INPUT, blocks: int = 0, most: float = 0.0
+) -> tuple[Span, ...]:
     """The blocks behind an exit point to leave out so that the rest costs at most `share` of the backbone.
 
     Blocks are kept one by one, always in the row that has the fewest, those before `start` counted, and evenly spread
     in it: at two blocks a stage the first and the last of each.
+
+    Args:
+        backbone: what blocks are left out of.
+        share: MACs of what stays, as a share of the backbone's, at most.
+        start: an exit point that one tensor is enough behind, or the input.
+        blocks: where fewer are within `share`, as many are kept as `most` allows, up to this number in all.
+        most: stands in for `share` there, and where even the smallest network costs more than that.
 
     Raises:
         InputError: if so small a network cannot be made, with the smallest share that can; or if more than one tensor
@@ -121,15 +131,15 @@ def spared(backbone: Backbone, share: float, start: str = INPUT) -> tuple[Span, 
         CaptureError: if the model has no graph.
         UnknownNameError: if `start` is no exit point.
     """
-    before = _start(backbone, start)
+    before, most = _start(backbone, start), max(share, most)
     rows = _rows(backbone, before)
     kept = [int(row.entered) for row in rows]
     left = 1.0 - (0.0 if before is None else before.cost) - sum(row.price * len(row.spans) for row in rows)
-    if not rows or left > share:
-        raise InputError(f"expected a share of at least {left:.2f}, which cannot be left out, got {share}")
+    if not rows or left > most:
+        raise InputError(f"expected a share of at least {left:.2f}, which cannot be left out, got {most}")
     while open_rows := [index for index, row in enumerate(rows) if kept[index] < row.blocks]:
         index = min(open_rows, key=lambda row: rows[row].done + kept[row])
-        if left + rows[index].price > share * (1 + 1e-9):
+        if left + rows[index].price > (share if sum(kept) >= blocks else most) * (1 + 1e-9):
             break
         kept[index], left = kept[index] + 1, left + rows[index].price
     return tuple(span for row, count in zip(rows, kept, strict=True) for span in row.left_out(count))
@@ -157,7 +167,7 @@ def _rows(backbone: Backbone, start: _Place | None) -> list[_Row]:
 def _all_rows(places: list[_Place]) -> list[_Row]:
     rows: list[list[_Place]] = []
     for place in places:
-        if rows and rows[-1][-1].like(place):
+        if rows and rows[-1][-1].followed_by(place):
             rows[-1].append(place)
         else:
             rows.append([place])
@@ -172,8 +182,12 @@ def _all_rows(places: list[_Place]) -> list[_Row]:
 
 
 def _blocks(row: list[_Place]) -> list[_Place]:
-    """The places that part the blocks: elements of a list of modules where there are such, and the end of the last."""
-    listed = [row[0], *(place for place in row[1:] if place.listed)]
+    """The places that part the blocks: elements of a list of modules where there are such, and the end of the last.
+
+    What is before the first of them is another one, but not if it lies within a block, as the attention of a BERT does.
+    """
+    ends = [place for place in row[1:] if place.listed]
+    listed = ends if ends and row[0].name.startswith(f"{ends[0].name}.") else [row[0], *ends]
     if len(listed) < 3:
         return row
     left = row[-1].cost - listed[-1].cost  # the last block may be known by the name of all of them
@@ -227,11 +241,16 @@ class Pruned(nn.Module):
         logits: torch.Tensor = self.graph(*leaves(arranged(given, self.example)))[0]
         return logits
 
+    @property
+    def batch_norms(self) -> list[fx.Node]:
+        """Where it has batch norms."""
+        return list(self.graph.graph.find_nodes(op="call_function", target=torch.ops.aten.batch_norm.default))
+
     def train(self, mode: bool = True) -> "Pruned":
         """Batch norms follow the mode."""
         super().train(mode)
         changed = False
-        for node in self.graph.graph.find_nodes(op="call_function", target=torch.ops.aten.batch_norm.default):
+        for node in self.batch_norms:
             if node.args[5] is not mode:
                 node.args, changed = (*node.args[:5], mode, *node.args[6:]), True
         if changed:

@@ -5,6 +5,7 @@ another order each time. Beyer et al. (2022) call for patience and aggressive mi
 blended as often as the cache was asked for.
 """
 
+import itertools
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
@@ -15,14 +16,17 @@ import torch
 from jaxtyping import Int
 from torch import nn
 
-from offramp.errors import DataError, InputError
-from offramp.inputs import Inputs, call, concat, device_of, leaves, on, select
+from offramp.errors import DataError, InputError, UnknownNameError
+from offramp.inputs import Inputs, call, concat, device_of, leaves, mask_of, on, select
 from offramp.model.cache import FeatureCache
+from offramp.model.pruned import Pruned
 from offramp.model.views import Views
 from offramp.progress import Progress, silent
+from offramp.train.alike import alike
 from offramp.train.distil import Distil
 from offramp.train.regime import Regime
 from offramp.train.state_file import read, write
+from offramp.types import INPUT
 
 SHUFFLED = 2**28
 """Bytes of views that are shuffled at a time; they are made batch by batch, in random order."""
@@ -30,8 +34,14 @@ SHUFFLED = 2**28
 SAVE_EVERY = 200
 """Steps between two notes of progress; as many are lost at most when the process is killed."""
 
+OPTIMIZERS = ("SGD", "AdamW")
+
 WARM_UP = 0.05
 """Share of the steps in which the learning rate rises; it then falls to 0 along a cosine."""
+
+
+_Batch = tuple[Inputs, torch.Tensor]
+_Group = tuple[int, Iterator[_Batch]]
 
 
 @dataclass(frozen=True)
@@ -44,8 +54,9 @@ class Course:
         most_macs: multiply-accumulates that it may cost at most; 1.5e14 are about 25 minutes on two cores that compute
             in bfloat16.
         batch_size: rows per step.
-        learning_rate: SGD's with Nesterov momentum 0.9, at its highest.
-        weight_decay: SGD's, on everything but biases and norms.
+        optimizer: `SGD`, with Nesterov momentum 0.9, or `AdamW`.
+        learning_rate: at its highest.
+        weight_decay: on everything but biases and norms.
         regime: the loss; by default a distillation at T = 3.
         half: whether to compute in bfloat16, where the processor can.
     """
@@ -54,10 +65,15 @@ class Course:
     passes: int = 12
     most_macs: float = 1.5e14
     batch_size: int = 128
+    optimizer: str = "SGD"
     learning_rate: float = 0.1
     weight_decay: float = 5e-4
     regime: Regime = field(default_factory=lambda: Distil(temperature=3.0))
     half: bool = True
+
+    def __post_init__(self) -> None:
+        if self.optimizer not in OPTIMIZERS:
+            raise UnknownNameError.among("optimizer", self.optimizer, OPTIMIZERS)
 
     def rate(self, step: int, steps: int) -> float:
         """The learning rate at a step."""
@@ -65,6 +81,19 @@ class Course:
         if share < WARM_UP:
             return self.learning_rate * (share + 1 / max(steps, 1)) / WARM_UP
         return self.learning_rate * 0.5 * (1 + math.cos(math.pi * (share - WARM_UP) / (1 - WARM_UP)))
+
+
+def course_for(student: Pruned) -> Course:
+    """The course for a network of this kind.
+
+    Where batch norms make up for large steps, SGD at a high rate; elsewhere (transformers, ConvNeXt) AdamW at a low
+    one, fewer rows and smaller batches, since such a network stays near the weights that it starts from. A branch,
+    which the default recipe has, may cost two fifths of what a student at the input may.
+    """
+    if student.batch_norms:
+        return Course() if student.start == INPUT else Course(seen=510_000, most_macs=6e13)
+    macs = 1.5e14 if student.start == INPUT else 6e13
+    return Course(seen=30_000, most_macs=macs, batch_size=64, optimizer="AdamW", learning_rate=3e-4, weight_decay=0.01)
 
 
 @dataclass(frozen=True, eq=False)
@@ -161,29 +190,47 @@ class Teaching:
             logits: torch.Tensor = call(self.student, on(inputs, device))
         return self.course.regime.loss(logits.float(), target.to(device), None)
 
-    def _batches(self, done: int) -> Iterator[tuple[int, tuple[Inputs, torch.Tensor]]]:
+    def _batches(self, done: int) -> Iterator[tuple[int, _Batch]]:
         """Numbered batches from step `done` on, epoch after epoch; the order depends on the seed alone."""
-        size, step = self.course.batch_size, 0
         places = [(index, start) for index, lesson in enumerate(self.lessons) for start in lesson.views.starts]
         if not any(len(self._rows([place])) for place in places):
             raise DataError("expected rows to teach a student from, got none; give more samples")
-        epoch = 0
-        while True:
+        first, step = self.lessons[0].views, 0
+        lengths = None if mask_of(first.at(next(first.starts))) is None else [_lengths(one) for one in self.lessons]
+        for epoch in itertools.count():
             generator = np.random.default_rng((self.seed, epoch))
-            order = [places[i] for i in generator.permutation(len(places))]
-            for some in _groups(order, max(1, SHUFFLED // self._bytes())):
-                rows = self._rows(some)
-                shuffled, count = generator.permutation(len(rows)), -(-len(rows) // size)
-                if count == 0 or step + count <= done:
+            groups = self._blended(places, generator) if lengths is None else self._texts(places, lengths, generator)
+            for count, batches in groups:
+                if step + count <= done:
                     step += count
                     continue
-                inputs, target = self._made(some)
-                for part in np.array_split(shuffled, count):
+                for batch in batches:
                     if step >= done:
-                        chosen = torch.from_numpy(part)
-                        yield step, (select(inputs, chosen), target[chosen])
+                        yield step, batch
                     step += 1
-            epoch += 1
+
+    def _blended(self, places: list[tuple[int, int]], generator: np.random.Generator) -> Iterator[_Group]:
+        """Rows of all lessons in random order, as many at a time as `SHUFFLED` allows; how many batches, and these."""
+        order = [places[i] for i in generator.permutation(len(places))]
+        for some in _groups(order, max(1, SHUFFLED // self._bytes())):
+            rows = self._rows(some)
+            shuffled, count = generator.permutation(len(rows)), -(-len(rows) // self.course.batch_size)
+            if count:
+                yield count, self._shuffled(some, np.array_split(shuffled, count))
+
+    def _shuffled(self, some: Sequence[tuple[int, int]], parts: Sequence[np.ndarray]) -> Iterator[_Batch]:
+        inputs, target = self._made(some)
+        for chosen in map(torch.from_numpy, parts):
+            yield select(inputs, chosen), target[chosen]
+
+    def _texts(
+        self, places: list[tuple[int, int]], lengths: Sequence[np.ndarray], generator: np.random.Generator
+    ) -> Iterator[_Group]:
+        """Texts anew from their lesson, since each batch of them is padded to a length of its own."""
+        found = self._rows(places)
+        rows = [np.array([row for i, row in found if i == index], np.int64) for index in range(len(self.lessons))]
+        parts = alike(lengths, rows, self.course.batch_size, generator)
+        yield len(parts), ((self.lessons[i].views.source.inputs(part), self._target(i, part)) for i, part in parts)
 
     def _bytes(self) -> int:
         """What a batch of views takes in memory."""
@@ -208,8 +255,11 @@ class Teaching:
             rows = np.array([row for _, row in self._rows([(index, start)])], np.int64)
             if len(rows):
                 parts.append(select(lesson.views.at(start), torch.from_numpy(rows - start)))
-                targets.append(torch.from_numpy(np.asarray(lesson.cache.logits[rows], np.float32)))
+                targets.append(self._target(index, rows))
         return concat(parts), torch.cat(targets)
+
+    def _target(self, index: int, rows: np.ndarray) -> torch.Tensor:
+        return torch.from_numpy(np.asarray(self.lessons[index].cache.logits[rows], np.float32))
 
     def _save(self, optimizer: torch.optim.Optimizer, step: int) -> None:
         assert self.checkpoint is not None
@@ -241,11 +291,19 @@ def _groups(order: Sequence[tuple[int, int]], count: int) -> Iterator[Sequence[t
     return (order[first : first + count] for first in range(0, len(order), count))
 
 
-def _optimizer(student: nn.Module, course: Course) -> torch.optim.SGD:
+def _lengths(lesson: Lesson) -> np.ndarray:
+    """How many tokens each row has."""
+    masks = (mask_of(lesson.views.at(start)) for start in lesson.views.starts)
+    return np.concatenate([mask.sum(1).numpy() for mask in masks if mask is not None])
+
+
+def _optimizer(student: nn.Module, course: Course) -> torch.optim.Optimizer:
     """Decay on matrices and filters; none on biases and norms."""
     parameters = [parameter for parameter in student.parameters() if parameter.requires_grad]
     groups = [
         {"params": [p for p in parameters if p.ndim > 1], "weight_decay": course.weight_decay},
         {"params": [p for p in parameters if p.ndim <= 1], "weight_decay": 0.0},
     ]
+    if course.optimizer == "AdamW":
+        return torch.optim.AdamW(groups, lr=course.learning_rate)
     return torch.optim.SGD(groups, lr=course.learning_rate, momentum=0.9, nesterov=True)
