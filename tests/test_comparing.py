@@ -114,6 +114,34 @@ def test_recipes_that_share_a_pass_come_out_as_alone(tmp_path: Path) -> None:
     assert replace(together["toy"], seconds=0.0) == replace(alone["toy"], seconds=0.0)
 
 
+TEXTS = """
+import torch
+from offramp.testing.models import TEXT
+
+
+def net():
+    return TEXT.model()
+
+
+def data():
+    x = TEXT.inputs(200, 3)
+    with torch.no_grad():
+        return x, TEXT.model()(**x)["logits"].argmax(1)
+"""
+
+
+def test_recipes_for_texts_share_one_pass_whatever_they_would_do_to_images(tmp_path: Path) -> None:
+    (tmp_path / "texts.py").write_text(TEXTS)
+    config = MethodConfig(
+        backbone=f"{tmp_path / 'texts.py'}:net",
+        data=f"{tmp_path / 'texts.py'}:data",
+        recipes=("toy", "toy-augmented"),
+        seeds=(0,),
+    )
+    assert set(rows_of(config, tmp_path / "work")) == {"toy", "toy-augmented"}
+    assert len(list((tmp_path / "work").iterdir())) == 1
+
+
 def test_report_data_of_its_own_decide_nothing(tmp_path: Path) -> None:
     config = files(tmp_path)
     x = images(120, 9)

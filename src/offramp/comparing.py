@@ -47,6 +47,7 @@ from offramp.method_figures import (
     read_off,
     sets_of,
 )
+from offramp.model.augment import Augment
 from offramp.model.backbone import Backbone
 from offramp.model.cache import FeatureCache
 from offramp.model.multi_exit import MultiExit
@@ -131,7 +132,7 @@ def compare(
     groups: dict[Any, list[str]] = {}
     for name in dict.fromkeys((*bench.config.recipes, *names)):  # all, so that the passes are the same when it goes on
         chosen = bench.config.chosen(name)
-        groups.setdefault((chosen.augment, chosen.schedule.held, chosen.trunk is None), []).append(name)
+        groups.setdefault((_copies(bench, chosen), chosen.schedule.held, chosen.trunk is None), []).append(name)
     finished = 0
     for group in groups.values():
         missing = [name for name in group if name in names]
@@ -142,6 +143,11 @@ def compare(
             done(_row(shared, name, progress))
             finished += 1
             progress(f"recipes with seed {seed}", finished, len(names))
+
+
+def _copies(bench: Bench, chosen: Recipe) -> Augment | None:
+    """The augmentation, where the inputs can be augmented."""
+    return chosen.augment if chosen.augment.fits(bench.backbone.example) else None
 
 
 @dataclass(frozen=True, eq=False)

@@ -28,6 +28,17 @@ def test_a_factory_makes_data(tmp_path: Path, factory: str) -> None:
     assert source.labels().tolist() == [2, 1, 0]
 
 
+def test_a_factory_may_make_a_source(tmp_path: Path) -> None:
+    (tmp_path / "data.py").write_text(
+        "import numpy as np\nfrom offramp.load.combine import subset\nfrom offramp.load.sources import open_source\n"
+        "def some():\n    return subset(open_source(np.arange(12.0).reshape(6, 2)), np.array([4, 1]))\n"
+    )
+    source = open_source(f"{tmp_path}/data.py:some")
+    found = source.inputs(np.array([0, 1]))
+    assert isinstance(found, torch.Tensor)
+    assert found.tolist() == [[8.0, 9.0], [2.0, 3.0]]
+
+
 def test_a_factory_makes_no_paths(tmp_path: Path) -> None:
     (tmp_path / "data.py").write_text(FACTORY)
     with pytest.raises(InputError, match=r"to return a Dataset or arrays, got str; return the data"):

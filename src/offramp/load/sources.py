@@ -42,8 +42,6 @@ def open_source(
     """
     if isinstance(data, PathLike):
         data = str(data)
-    if isinstance(data, Source):
-        return data
     if isinstance(data, str) and is_factory(data):
         made = call_factory(data)
         if isinstance(made, str | PathLike) or made is None:
@@ -75,6 +73,8 @@ def _open_path(data: str, preprocess: Preprocess | None, labels: str | PathLike[
 
 
 def _open_value(data: Any, preprocess: Preprocess | None, name: str) -> Source:
+    if isinstance(data, Source):
+        return data
     if isinstance(data, tuple):
         if len(data) != 2:
             raise DataError(f"expected a pair (x, y), got a tuple of {len(data)}; give ((a, b), y), y may be None")
