@@ -138,6 +138,7 @@ def main() -> None:
     parser.add_argument("config", type=Path)
     parser.add_argument("--out", type=Path, default=Path("docs"))
     parser.add_argument("--work", type=Path, default=Path("build/sst2"))
+    parser.add_argument("--models-only", action="store_true", help="make the models and stop")
     wishes = parser.parse_args()
     config = json.loads(wishes.config.read_text())
     root = Path(os.environ.get("OFFRAMP_DATA", "../shared/data"))
@@ -147,6 +148,8 @@ def main() -> None:
     result: dict[str, Any] = {"config": config, "machine": machine("transformers"), "models": {}}
     for name in config["models"]:
         loaded = backbone(name, config, root, wishes.work)
+        if wishes.models_only:
+            continue
         runs = []
         for seed in config["seeds"]:
             out = wishes.work / f"{name}{seed}"
@@ -154,6 +157,8 @@ def main() -> None:
             runs.append(kept(out.with_suffix(".json"), work))
             print(name, seed, runs[-1]["cost_within_drop"], runs[-1]["named"], flush=True)
         result["models"][name] = {"summary": summary(runs, config), "runs": runs}
+    if wishes.models_only:
+        return
     (wishes.out / "results" / "sst2.json").write_text(json.dumps(result, indent=1) + "\n")
     (wishes.out / "text.md").write_text(page(result, len(_texts(root / config["dev"]))))
     print(wishes.out / "text.md")

@@ -55,3 +55,12 @@ class Linear(nn.Module):
 def linear() -> nn.Module:
     """The network, its classifier untrained."""
     return Linear()
+
+
+def tuned() -> nn.Module:
+    """MiniLM-L6 with transformers' own classifier; `fine_tune` makes weights for it."""
+    library = transformers()
+    config = library.AutoConfig.from_pretrained(folder(), local_files_only=True, num_labels=2)
+    model: nn.Module = library.AutoModelForSequenceClassification.from_config(config, dtype=torch.float32)
+    model.preprocess = TokenPreprocess(folder())  # type: ignore[assignment]
+    return model
