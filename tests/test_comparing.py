@@ -9,10 +9,11 @@ import torch
 
 from offramp import recipes, train
 from offramp.cli.bench_methods import _asked
-from offramp.comparing import Bench, compare
+from offramp.comparing import compare
 from offramp.decide.replay import replay
 from offramp.errors import DataError, InputError
 from offramp.kept_rows import Kept
+from offramp.method_bench import Bench
 from offramp.method_config import MethodConfig
 from offramp.method_figures import MethodRow, best_within, cheapest_within
 from offramp.model.augment import Augment

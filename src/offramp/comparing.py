@@ -17,7 +17,6 @@ from torch import nn
 from offramp.confidence import Said
 from offramp.decide.replay import oracle_cost
 from offramp.deciding import prepared, table
-from offramp.heads.head import Head
 from offramp.heads.network import Answers
 from offramp.learning import (
     attach,
@@ -28,10 +27,7 @@ from offramp.learning import (
     train_backbone,
     train_heads,
 )
-from offramp.load.models import LoadedModel, load_model
-from offramp.load.small import entry_of
-from offramp.load.sources import open_source
-from offramp.method_config import MethodConfig
+from offramp.method_bench import Bench
 from offramp.method_figures import (
     BUDGETS,
     DROPS,
@@ -48,69 +44,18 @@ from offramp.method_figures import (
     sets_of,
 )
 from offramp.model.augment import Augment
-from offramp.model.backbone import Backbone
 from offramp.model.cache import FeatureCache
 from offramp.model.multi_exit import MultiExit
-from offramp.model.points import analyse
 from offramp.model.selection import select
 from offramp.options import Options
-from offramp.pipeline import example_of
 from offramp.progress import Progress, silent
 from offramp.recipe import Recipe
-from offramp.sources import Labels, Source
+from offramp.sources import Labels
 from offramp.split import Parts
 from offramp.students import teach_students
 from offramp.tasks.classification import Classification
 from offramp.train.ensemble import fit_ensembles
 from offramp.train.student import Lesson
-
-
-@dataclass(frozen=True, eq=False)
-class Bench:
-    """What all recipes share: the backbone, the data, and where caches are kept.
-
-    Attributes:
-        config: what is asked for.
-        backbone: analysed.
-        source: the data that is divided.
-        extra: unlabelled inputs.
-        report: the data on which all is reported; None: the report part of `source`.
-        work: folder of caches and checkpoints.
-        small: the small model as a head at the input, for recipes that need one.
-    """
-
-    config: MethodConfig
-    backbone: Backbone
-    source: Source
-    extra: tuple[Source, ...]
-    report: Source | None
-    work: Path
-    small: Head | None = None
-
-    @classmethod
-    def of(cls, config: MethodConfig, work: Path, device: str = "cpu") -> "Bench":
-        """Loads what the config names; backbone and heads run on `device`.
-
-        Raises:
-            DataError: if the data have no labels, which the comparison reports.
-        """
-        loaded: LoadedModel = load_model(config.backbone, config.weights)
-        loaded.model.to(device)
-        source = open_source(config.data, loaded.preprocess)
-        extra = tuple(open_source(one, loaded.preprocess) for one in config.extra_data)
-        report = None if config.report_data is None else open_source(config.report_data, loaded.preprocess)
-        for one in (source, *([] if report is None else [report])):
-            one.labels()
-        backbone = analyse(loaded.model, example_of(source), Classification().logits_of)
-        small = None
-        if config.small is not None:
-            first = load_model(config.small, config.small_weights)
-            small = entry_of(first, loaded.preprocess, backbone, Classification().logits_of)
-        return cls(config, backbone, source, extra, report, work, small)
-
-    def parts(self, seed: int) -> Parts:
-        """The four parts of the data."""
-        return self.config.split.divide(len(self.source), seed)
 
 
 def compare(

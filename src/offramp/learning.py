@@ -215,11 +215,6 @@ def copies_within(augment: Augment, backbone: Backbone, samples: Sequence[int]) 
     return found
 
 
-def takes_images(backbone: Backbone) -> bool:
-    """Whether a backbone's inputs can be augmented."""
-    return isinstance(backbone.example, torch.Tensor) and backbone.example.ndim == 4
-
-
 def train_heads(
     multi_exit: MultiExit,
     lessons: Sequence[Lesson],

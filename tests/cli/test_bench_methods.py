@@ -7,7 +7,8 @@ import pytest
 from typer.testing import CliRunner
 
 from offramp.cli.commands import app
-from offramp.comparing import Bench, compare
+from offramp.comparing import compare
+from offramp.method_bench import Bench
 from offramp.method_config import MethodConfig
 from tests.test_comparing import TOYS, files, toys
 

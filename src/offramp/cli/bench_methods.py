@@ -12,10 +12,11 @@ from rich.console import Console
 from offramp.cli.method_tables import method_tables
 from offramp.cli.options import FigurePath, Json
 from offramp.cli.progress import bars
-from offramp.comparing import Bench, compare
+from offramp.comparing import compare
 from offramp.errors import InputError
 from offramp.kept_rows import Kept
 from offramp.machine import machine
+from offramp.method_bench import Bench
 from offramp.method_config import MethodConfig
 from offramp.report.paths import figure_path, file_path
 
