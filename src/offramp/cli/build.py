@@ -141,11 +141,15 @@ def build(
             )
     except KeyboardInterrupt as error:
         raise StoppedError("interrupted; the same command goes on where it stopped") from error
+    _show(bundle, out, time.perf_counter() - start, as_json)
+
+
+def _show(bundle: Bundle, out: Path, seconds: float, as_json: bool) -> None:
     if as_json:
-        typer.echo(json.dumps({"bundle": str(out), "seconds": time.perf_counter() - start, **summary(bundle)}))
+        typer.echo(json.dumps({"bundle": str(out), "seconds": seconds, **summary(bundle)}))
     else:
         Console(soft_wrap=True).print(front_table(bundle))
-        typer.echo(f"bundle: {out}  ({time.perf_counter() - start:.0f} s)")
+        typer.echo(f"bundle: {out}  ({seconds:.0f} s)")
 
 
 def summary(bundle: Bundle) -> dict[str, object]:
