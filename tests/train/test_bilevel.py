@@ -58,9 +58,9 @@ def test_the_best_exit_weighs_loss_against_cost() -> None:
     assert targets_of(torch.tensor([1, 0, 2]), 2, "best").tolist() == [[0, 1], [1, 0], [0, 0]]
 
 
-def cache(samples: int = 240) -> tuple[FeatureCache, np.ndarray]:
+def cache(samples: int = 240, seed: int = 0) -> tuple[FeatureCache, np.ndarray]:
     """Features of three exits that know more and more of the label, on easy and on hard samples."""
-    generator = np.random.default_rng(0)
+    generator = np.random.default_rng(seed)
     labels = generator.integers(0, 3, samples)
     ease = generator.random(samples)
     features = {}
