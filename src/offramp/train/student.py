@@ -61,7 +61,7 @@ class Course:
         half: whether to compute in bfloat16, where the processor can.
     """
 
-    seen: int = 1_500_000
+    seen: int = 1_000_000
     passes: int = 12
     most_macs: float = 1.5e14
     batch_size: int = 128
