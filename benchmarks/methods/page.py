@@ -34,7 +34,7 @@ def table(rows: Sequence[Row]) -> Iterator[str]:
     for row in rows:
         by.setdefault(row["recipe"], []).append(row)
     chosen = ", ".join(f"≤ {drop}" for drop in DROPS)
-    yield f"| recipe | labels | seeds | chosen for {chosen} | drop | disagree | read off {chosen} | certified | oracle |"
+    yield f"| recipe | labels | seeds | chosen, {chosen} | drop | disagree | read off, {chosen} | certified | oracle |"
     yield "|---|---|---|---|---|---|---|---|---|"
     for name, found in sorted(by.items(), key=lambda one: _mean(one[1], lambda row: row["cost_at_drop"]["1"])):
         told = (
