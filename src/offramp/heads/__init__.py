@@ -5,6 +5,7 @@ from offramp.heads.convolutions import Convolutions, Filter
 from offramp.heads.head import HeadType
 from offramp.heads.mixed import Mixed
 from offramp.heads.reduction import Attend, Extremes, Global, Grid, Whole
+from offramp.heads.spelled import parsed
 
 NAMES: dict[str, HeadType] = {
     "grid-mlp": HeadType(Grid(4), hidden=(256, 128), dropout=0.2),
@@ -29,11 +30,12 @@ NAMES: dict[str, HeadType] = {
 
 
 def head_type(name: str) -> HeadType:
-    """The head type of that name.
+    """The head type of that name: one of `NAMES`, or one that says how it is built (see `heads.spelled`).
 
     Raises:
         UnknownNameError: listing the known ones.
     """
-    if name not in NAMES:
+    found = NAMES.get(name) or parsed(name)
+    if found is None:
         raise UnknownNameError.among("head", name, NAMES)
-    return NAMES[name]
+    return found
