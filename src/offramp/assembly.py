@@ -24,6 +24,7 @@ from offramp.entries import (
     small_entry,
     student_entry,
 )
+from offramp.head_search import FoundHead
 from offramp.heads import head_type
 from offramp.heads.network import Answers
 from offramp.load.models import LoadedModel
@@ -61,6 +62,7 @@ def assemble(
     task: Task,
     small: LoadedModel | None = None,
     spent: Sequence[Spent] = (),
+    found: Sequence[FoundHead] = (),
 ) -> Bundle:
     """The bundle with everything that was decided and where it came from; not saved yet.
 
@@ -89,7 +91,7 @@ def assemble(
             shares=dict(zip(PARTS, options.shares.values(), strict=True)),
             counts={part: len(indices) for part, indices in parts.items()},
         ),
-        provenance=_provenance(options),
+        provenance=_provenance(options) | ({"head_search": [asdict(one) for one in found]} if found else {}),
     )
     splits = {part: indices.astype(np.int64) for part, indices in parts.items()}
     trained = None if multi_exit.original is None else _tensors(backbone.model)

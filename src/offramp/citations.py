@@ -145,6 +145,14 @@ WORKS = {
             2024,
         ),
         Work(
+            "optuna",
+            "inproceedings",
+            "Optuna: A Next-generation Hyperparameter Optimization Framework",
+            "Akiba, Takuya and Sano, Shotaro and Yanase, Toshihiko and Ohta, Takeru and Koyama, Masanori",
+            "ACM SIGKDD International Conference on Knowledge Discovery and Data Mining",
+            2019,
+        ),
+        Work(
             "distillation",
             "article",
             "Distilling the Knowledge in a Neural Network",

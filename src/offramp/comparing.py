@@ -17,6 +17,7 @@ from torch import nn
 from offramp.confidence import Said
 from offramp.decide.replay import oracle_cost
 from offramp.deciding import prepared, table
+from offramp.head_search import found_heads, heads_at
 from offramp.heads.network import Answers
 from offramp.learning import (
     attach,
@@ -120,7 +121,7 @@ class _Shared:
             return cls(bench, seed, options, parts, bench.source.labels(), [], {}, bench.work / f"seed{seed}-trained")
         first = replace(chosen[0], students=())
         options = Options(recipe=first, seed=seed, shares=bench.config.split)
-        everything = _together([_attached(bench, one, seed) for one in chosen])
+        everything = _together([_attached(bench, one, seed, progress) for one in chosen])
         asked = (first.augment, first.schedule.held, sorted(everything.keys()))
         told = hashlib.sha256(repr(asked).encode()).hexdigest()
         folder = bench.work / f"seed{seed}-{told[:8]}"
@@ -130,10 +131,13 @@ class _Shared:
         return cls(bench, seed, options, parts, bench.source.labels(), lessons, caches, folder)
 
 
-def _attached(bench: Bench, chosen: Recipe, seed: int) -> MultiExit:
-    points = select(bench.backbone.points, None, chosen.points)
-    options, small = Options(recipe=chosen, seed=seed), bench.small if chosen.needs_small else None
-    return attach(bench.backbone, points, options, Classification().logits_of, small)
+def _attached(bench: Bench, chosen: Recipe, seed: int, progress: Progress) -> MultiExit:
+    points, task = select(bench.backbone.points, None, chosen.points), Classification()
+    options, parts = Options(recipe=chosen, seed=seed), bench.parts(seed)
+    small = bench.small if chosen.needs_small else None
+    labels, work = bench.source.labels() if chosen.labels else None, bench.work / f"seed{seed}-heads"
+    found = found_heads(bench.backbone, task, bench.source, points, labels, parts, options, work, progress)
+    return attach(bench.backbone, points, options, task.logits_of, heads_at(found), small)
 
 
 def _together(models: Sequence[MultiExit]) -> MultiExit:
@@ -176,7 +180,7 @@ def _with_networks(
 def _row(shared: _Shared, name: str, progress: Progress) -> MethodRow:
     start = time.perf_counter()
     bench, chosen, task = shared.bench, shared.bench.config.chosen(name), Classification()
-    model = _attached(bench, chosen, shared.seed)
+    model = _attached(bench, chosen, shared.seed, progress)
     options = replace(shared.options, recipe=chosen, labels=chosen.labels)
     labels = shared.labels if chosen.labels else None
     lessons = shared.lessons[:1] if chosen.labels else shared.lessons

@@ -83,12 +83,21 @@ def check_labels(labels: Labels | None, chosen: Recipe, classes: int, extra: Seq
 
 
 def attach(
-    backbone: Backbone, points: Sequence[ExitPoint], options: Options, logits_of: LogitsOf, small: Head | None = None
+    backbone: Backbone,
+    points: Sequence[ExitPoint],
+    options: Options,
+    logits_of: LogitsOf,
+    heads_at: Mapping[str, Sequence[str]] | None = None,
+    small: Head | None = None,
 ) -> MultiExit:
-    """The backbone with the recipe's untrained heads at the given points, behind its student or the small model."""
+    """The backbone with untrained heads at the given points, behind the recipe's student or the small model.
+
+    The heads are those of `heads_at` by the point's name, none where it has no such name; without it the recipe's.
+    """
     chosen, generator = options.chosen(), torch.Generator().manual_seed(options.seed)
+    by_point = {point.name: chosen.heads for point in points} if heads_at is None else heads_at
     tokens = tokens_of(backbone.example)
-    places = [(point, name) for point in points for name in chosen.heads]
+    places = [(point, name) for point in points for name in by_point.get(point.name, ())]
     found = [
         (Exit(at.name, name), head_type(name).build(at.feature_shape, backbone.classes, generator, tokens, number))
         for number, (at, name) in enumerate(places)

@@ -1,10 +1,10 @@
 """What a build is asked for."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from offramp.decide import guarantees
 from offramp.errors import InputError, UnknownNameError
-from offramp.recipe import Recipe
+from offramp.recipe import HeadSearch, Recipe
 from offramp.recipes import recipe
 from offramp.split import Shares
 from offramp.types import Goal
@@ -27,6 +27,7 @@ class Options:
         keep: operating points kept at most.
         timed: batch sizes at which the seconds of every segment and head are measured; none: not measured.
         guarantee: what certificates promise, a name in `decide.guarantees.NAMES`.
+        search_heads: heads tried at each point, in the recipe's space or the default one; 0: as the recipe says.
     """
 
     max_drop: float = 0.01
@@ -40,6 +41,7 @@ class Options:
     keep: int = 16
     timed: tuple[int, ...] = (1, 32)
     guarantee: str = guarantees.DEFAULT
+    search_heads: int = 0
 
     def __post_init__(self) -> None:
         Goal(self.max_drop)
@@ -53,9 +55,14 @@ class Options:
             raise InputError(f"expected batch sizes of at least 1 to measure time at, got {self.timed}")
         if self.batch_size < 1:
             raise InputError(f"expected a batch size of at least 1, got {self.batch_size}")
+        if self.search_heads < 0:
+            raise InputError(f"expected heads to try at each point, 0 for no search, got {self.search_heads}")
 
     def chosen(self) -> Recipe:
-        """The recipe: the one given, or the default one with or without labels."""
-        if isinstance(self.recipe, Recipe):
-            return self.recipe
-        return recipe(self.recipe or ("labels" if self.labels else "offramp"))
+        """The recipe: the one given, or the default one with or without labels; with the search that is wished for."""
+        found = self.recipe
+        if not isinstance(found, Recipe):
+            found = recipe(found or ("labels" if self.labels else "offramp"))
+        if self.search_heads == 0:
+            return found
+        return replace(found, head_search=replace(found.head_search or HeadSearch(), trials=self.search_heads))

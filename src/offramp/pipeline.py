@@ -18,6 +18,7 @@ from offramp.assembly import assemble
 from offramp.bundle import MANIFEST, Bundle
 from offramp.deciding import decide
 from offramp.errors import BundleError
+from offramp.head_search import JOURNAL, found_heads, heads_at
 from offramp.inputs import Inputs, check_like, select
 from offramp.learning import (
     attach,
@@ -108,7 +109,9 @@ def build(
     check_labels(labels, chosen, backbone.classes, extra)
     entry = None if first is None else entry_of(first, loaded.preprocess, backbone, task.logits_of)
     points = places(backbone, task, source, parts, options, work)
-    multi_exit = attach(backbone, points, options, task.logits_of, entry)
+    journal = Path(out) / JOURNAL
+    found = found_heads(backbone, task, source, points, labels, parts, options, work, progress, journal)
+    multi_exit = attach(backbone, points, options, task.logits_of, heads_at(found), entry)
     multi_exit, spent = train_backbone(multi_exit, task, source, labels, parts, options, work, progress)
     caches = record_parts(multi_exit, task, source, parts, options, work, progress)
     lessons = record_training(multi_exit, task, source, extra, parts, options, work, progress)
@@ -119,7 +122,7 @@ def build(
     recordings = {part: multi_exit.record(cache) for part, cache in caches.items()}
     decided = decide(multi_exit, recordings, task, labels, parts, options, gate)
     seconds = profiles(multi_exit, decided, task, source, parts, options, progress)
-    bundle = assemble(loaded, multi_exit, source, extra, parts, options, decided, seconds, task, first, spent)
+    bundle = assemble(loaded, multi_exit, source, extra, parts, options, decided, seconds, task, first, spent, found)
     bundle.save(out)
     shutil.rmtree(work)
     return bundle

@@ -1,10 +1,11 @@
 """What a recipe says: which heads, regime, gate, calibrator and searcher go together."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from offramp import calibrate, gates, search, train
 from offramp.errors import InputError, UnknownNameError
 from offramp.heads import head_type
+from offramp.heads.space import HeadSpace
 from offramp.model.augment import Augment
 from offramp.train.finetuning import Finetuning
 from offramp.train.fit import Schedule
@@ -36,6 +37,33 @@ class Student:
 
 
 @dataclass(frozen=True)
+class HeadSearch:
+    """A search for the head of each point, on cached features of the training part (SelfXit's NAS).
+
+    Attributes:
+        trials: heads tried at each point; the recipe's own come first.
+        space: what is tried.
+        schedule: how long and how fast a head is trained in a trial.
+        judged: share of the samples on which heads are judged; the others train them.
+        samples: of the training part that take part, at most.
+    """
+
+    trials: int = 30
+    space: HeadSpace = field(default_factory=HeadSpace)
+    schedule: Schedule = field(
+        default_factory=lambda: Schedule(epochs=6, most_steps=250, batch_size=64, learning_rate=2e-3, average=0.98)
+    )
+    judged: float = 0.3
+    samples: int = 5000
+
+    def __post_init__(self) -> None:
+        if self.trials < 1:
+            raise InputError(f"expected at least 1 trial for each point, got {self.trials}")
+        if not 0.0 < self.judged < 1.0:
+            raise InputError(f"expected a share of the samples in (0, 1) to judge heads on, got {self.judged}")
+
+
+@dataclass(frozen=True)
 class Recipe:
     """One choice along every axis.
 
@@ -55,6 +83,7 @@ class Recipe:
         labels: whether the paper's recipe reads labels, to train or to search; without them it may not be what it is.
         bilevel: settings of heads that learn with gates; None: those of the regime.
         cites: keys of the works it comes from, see `citations.WORKS`.
+        head_search: how the head of each point is searched for; None: `heads` are what every point gets.
     """
 
     heads: tuple[str, ...]
@@ -71,6 +100,7 @@ class Recipe:
     labels: bool = False
     bilevel: train.Bilevel | None = None
     cites: tuple[str, ...] = ("distillation",)
+    head_search: HeadSearch | None = None
 
     @property
     def needs_small(self) -> bool:
@@ -97,6 +127,11 @@ class Recipe:
                 f"expected the gate 'jei' with a regime that trains it ({able}), got the regime {self.regime!r}"
             )
         _check_hearing(self)
+        if self.head_search is not None and gates.gate(self.gate).rule != "direct":
+            raise InputError(
+                f"expected a gate that looks at one exit alone where heads are searched for, got {self.gate!r}; "
+                "leave out the search (--search-heads), or choose another gate"
+            )
         if self.students and (learns_gates or self.trunk is not None):
             raise InputError(
                 f"expected no student where gates or the backbone learn with the heads (regime {self.regime!r}); "

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 from offramp.errors import UnknownNameError
 from offramp.model.augment import Augment
-from offramp.recipe import Recipe, Student
+from offramp.recipe import HeadSearch, Recipe, Student
 from offramp.train.finetuning import Finetuning
 from offramp.train.fit import Schedule
 
@@ -65,6 +65,16 @@ NAMES: dict[str, Recipe] = {
         searcher="tolerance",
         source="SelfXit with the heads of its released configuration, which look at the whole feature",
         cites=("selfxit",),
+    ),
+    "selfxit-nas": replace(
+        _PLAIN,
+        heads=("pooled-mlp",),
+        points=8,
+        regime="selfxit",
+        searcher="tolerance",
+        head_search=HeadSearch(),
+        source="SelfXit with its search for heads: the saving of each alone at its budget, then the subset score K(S)",
+        cites=("selfxit", "optuna"),
     ),
     "dyce": replace(
         _PLAIN,

@@ -16,6 +16,7 @@ from pathlib import Path
 from offramp import tasks
 from offramp.assembly import assemble
 from offramp.deciding import decide
+from offramp.head_search import JOURNAL, found_heads, heads_at
 from offramp.learning import attach, check_labels, record_networks, record_parts, record_training
 from offramp.learning import train_backbone, train_heads
 from offramp.load import load_model, open_source$imported
@@ -46,9 +47,11 @@ parts = options.shares.divide(len(source), options.seed)
 backbone = analyse(loaded.model, example_of(source), task.logits_of, nowhere=recipe.needs_small)
 check_labels(labels, recipe, backbone.classes, extra)
 
-$first# Untrained heads at some of these places.
+$first# Some of these places, and untrained heads there: the recipe's, or those that a search finds where it has one.
 points = places(backbone, task, source, parts, options, work)
-multi_exit = attach(backbone, points, options, task.logits_of$entry)
+journal = Path($out) / JOURNAL
+found = found_heads(backbone, task, source, points, labels, parts, options, work, journal=journal)
+multi_exit = attach(backbone, points, options, task.logits_of, heads_at(found)$entry)
 
 # Where the recipe says so, a copy of the backbone learns with its heads.
 multi_exit, spent = train_backbone(multi_exit, task, source, labels, parts, options, work)
@@ -74,7 +77,8 @@ decided = decide(multi_exit, recordings, task, labels, parts, options, gate)
 # Seconds per segment and head on this machine; they decide nothing.
 seconds = profiles(multi_exit, decided, task, source, parts, options)
 
-bundle = assemble(loaded, multi_exit, source, extra, parts, options, decided, seconds, task$small, spent=spent)
+made = (loaded, multi_exit, source, extra, parts, options, decided, seconds, task$small)
+bundle = assemble(*made, spent=spent, found=found)
 bundle.save($out)
 ''')
 

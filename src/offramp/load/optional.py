@@ -15,6 +15,8 @@ _INSTALL = {
     "onnxruntime": "'offramp[onnx]'",
     "nncf": "'offramp[openvino]'",
     "openvino": "'offramp[openvino]'",
+    "optuna": "'offramp[search]'",
+    "sklearn": "'offramp[search]'",
 }
 
 
