@@ -489,3 +489,27 @@ def test_an_unexpected_error_shows_its_origin_on_request(world: World, tmp_path:
     assert re.search(r"odd.py\", line \d+, in forward", done.stderr)
     assert ran(done.returncode, done.stdout, done.stderr).out == ""
     assert sys.executable in arguments[0]
+
+
+def test_heads_are_searched_for_shown_and_drawn(world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "80")
+    out, figure = tmp_path / "b", tmp_path / "found.png"
+    wishes = ["--search-heads", "2", "--points", "0"]
+    result = offramp(
+        "build", *world.net, "--data", world.data, "--out", out, *QUICK, *wishes, "--search-figure", figure
+    )
+    assert result.code == 0
+    assert "searching heads: done (2)" in result.progress
+    assert "the best head of each point" in result.out
+    assert figure.stat().st_size > 1000
+    assert set(snapshot(out)) == {*FILES, "head_search.log"}
+    (found,) = json.loads((out / "manifest.json").read_text())["provenance"]["head_search"]
+    assert found["best"]["head"] in re.sub(r"\s", "", result.out)
+    assert found["trials"] == 2
+
+
+def test_a_figure_without_a_search_is_refused(world: World, tmp_path: Path) -> None:
+    arguments = ["build", *world.net, "--data", world.data, "--out", tmp_path / "b", *QUICK]
+    check_refused(offramp(*arguments, "--search-figure", tmp_path / "a.png"), "expected a search to draw")
+    check_refused(offramp(*arguments, "--search-heads", "2", "--search-figure", tmp_path / "a.bmp"), "figure as")
+    assert not (tmp_path / "b").exists()

@@ -25,14 +25,16 @@ from offramp.cli.options import (
     sizes_of,
 )
 from offramp.cli.progress import bars
-from offramp.cli.tables import front_table
+from offramp.cli.tables import front_table, heads_table
 from offramp.decide import guarantees
+from offramp.errors import InputError
 from offramp.learning import check_small
 from offramp.load.models import load_model
 from offramp.load.sources import open_source
 from offramp.options import Options
 from offramp.pipeline import build as build_bundle
 from offramp.recipes import NAMES
+from offramp.report.paths import SUFFIXES, figure_path
 from offramp.split import Shares
 from offramp.steps import steps
 
@@ -75,6 +77,19 @@ def build(
     batch_sizes: Annotated[
         str, typer.Option(help="Batch sizes at which segments and heads are timed; empty: no timing.")
     ] = "1,32",
+    search_heads: Annotated[
+        int,
+        typer.Option(
+            metavar="TRIALS",
+            min=0,
+            help="Search for the head of each point: so many are tried there. Needs offramp[search]. 0: as the recipe "
+            "says.",
+        ),
+    ] = 0,
+    search_figure: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help=f"Draw what the search found, and why ({', '.join(SUFFIXES)})."),
+    ] = None,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace a bundle that is already there.")] = False,
     mean: Mean = None,
     std: Std = None,
@@ -106,8 +121,10 @@ def build(
         seed=seed,
         batch_size=batch_size,
         timed=tuple(sizes_of("--batch-sizes", batch_sizes)),
+        search_heads=search_heads,
     )
     check_small(options.chosen(), small is not None)
+    _check_figure(options, search_figure)
     preprocess = preprocess_of(mean, std, size, channels)
     if explain:
         program = steps(
@@ -141,18 +158,34 @@ def build(
             )
     except KeyboardInterrupt as error:
         raise StoppedError("interrupted; the same command goes on where it stopped") from error
-    _show(bundle, out, time.perf_counter() - start, as_json)
+    _show(bundle, out, time.perf_counter() - start, search_figure, as_json)
 
 
-def _show(bundle: Bundle, out: Path, seconds: float, as_json: bool) -> None:
+def _check_figure(options: Options, path: Path | None) -> None:
+    """Refuses a figure that could not be drawn, before any work is done, and an unknown recipe."""
+    if options.chosen().head_search is None and path is not None:
+        raise InputError("expected a search to draw with --search-figure, got none; add --search-heads 30")
+    if path is not None:
+        figure_path(path)
+
+
+def _show(bundle: Bundle, out: Path, seconds: float, figure: Path | None, as_json: bool) -> None:
+    found = bundle.manifest.provenance.get("head_search", ())
+    if figure is not None:
+        from offramp.report.heads import heads_figure  # not above: only who draws waits for matplotlib
+
+        heads_figure(found, figure)
     if as_json:
         typer.echo(json.dumps({"bundle": str(out), "seconds": seconds, **summary(bundle)}))
-    else:
-        Console(soft_wrap=True).print(front_table(bundle))
-        typer.echo(f"bundle: {out}  ({seconds:.0f} s)")
+        return
+    for table in ([heads_table(found)] if found else []) + [front_table(bundle)]:
+        Console(soft_wrap=True).print(table)
+    typer.echo(f"bundle: {out}  ({seconds:.0f} s)")
 
 
 def summary(bundle: Bundle) -> dict[str, object]:
     """What a build says of itself as JSON."""
     entries = bundle.manifest.operating_points
-    return {"risk": bundle.manifest.risk, "points": [entry.model_dump(mode="json") for entry in entries]}
+    found = bundle.manifest.provenance.get("head_search")
+    searched = {} if found is None else {"head_search": found}
+    return {"risk": bundle.manifest.risk, "points": [entry.model_dump(mode="json") for entry in entries], **searched}

@@ -1,6 +1,7 @@
 """Tables for people; they fit into 80 columns."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
 
 from rich import box
 from rich.table import Table
@@ -209,6 +210,27 @@ def together(bounds: Iterable[Bound | None]) -> str:
 
 def _words(noun: str, sizes: Sequence[str]) -> str:
     return f"{noun} {' and '.join(sizes)}"
+
+
+def heads_table(found: Sequence[Mapping[str, Any]]) -> Table:
+    """What a search for heads found, as a bundle's provenance has it: the best head of each point."""
+    table = _table(
+        "the best head of each point, judged on a part of the training samples",
+        ["point", "depth", "head", "saves", "own head\nsaves", "leave", "trials"],
+        "saves: MACs, of the plain model's, with this exit alone at its budget; leave: samples that do",
+    )
+    table.columns[2].no_wrap, table.columns[2].overflow, table.columns[2].justify = False, "fold", "left"
+    for row in found:
+        table.add_row(
+            row["point"],
+            percent(row["depth"], 0),
+            row["best"]["head"] if row["kept"] else "none",
+            percent(row["best"]["saving"]),
+            percent(row["own"]["saving"]),
+            percent(row["best"]["leaving"], 0),
+            str(row["trials"]),
+        )
+    return table
 
 
 def _table(title: str, columns: Iterable[str], caption: str) -> Table:
