@@ -1,6 +1,7 @@
 """The house rules that a machine can check: small files, short functions, no names without an idea."""
 
 import ast
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -45,3 +46,12 @@ def test_no_test_was_left_empty() -> None:
                 if not body and not calls:
                     silent.append(f"{path.name}::{node.name}")
     assert silent == []
+
+
+def test_the_reading_path_of_the_core_is_short() -> None:
+    """As `docs/design.md` names it."""
+    design = (ROOT / "docs" / "design.md").read_text()
+    told = design.partition("**Reading path.**")[2].partition("\n\n")[0]
+    files = [ROOT / "src" / "offramp" / f"{name}.py" for name in re.findall(r"`([\w/]+)`", told)]
+    assert len(files) == 8
+    assert sum(len(file.read_text().splitlines()) for file in files) < 1300
