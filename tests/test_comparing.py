@@ -21,9 +21,9 @@ from offramp.recipe import Student
 from offramp.split import Shares
 from offramp.testing.searchers import random_table
 from offramp.train.bilevel import Bilevel, BilevelFit
+from offramp.train.course import Course
 from offramp.train.finetuning import Finetuning
 from offramp.train.fit import Fit, Schedule
-from offramp.train.student import Course
 from offramp.types import Configuration
 from offramp.variants import Variant
 from tests.builds import images

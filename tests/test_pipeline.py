@@ -24,7 +24,7 @@ from offramp.pipeline import WORK, build
 from offramp.recipe import Recipe, Student
 from offramp.split import PARTS
 from offramp.tasks.classification import Classification
-from offramp.train.student import Course
+from offramp.train.course import Course
 from offramp.types import Configuration
 from tests.builds import RECIPE, SAMPLES, bundle, images, make
 from tests.toys import CLICKS, CNN, MLP, NAMES, TEXT, VIT, Toy, calibrators_of, live, recording, untouched

@@ -7,9 +7,9 @@ from offramp.errors import InputError, UnknownNameError
 from offramp.heads import head_type
 from offramp.heads.space import HeadSpace
 from offramp.model.augment import Augment
+from offramp.train.course import Course
 from offramp.train.finetuning import Finetuning
 from offramp.train.fit import Schedule
-from offramp.train.student import Course
 
 
 @dataclass(frozen=True)

@@ -18,8 +18,9 @@ from offramp.model.pruned import Pruned, pruned_head, spared
 from offramp.options import Options
 from offramp.progress import Progress, silent
 from offramp.recipe import Recipe, Student
+from offramp.train.course import Course, course_for
 from offramp.train.fit import held_samples
-from offramp.train.student import Course, Lesson, Teaching, course_for
+from offramp.train.student import Lesson, Teaching
 from offramp.types import INPUT, Exit
 
 STUDENT = "student"

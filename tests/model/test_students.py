@@ -31,7 +31,8 @@ from offramp.recipes import recipe
 from offramp.run.choice import executor
 from offramp.run.executor import Say
 from offramp.testing.untouched import untouched
-from offramp.train.student import Lesson, Teaching, course_for
+from offramp.train.course import course_for
+from offramp.train.student import Lesson, Teaching
 from offramp.types import INPUT, Exit
 from tests.toys import logits_of
 

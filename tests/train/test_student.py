@@ -15,7 +15,8 @@ from offramp.model.points import analyse
 from offramp.model.pruned import Pruned, droppable
 from offramp.model.views import Views
 from offramp.testing.untouched import untouched
-from offramp.train.student import Course, Lesson, Teaching, course_for
+from offramp.train.course import Course, course_for
+from offramp.train.student import Lesson, Teaching
 from tests.sources import Drawn
 from tests.toys import CNN, TEXT, VIT, Toy, logits_of
 
