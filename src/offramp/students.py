@@ -15,6 +15,7 @@ from offramp.model.behind import Behind
 from offramp.model.capture import LogitsOf
 from offramp.model.multi_exit import MultiExit
 from offramp.model.pruned import Pruned, pruned_head, spared
+from offramp.model.quantiser import rounds
 from offramp.options import Options
 from offramp.progress import Progress, silent
 from offramp.recipe import Recipe, Student
@@ -34,14 +35,20 @@ def student_exit(backbone: Backbone, student: Student, logits_of: LogitsOf) -> l
     """The exit of a student with its untrained head; none where a branch cannot be made.
 
     Raises:
-        InputError: if a student at the input cannot be so small.
+        InputError: if a student at the input cannot be so small, or the model is rounded to eight bits.
         CaptureError: if there shall be one at the input, and the model can only be left by hooks.
     """
+    rounded = rounds(backbone.model.state_dict())
     if student.depth == 0.0:
+        if rounded:
+            raise InputError(
+                "expected a model with gradients to make a student of, got one rounded to eight bits; choose a recipe "
+                "without one, such as heads-only"
+            )
         left_out = spared(backbone, student.share, INPUT, student.blocks, student.most)
         return [(Exit(INPUT, STUDENT), pruned_head(backbone, left_out, logits_of))]
     start = _start(backbone, student)
-    if start is None or backbone.graph is None:
+    if start is None or backbone.graph is None or rounded:
         return []
     try:
         left_out = spared(backbone, student.share, start)
@@ -76,7 +83,7 @@ def teach_students(
         course = replace(course, seen=_seen(backbone, course, exit_.point, head, lessons))
         taught = answers.network if exit_.point == INPUT else Behind(backbone, answers.network)
         held = held_samples(len(lessons[0].views.source), chosen.schedule.held, options.seed)
-        name = _name(answers.network, course, lessons, options.seed)
+        name = _name(answers.network, course, lessons, held, options.seed)
         work.mkdir(parents=True, exist_ok=True)
         Teaching(taught, lessons, course, held, options.seed, work / f"student-{name}.checkpoint").run(progress)
 
@@ -109,9 +116,11 @@ def _seen(backbone: Backbone, course: Course, start: str, head: Head, lessons: S
     return max(1, min(most, _affordable(backbone, course, start, head)))
 
 
-def _name(network: Pruned, course: Course, lessons: Sequence[Lesson], seed: int) -> str:
+def _name(network: Pruned, course: Course, lessons: Sequence[Lesson], held: np.ndarray, seed: int) -> str:
     """Names all that decides how a student comes out, so that only the same course goes on from a checkpoint."""
-    digest = hashlib.sha256(repr((network.start, network.left_out, course, seed)).encode())
+    sizes = [lesson.views.batch for lesson in lessons]  # views are shuffled by the batch
+    told = (network.start, network.left_out, course, sizes, held.tolist(), seed)
+    digest = hashlib.sha256(repr(told).encode())
     for lesson in lessons:
         digest.update(np.ascontiguousarray(lesson.cache.logits).tobytes())
     return digest.hexdigest()[:16]

@@ -13,7 +13,10 @@ from offramp.load.quantised import agreement, quantised, rebuilt
 from offramp.load.weights import fill, save_weights
 from offramp.model.points import analyse
 from offramp.model.quantiser import Factor, Quantiser, rounds
+from offramp.recipe import Student
+from offramp.students import student_exit
 from offramp.testing.models import CLICKS, CNN, MLP, TEXT, TOYS, VIT, Toy
+from offramp.train.course import Course
 from tests.toys import logits_of, source, untouched
 
 pytest.importorskip("nncf")
@@ -49,6 +52,15 @@ def test_it_can_be_left_where_the_original_can(toy: Toy) -> None:
     assert found.graph is not None
     assert [point.depth for point in found.points] == [point.depth for point in floats.points]
     assert [point.feature_shape for point in found.points] == [point.feature_shape for point in floats.points]
+
+
+def test_it_has_no_student_since_nothing_can_learn_through_rounding() -> None:
+    branch = Student(share=0.5, depth=0.04, course=Course(seen=1))
+    floats, found = (analyse(model, CNN.inputs(2), logits_of) for model in (CNN.model(), eight_bits(CNN)))
+    assert len(student_exit(floats, branch, logits_of)) == 1
+    assert student_exit(found, branch, logits_of) == []
+    with pytest.raises(InputError, match="expected a model with gradients to make a student of"):
+        student_exit(found, Student(share=0.99), logits_of)
 
 
 def test_weights_and_activations_are_on_the_grid() -> None:

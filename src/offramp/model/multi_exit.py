@@ -110,10 +110,11 @@ class MultiExit:
         outputs = np.empty((len(self.exits) + 1, *cache.logits.shape), np.float32)
         outputs[-1] = cache.logits
         self.heads.eval()
+        keys = self.keys()  # once: a network's name is a digest
         with torch.no_grad():
             for start in range(0, len(cache.logits), ROWS):
                 earlier: Earlier = ()
-                for index, key in enumerate(self.keys()):
+                for index, key in enumerate(keys):
                     batch = torch.from_numpy(cache.features[key][start : start + ROWS].astype(np.float32))
                     logits, earlier = self.head(index).answer(index, batch.to(device_of(self.head(index).net)), earlier)
                     outputs[index, start : start + ROWS] = logits.cpu().numpy()

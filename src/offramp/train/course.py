@@ -59,7 +59,7 @@ def course_for(student: Pruned) -> Course:
 
     Where batch norms make up for large steps, SGD at a high rate; elsewhere (transformers, ConvNeXt) AdamW at a low
     one, fewer rows and smaller batches, since such a network stays near the weights that it starts from. A branch,
-    which the default recipe has, may cost two fifths of what a student at the input may.
+    which the recipe `offramp` has, may cost two fifths of what a student at the input may.
     """
     if student.batch_norms:
         return Course() if student.start == INPUT else Course(seen=510_000, most_macs=6e13)
