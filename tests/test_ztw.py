@@ -172,12 +172,14 @@ def test_searchers_leave_all_exits_on_or_say_that_they_cannot() -> None:
         {"heads": ("ztw", "sdn")},
         {"searcher": "tolerance"},
         {"regime": "jei", "gate": "jei"},
-        {"student": Student()},
+        {"students": (Student(),)},
     ],
 )
 def test_recipes_that_cannot_be_are_refused(wrong: dict[str, object]) -> None:
     with pytest.raises(InputError, match="expected one kind of head where heads hear each other"):
         replace(recipes.recipe("ztw"), **wrong)  # type: ignore[arg-type]
+    with pytest.raises(InputError, match="expected heads that answer alone where the backbone learns, got ztw"):
+        replace(recipes.recipe("joint"), heads=("ztw",))
 
 
 def test_a_manifest_with_some_of_the_exits_on_is_refused(tmp_path: Path) -> None:

@@ -45,7 +45,7 @@ def test_the_help_has_a_whole_config() -> None:
     shown = CliRunner().invoke(app, ["bench", "methods", "--help"], terminal_width=200).output
     lines = [line.strip() for line in shown.partition("# compare.toml")[2].split("╭")[0].splitlines()]
     found = MethodConfig.model_validate(tomllib.loads("\n".join(lines)))
-    assert found.recipes == ("selfxit", "selfxit-equal", "dyce-labelfree", "default")
+    assert found.recipes == ("selfxit", "selfxit-equal", "dyce-labelfree", "offramp")
     assert found.chosen("selfxit-equal").searcher == "tolerance-equal"
 
 
