@@ -231,7 +231,10 @@ def test_any_recipe_can_have_one_in_front_and_the_cascade_exits_behind(tmp_path:
     [
         ("cascade", False, "expected a small model for this recipe, which has no exits of its own; pass small="),
         ("student", True, "expected no small model with this recipe, which has a student at the input"),
-        ("jei-dnn", True, "gates that learn with the heads"),
+        ("joint", True, "expected no small model .* or a backbone that learn"),
+        ("disjoint", True, "expected no small model .* or a backbone that learn"),
+        ("ztw-labelfree", True, "expected no small model .* heads that hear each other"),
+        ("jei-dnn", True, "or gates or a backbone that learn with the heads"),
         (replace(RECIPE, students=(Student(),)), True, "expected no small model"),
     ],
 )

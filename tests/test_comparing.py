@@ -198,6 +198,11 @@ def test_what_is_chosen_is_the_cheapest_allowed_and_the_best_affordable() -> Non
         (f'{VARIANT}recipe = "quick"\nheads = ["guess"]', "expected a head among"),
         (f'{VARIANT}recipe = "quick"\nheads = []', "variants.own.heads"),
         (f'{VARIANT}recipe = "quick"\npoints = 0', "variants.own.points"),
+        (f'{VARIANT}recipe = "cascade"\npoints = 3', "expected no points in a variant of 'cascade'"),
+        (f'{VARIANT}recipe = "joint"\nlabels = false', "expected labels = true with the regime 'joint'"),
+        (f'{VARIANT}recipe = "joint"\nlabels = true\nbilevel = {{price = 1}}', "with a bilevel regime, got .* 'joint'"),
+        (f'{VARIANT}recipe = "joint"\nregime = "guess"', "expected a regime among"),
+        (f'{VARIANT}recipe = "jei-dnn"\nregime = "guess"\nbilevel = {{price = 1}}', "expected a regime among"),
         (f'{VARIANT}recipe = "quick"\nregime = "disjoint"', "expected labels = true with the regime 'disjoint'"),
         (f'{VARIANT}recipe = "quick"\ngate = "jei"', "with a regime that trains it"),
         (
@@ -323,6 +328,18 @@ def test_settings_of_a_bilevel_variant_are_those_of_its_regime_but_for_what_is_g
     made = Variant(recipe="jei-dnn", regime="jei-unweighted", bilevel={"price": 2, "targets": "best"}).made()
     assert made.training == Bilevel(weighting="none", price=2.0, targets="best")
     assert recipes.recipe("jei-dnn").training == train.NAMES["jei"]
+
+
+def test_whether_labels_are_needed_is_a_setting_of_a_bilevel_regime() -> None:
+    assert recipes.recipe("jei-dnn").needs_labels
+    assert not Variant(recipe="jei-dnn", bilevel={"needs_labels": False}, labels=False).made().needs_labels
+
+
+@pytest.mark.parametrize("name", [name for name, one in recipes.NAMES.items() if one.trunk is not None])
+def test_recipes_that_train_the_backbone_have_variants(name: str) -> None:
+    made = Variant(recipe=name, points=3).made()
+    assert made == replace(recipes.recipe(name), points=3)
+    assert made.needs_labels
 
 
 def test_a_cascade_costs_its_small_model_and_an_oracle_asks_the_backbone_where_they_disagree(tmp_path: Path) -> None:

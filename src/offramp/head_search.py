@@ -14,6 +14,7 @@ import numpy as np
 import torch
 from torch import nn
 
+from offramp.errors import InputError
 from offramp.head_study import PURPOSE, Study
 from offramp.head_trial import Judged, Trials, halves, labels_of
 from offramp.heads import head_type
@@ -93,13 +94,18 @@ def found_heads(
         journal: file of the studies; default: in `work`.
 
     Raises:
-        InputError: if what the extra `search` installs is missing.
+        InputError: if what the extra `search` installs is missing, or there are no points.
         DataError: if there are too few samples.
     """
     chosen = options.chosen()
     search = chosen.head_search
     if search is None:
         return ()
+    if not points:
+        raise InputError(
+            "expected exit points to search heads for, this recipe has none; leave out the search (--search-heads), or "
+            "name --points"
+        )
     for package in ("optuna", "sklearn"):
         require(package, PURPOSE)
     samples = _some(parts["train"], search.samples, options.seed)

@@ -54,10 +54,10 @@ def check_small(chosen: Recipe, small: bool) -> None:
             "choose another recipe"
         )
     at_input = any(student.depth == 0.0 for student in chosen.students)
-    if small and (at_input or isinstance(chosen.training, Bilevel)):
+    if small and (at_input or chosen.learns_gates or chosen.trunk is not None or chosen.hears):
         raise InputError(
-            "expected no small model with this recipe, which has a student at the input or gates that learn with the "
-            "heads; leave it out, or choose another recipe such as cascade"
+            "expected no small model with this recipe, which has a student at the input, heads that hear each other, "
+            "or gates or a backbone that learn with the heads; leave it out, or choose another recipe such as cascade"
         )
 
 

@@ -116,47 +116,72 @@ class Recipe:
         ):
             if name not in known:
                 raise UnknownNameError.among(kind, name, known)
-        learns_gates = self.trunk is None and isinstance(train.NAMES[self.regime], train.Bilevel)
-        if self.bilevel is not None and not learns_gates:
+        if self.bilevel is not None and not self.learns_gates:
             raise InputError(f"expected bilevel settings with a bilevel regime, got the regime {self.regime!r}")
         for head in self.heads:
             head_type(head)
-        if self.gate == "jei" and not learns_gates:
+        if self.gate == "jei" and not self.learns_gates:
             able = ", ".join(name for name, regime in train.NAMES.items() if isinstance(regime, train.Bilevel))
             raise InputError(
                 f"expected the gate 'jei' with a regime that trains it ({able}), got the regime {self.regime!r}"
             )
         _check_hearing(self)
-        if self.head_search is not None and gates.gate(self.gate).rule != "direct":
-            raise InputError(
-                f"expected a gate that looks at one exit alone where heads are searched for, got {self.gate!r}; "
-                "leave out the search (--search-heads), or choose another gate"
-            )
-        if self.students and (learns_gates or self.trunk is not None):
+        _check_search(self)
+        if self.students and (self.learns_gates or self.trunk is not None):
             raise InputError(
                 f"expected no student where gates or the backbone learn with the heads (regime {self.regime!r}); "
                 "leave it out"
             )
 
     @property
+    def learns_gates(self) -> bool:
+        """Whether gates learn with the heads."""
+        return self.trunk is None and isinstance(train.NAMES[self.regime], train.Bilevel)
+
+    @property
+    def hears(self) -> bool:
+        """Whether heads hear each other."""
+        return any(head_type(name).hears for name in self.heads)
+
+    @property
     def training(self) -> train.Regime | train.Bilevel:
-        """The regime with its settings."""
+        """The regime with its settings, where the backbone is left as it is."""
         return self.bilevel or train.NAMES[self.regime]
 
     @property
     def needs_labels(self) -> bool:
         """Whether heads learn from labels."""
-        return train.NAMES[self.regime].needs_labels if self.trunk is None else self.trunk.like.loss.needs_labels
+        return self.training.needs_labels if self.trunk is None else self.trunk.like.loss.needs_labels
 
 
 def _check_hearing(chosen: Recipe) -> None:
     """Refuses what heads that hear each other cannot go with."""
-    if not any(head_type(name).hears for name in chosen.heads):
+    if not chosen.hears:
         return
-    gated = isinstance(train.NAMES[chosen.regime], train.Bilevel)
-    if len(chosen.heads) > 1 or chosen.students or gated or chosen.searcher != "shared":
+    if chosen.trunk is not None:
+        raise InputError(
+            f"expected heads that answer alone where the backbone learns, got {', '.join(chosen.heads)}; use sdn"
+        )
+    if len(chosen.heads) > 1 or chosen.students or chosen.learns_gates or chosen.searcher != "shared":
         raise InputError(
             f"expected one kind of head where heads hear each other (got {', '.join(chosen.heads)}), the searcher "
             f"shared, which leaves them all on (got {chosen.searcher}), no student, and no gates that learn with the "
             f"heads (regime {chosen.regime})"
+        )
+
+
+def _check_search(chosen: Recipe) -> None:
+    """Refuses what a search for heads cannot go with: it tries one head at a time, on a backbone that stays."""
+    if chosen.head_search is None:
+        return
+    if gates.gate(chosen.gate).rule != "direct":
+        raise InputError(
+            f"expected a gate that looks at one exit alone where heads are searched for, got {chosen.gate!r}; "
+            "leave out the search (--search-heads), or choose another gate"
+        )
+    if chosen.trunk is not None or chosen.hears:
+        raise InputError(
+            "expected a recipe that leaves the backbone as it is, and heads that answer alone, where heads are "
+            f"searched for, got the regime {chosen.regime!r} with {', '.join(chosen.heads)}; leave out the search "
+            "(--search-heads), or choose another recipe"
         )

@@ -61,8 +61,13 @@ class Variant(BaseModel):
     @model_validator(mode="after")
     def _possible(self) -> "Variant":
         made = self.made()
-        if made.training.needs_labels and not made.labels:
+        if made.needs_labels and not made.labels:
             raise InputError(f"expected labels = true with the regime {made.regime!r}; add it, or take another regime")
+        if recipe(self.recipe).needs_small and not made.needs_small:
+            raise InputError(
+                f"expected no points in a variant of {self.recipe!r}, in which the small model is the only exit; leave "
+                "them out"
+            )
         return self
 
     @model_serializer
@@ -87,7 +92,7 @@ class Variant(BaseModel):
         if "schedule" in given:
             given["schedule"] = _with(base.schedule, given["schedule"])
         if "bilevel" in given:
-            named = train.NAMES[given.get("regime", base.regime)]
+            named = train.NAMES.get(given.get("regime", base.regime))
             given["bilevel"] = _with(named if isinstance(named, train.Bilevel) else train.Bilevel(), given["bilevel"])
         return replace(base, **given)
 
