@@ -1,14 +1,22 @@
 """A small model as a head at the input."""
 
+from collections.abc import Callable, Sequence
+
 import pytest
 import torch
 from torch import nn
 
 from offramp.errors import InputError
+from offramp.heads.network import Answers
 from offramp.inputs import whole_of
 from offramp.model.backbone import Backbone
+from offramp.model.by_graph import by_graph
+from offramp.model.by_hooks import by_hooks
+from offramp.model.multi_exit import MultiExit
 from offramp.model.points import analyse
+from offramp.model.pruned import Span, droppable, pruned_head
 from offramp.model.small import Affine, small_head
+from offramp.types import INPUT, Exit
 from tests.toys import CLICKS, CNN, MLP, TEXT, Toy, live, logits_of, untouched, whole
 
 
@@ -99,3 +107,30 @@ def test_a_model_that_can_be_left_nowhere_can_have_one_in_front() -> None:
     assert (found.points, found.graph, found.classes, found.macs) == ((), None, 3, 8 * 8 + 8 * 3)
     head = small_head(nn.Linear(8, 3), found, logits_of)
     assert head(x).shape == (3, 3)
+
+
+@pytest.mark.parametrize("route", [by_graph, by_hooks])
+def test_at_another_size_it_costs_what_it_costs_there(route: Callable[..., Backbone]) -> None:
+    small = nn.Sequential(nn.Conv2d(3, 4, 3, padding=1), nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(4, 5)).eval()
+    head = small_head(small, backbone(CNN), logits_of)
+    found = route(CNN.model(), torch.zeros(2, 3, 20, 24), logits_of, [INPUT])
+    assert found.points == ()
+    live = MultiExit(found, (Exit(INPUT, "small"),), nn.ModuleList([head]))
+    assert live.macs().head.tolist() == [20 * 24 * 4 * 27 + 4 * 5, 0.0]
+
+
+def test_so_does_a_branch() -> None:
+    here, there = backbone(CNN), by_graph(CNN.model(), torch.zeros(2, 3, 20, 24), logits_of, ["bn"])
+    left_out = droppable(here, "bn")[:1]
+    head = pruned_head(here, left_out, logits_of, "bn")
+    live = MultiExit(there, (Exit("bn", "student"),), nn.ModuleList([head]))
+    assert isinstance(head.reduction, Answers)
+    assert head.reduction.macs < live.macs().head[0]
+    assert live.macs().head[0] == pytest.approx(pruned_macs(there, left_out))
+
+
+def pruned_macs(backbone: Backbone, left_out: Sequence[Span]) -> float:
+    """Of what lies behind `bn` without some blocks: what the points say of the places left in."""
+    depth = {point.name: point.depth for point in analyse(backbone.model, backbone.example, logits_of).points}
+    spared = sum(depth[after] - depth[before] for before, after in left_out)
+    return backbone.macs * (1.0 - depth["bn"] - spared)

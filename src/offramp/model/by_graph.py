@@ -76,7 +76,7 @@ def _left(model: nn.Module, captured: Capture, logits_of: LogitsOf, names: Seque
     if names is None:
         legal = _lightest(legal, {cut.node: upto[cut.node.name] / total for cut in legal})
     missing = [name for name in names or () if name != INPUT and name not in {name_of[cut.node] for cut in legal}]
-    if missing or not (legal or names in ((), (INPUT,))):
+    if missing or not (legal or (names is not None and set(names) <= {INPUT})):
         raise CaptureError(
             f"expected a place where few tensors are all that {type(model).__name__} still needs, found none"
             f"{' at ' + ', '.join(missing) if missing else ''}"

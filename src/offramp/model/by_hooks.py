@@ -18,7 +18,7 @@ from offramp.model.capture import LogitsOf, copy
 from offramp.model.leaving import leaving
 from offramp.model.modes import frozen, restored
 from offramp.model.taps import call_name, called, first_tensor
-from offramp.types import ExitPoint
+from offramp.types import INPUT, ExitPoint
 
 MOST_TRIED = 48
 """Each candidate costs a forward; of more than this many those evenly spread over the cost are tried."""
@@ -68,8 +68,8 @@ def by_hooks(
             raise CaptureError(f"{type(model).__name__} does not run: {type(error).__name__}: {error}") from error
         tried = _candidates(seen, total) if names is None else [one for one in seen if one.name in names]
         found = [one for one in tried if _legal(model, example, logits_of, one, staying, expected)]
-    missing = [name for name in names or () if name not in {one.name for one in found}]
-    if missing or not (found or names == ()):
+    missing = [name for name in names or () if name != INPUT and name not in {one.name for one in found}]
+    if missing or not (found or (names is not None and set(names) <= {INPUT})):
         where = ", ".join(missing) or f"no module of {type(model).__name__}"
         raise CaptureError(f"{where} can{'not' if missing else ''} drop samples from the batch")
     points = (

@@ -15,11 +15,11 @@ from offramp.heads.earlier import Earlier
 from offramp.heads.head import Head
 from offramp.heads.network import Answers
 from offramp.heads.reduction import At, Reduction
-from offramp.inputs import Inputs, call, device_of, mask_of, on, whole_of
+from offramp.inputs import Inputs, call, device_of, mask_of, on, shapes, whole_of
 from offramp.model.backbone import Backbone
 from offramp.model.cache import ORIGINAL, FeatureCache, FeatureKey
 from offramp.model.capture import LogitsOf
-from offramp.model.macs import module_macs
+from offramp.model.macs import module_macs, network_macs
 from offramp.model.taps import tapped
 from offramp.types import INPUT, CostProfile, Exit, ExitPoint
 
@@ -122,18 +122,23 @@ class MultiExit:
 
     def macs(self, gate: Gate | None = None) -> CostProfile:
         """MACs of leaving at each exit, per sample; None: of a gate that only looks at the logits."""
-        shapes = {point.name: point.feature_shape for point in self.points}
         total = self.backbone.macs
         upto = [self.backbone.point(exit_.point).depth * total for exit_ in self.exits]
-        head = [_head_macs(self.head(i), shapes[exit_.point]) for i, exit_ in enumerate(self.exits)]
+        head = [_head_macs(self.head(i), self.backbone, exit_.point) for i, exit_ in enumerate(self.exits)]
         each = 0.0 if gate is None else gate.macs(self.backbone.classes)
         gates = np.array([*[each] * len(upto), 0.0])
         return CostProfile("macs", np.array([*upto, total]), np.array([*head, 0.0]), gates)
 
 
-def _head_macs(head: Head, shape: tuple[int, ...]) -> float:
-    own = head.reduction.macs if isinstance(head.reduction, Answers) else module_macs(head, [shape])
-    return own + head.macs_heard()
+def _head_macs(head: Head, backbone: Backbone, point: str) -> float:
+    shape = backbone.point(point).feature_shape
+    if not isinstance(head.reduction, Answers):
+        return module_macs(head, [shape]) + head.macs_heard()
+    answers = head.reduction
+    given = backbone.example if point == INPUT else torch.zeros(2, *shape)
+    if shapes(given) == shapes(answers.like):
+        return answers.macs
+    return network_macs(answers.network, given, answers.logits_of)  # the backbone was analysed at another size
 
 
 @dataclass(frozen=True, eq=False)
