@@ -190,9 +190,9 @@ def test_recipes_with_and_without_a_search_are_compared(tmp_path: Path, monkeypa
 def test_what_cannot_be_searched_is_refused(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="expected a gate that looks at one exit alone"):
         replace(RECIPE, gate="patience", head_search=SEARCH)
-    for name in ("joint", "disjoint", "ztw"):
-        with pytest.raises(InputError, match="leaves the backbone as it is, and heads that answer alone"):
-            replace(recipes.recipe(name), head_search=SEARCH)
+    for name in ("joint", "disjoint", "ztw", "jei-dnn"):
+        with pytest.raises(InputError, match="leaves the backbone as it is, and heads that learn and answer alone"):
+            replace(recipes.recipe(name), gate="max-prob", head_search=SEARCH)
     with pytest.raises(InputError, match="expected exit points to search heads for, this recipe has none"):
         found_in(tmp_path, points=())
     with pytest.raises(InputError, match="at least 1 trial"):

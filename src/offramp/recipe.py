@@ -179,9 +179,9 @@ def _check_search(chosen: Recipe) -> None:
             f"expected a gate that looks at one exit alone where heads are searched for, got {chosen.gate!r}; "
             "leave out the search (--search-heads), or choose another gate"
         )
-    if chosen.trunk is not None or chosen.hears:
+    if chosen.trunk is not None or chosen.hears or chosen.learns_gates:
         raise InputError(
-            "expected a recipe that leaves the backbone as it is, and heads that answer alone, where heads are "
-            f"searched for, got the regime {chosen.regime!r} with {', '.join(chosen.heads)}; leave out the search "
+            "expected a recipe that leaves the backbone as it is, and heads that learn and answer alone, where heads "
+            f"are searched for, got the regime {chosen.regime!r} with {', '.join(chosen.heads)}; leave out the search "
             "(--search-heads), or choose another recipe"
         )

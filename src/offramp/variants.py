@@ -16,11 +16,11 @@ Settings = TypeVar("Settings", Schedule, train.Bilevel)
 
 
 class Variant(BaseModel):
-    """Fields of `recipes.Recipe` that are other than in a recipe; what is left out is as there.
+    """Fields of `recipe.Recipe` that are other than in a recipe; what is left out is as there.
 
     Attributes:
         recipe: a name in `recipes.NAMES`.
-        heads: see `recipes.Recipe`, as for all others.
+        heads: see `recipe.Recipe`, as for all others.
         points: at most so many.
         regime: by name.
         gate: by name.

@@ -183,7 +183,8 @@ class _Run:
 
     def done(self) -> Jei:
         settings = self.settings
-        with torch.random.fork_rng(devices=[]):
+        device = self.biases.device
+        with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
             torch.manual_seed(self.fit.seed)
             self.heads.train()
             self._warm_up()

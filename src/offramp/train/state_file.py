@@ -25,7 +25,7 @@ def read(path: Path, take: Callable[[dict[str, Any]], None]) -> None:
         InputError: if the file is damaged or holds something else.
     """
     try:
-        take(torch.load(path, weights_only=True))
+        take(torch.load(path, weights_only=True, map_location="cpu"))  # it goes on wherever the network is now
     except Exception as error:
         reason = (str(error).strip() or type(error).__name__).splitlines()[0]
         raise InputError(f"cannot go on from the checkpoint {path}: {reason}; delete it to train anew") from error
