@@ -246,6 +246,12 @@ def test_recipes_say_whether_a_small_model_goes_with_them(
     assert not (tmp_path / "b").exists()
 
 
+@pytest.mark.parametrize("small", [None, little()])
+def test_weights_of_a_small_model_that_is_not_named_are_refused(small: nn.Module | None, tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="expected weights of a small model that is named"):
+        build(large(), inputs(), out=tmp_path / "b", recipe=RECIPE, small=small, small_weights="small.pt")
+
+
 def test_before_a_model_that_can_be_left_nowhere(tmp_path: Path) -> None:
     with pytest.raises(CaptureError, match="cannot capture"):
         made(tmp_path / "a", model=Whole().eval(), recipe=RECIPE)

@@ -17,7 +17,7 @@ from offramp import tasks
 from offramp.assembly import assemble
 from offramp.bundle import MANIFEST, Bundle
 from offramp.deciding import decide
-from offramp.errors import BundleError
+from offramp.errors import BundleError, InputError
 from offramp.head_search import JOURNAL, found_heads, heads_at
 from offramp.inputs import Inputs, check_like, select
 from offramp.learning import (
@@ -85,13 +85,18 @@ def build(
 
     Raises:
         DataError: if the data cannot be used.
-        InputError: if a small model is needed and not given, or does not take what the backbone takes.
+        InputError: if a small model is needed and not given, or only its weights are, or it does not take what the
+            backbone takes.
         CaptureError: if the model cannot be left early.
         BundleError: if `out` cannot be written, or holds a bundle already.
     """
     options = replace(options or Options(), **wishes)
     chosen = options.chosen()
     check_small(chosen, small is not None)
+    if small_weights is not None and not isinstance(small, str):
+        raise InputError(
+            "expected weights of a small model that is named; pass small= (--small SPEC), or leave them out"
+        )
     work = _work_folder(Path(out), overwrite)
     loaded = _loaded(model, weights)
     first = None if small is None else _loaded(small, small_weights)

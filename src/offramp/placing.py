@@ -53,5 +53,7 @@ def places(
 def _most(wish: str, default: int) -> int:
     count = wish.partition(":")[2] or str(default)
     if not count.isdigit() or int(count) < 1:
-        raise InputError(f"expected proposed, or proposed:K with K of at least 1, got {wish!r}")
+        raise InputError(
+            f"expected proposed:K with K of at least 1, or proposed where the recipe has points, got {wish!r}"
+        )
     return int(count)
