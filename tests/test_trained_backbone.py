@@ -278,7 +278,7 @@ def test_labels_and_extra_data_are_refused_where_they_cannot_be_used(tmp_path: P
         replace(TRAINED, regime="distil")
     with pytest.raises(InputError, match="expected no student"):
         replace(TRAINED, students=(Student(),))
-    with pytest.raises(InputError, match="expected the gate jei with a regime"):
+    with pytest.raises(InputError, match="expected the gate 'jei' with a regime"):
         replace(TRAINED, gate="jei")
 
 
