@@ -140,7 +140,7 @@ def test_recipes_for_texts_share_one_pass_whatever_they_would_do_to_images(tmp_p
         seeds=(0,),
     )
     assert set(rows_of(config, tmp_path / "work")) == {"toy", "toy-augmented"}
-    assert len(list((tmp_path / "work").iterdir())) == 1
+    assert len(list((tmp_path / "work").glob("seed*"))) == 1
 
 
 def test_report_data_of_its_own_decide_nothing(tmp_path: Path) -> None:
