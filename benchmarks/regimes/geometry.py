@@ -85,6 +85,7 @@ class Sight:
     def dominance(self, weights: Weights) -> list[list[float]]:
         """Share of each exit (columns, the backbone's last) in each span between points (rows)."""
         self.network.load_state_dict(weights)
+        recalibrate(self.network, self._batches)
         with torch.enable_grad():
             found: list[list[float]] = dominance(self.losses(), self._spans()).tolist()
         return found

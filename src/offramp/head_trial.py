@@ -97,7 +97,7 @@ class Trials:
         rows = Rows((caches["train"],))
         Fit([exits.head(0)], exits.keys(), regime, self.search.schedule, self.seed).run(rows, learned)
         recording = exits.record(caches["choose"])
-        known = self.labels["choose"] if self.labels is not None and self.chosen.labels else None
+        known = None if self.labels is None else self.labels["choose"]
         calibrators, gate = prepared(self.chosen, recording, self.task, known)
         found = table(recording, self.task, gate, calibrators, exits.macs(gate), known)
         setting = ToleranceBudget().thresholds(found, Goal(self.max_drop))

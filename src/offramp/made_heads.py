@@ -6,7 +6,7 @@ import torch
 from torch import nn
 
 from offramp.entries import example_inputs, head_of
-from offramp.errors import BundleError
+from offramp.errors import BundleError, InputError
 from offramp.heads.head import Head
 from offramp.inputs import tokens_of
 from offramp.manifest import ExitEntry, Manifest
@@ -73,7 +73,12 @@ def _network(
 ) -> Head:
     entry = exit_.network
     if isinstance(entry, NetworkEntry):
-        return pruned_head(backbone, entry.left_out, logits_of, exit_.point)
+        try:
+            return pruned_head(backbone, entry.left_out, logits_of, exit_.point)
+        except InputError as error:  # blocks are told apart otherwise than when it was built
+            raise BundleError(
+                f"the student at {exit_.point} cannot be made again: {error}; build a new bundle"
+            ) from error
     assert small is not None
     assert entry is not None
     affine = (entry.scale, entry.shift) if entry.scale else None

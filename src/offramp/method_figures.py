@@ -97,7 +97,8 @@ class MethodRow:
         exits: each exit.
         head_parameters: of all heads.
         seconds: that training and searching took, where nothing was interrupted; heads that several recipes share count
-            with the time of their one training, and passes of the backbone not at all.
+            with the time of their one training. Passes of the backbone that recipes share are not in it; those of one
+            recipe alone are (students, small models, a trained copy).
         front: cost and accuracy of all configurations of the path, on the report part.
     """
 
