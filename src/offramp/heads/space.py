@@ -33,7 +33,7 @@ class HeadSpace:
     DyCE's five, GATI's, BranchyNet's.
 
     Attributes:
-        named: heads by name.
+        named: heads by name; those that hear earlier exits cannot be judged alone.
         grids: sides of the grids on which maps are averaged.
         convolutions: on the whole feature, at most.
         channels: of each convolution.
@@ -47,7 +47,7 @@ class HeadSpace:
         share: MACs of a head as a share of the backbone's, at most.
     """
 
-    named: tuple[str, ...] = tuple(NAMES)
+    named: tuple[str, ...] = tuple(name for name, kind in NAMES.items() if not kind.hears)
     grids: tuple[int, ...] = (2, 4, 8)
     convolutions: int = 2
     channels: tuple[int, ...] = (32, 64)
