@@ -52,7 +52,7 @@ def _costs(axes: Axes, rows: Sequence[Row], names: Sequence[str], colour: Mappin
         face = "none" if here[0]["labels"] else colour[name]
         axes.scatter(cost, [at] * len(cost), facecolors=[face], edgecolors=[colour[name]], s=28)
     axes.set_yticks(range(len(names)), names, fontsize=8)
-    axes.set_xlabel("cost chosen for a drop of at most 1 point, % of the backbone's MACs")
+    axes.set_xlabel("cost chosen for ≤ 1 point, % of the backbone's")
     axes.invert_yaxis()
 
 
