@@ -161,6 +161,8 @@ def test_searchers_leave_all_exits_on_or_say_that_they_cannot() -> None:
             assert len(path) > 2
             assert {one.enabled for one in path} == {(False,) * 3, (True,) * 3}
             assert all(replay(table, one).exit_index.max() <= 3 for one in path)
+        elif name.startswith("uniform"):  # which leaves all on anyway
+            assert {one.enabled for one in made().search(table, Goal(0.05))} <= {(False,) * 3, (True,) * 3}
         else:
             with pytest.raises(InputError, match="heads that hear each other; use the searcher shared"):
                 made().search(table, Goal(0.05))
