@@ -170,15 +170,7 @@ def _calibration_entry(found: Calibrator) -> CalibrationEntry:
 
 def student_entry(exit_: Exit, student: Pruned, calibrator: Calibrator) -> ExitEntry:
     """An exit with a copy of the backbone as the manifest keeps it."""
-    return ExitEntry(
-        point=exit_.point,
-        head=exit_.head,
-        reduction=None,
-        hidden=(),
-        dropout=0.0,
-        network=NetworkEntry(left_out=student.left_out),
-        calibration=_calibration_entry(calibrator),
-    )
+    return _network_exit(exit_, NetworkEntry(left_out=student.left_out), calibrator)
 
 
 def small_entry(
@@ -186,20 +178,25 @@ def small_entry(
 ) -> ExitEntry:
     """A small model of the user's as the manifest keeps it; `small` is what `model.small.small_head` made of it."""
     own, affine = (small.network, small.affine) if isinstance(small, Renormalised) else (small, ((), ()))
+    network = SmallEntry(
+        spec=spec,
+        weights=weights,
+        type=type(own).__name__,
+        fingerprint=model_fingerprint(own),
+        scale=affine[0],
+        shift=affine[1],
+    )
+    return _network_exit(exit_, network, calibrator)
+
+
+def _network_exit(exit_: Exit, network: NetworkEntry | SmallEntry, calibrator: Calibrator) -> ExitEntry:
     return ExitEntry(
         point=exit_.point,
         head=exit_.head,
         reduction=None,
         hidden=(),
         dropout=0.0,
-        network=SmallEntry(
-            spec=spec,
-            weights=weights,
-            type=type(own).__name__,
-            fingerprint=model_fingerprint(own),
-            scale=affine[0],
-            shift=affine[1],
-        ),
+        network=network,
         calibration=_calibration_entry(calibrator),
     )
 
