@@ -5,15 +5,10 @@ python -m benchmarks.methods.page docs/results/methods_resnet56.json
 
 import argparse
 import json
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any
 
-import numpy as np
-
-DROPS = ("0.5", "1", "2")
-
-Row = Mapping[str, Any]
+from offramp.cli.method_tables import DROPS, Row, mean_of, said
 
 
 def main() -> None:
@@ -36,29 +31,19 @@ def table(rows: Sequence[Row]) -> Iterator[str]:
     chosen = ", ".join(f"≤ {drop}" for drop in DROPS)
     yield f"| recipe | labels | seeds | chosen, {chosen} | drop | disagree | read off, {chosen} | certified | oracle |"
     yield "|---|---|---|---|---|---|---|---|---|"
-    for name, found in sorted(by.items(), key=lambda one: _mean(one[1], lambda row: row["cost_at_drop"]["1"])):
+    for name, found in sorted(by.items(), key=lambda one: mean_of(one[1], lambda row: row["cost_at_drop"]["1"])):
         told = (
             name,
             "yes" if found[0]["labels"] else "no",
             str(len(found)),
-            ", ".join(_said(found, lambda row, drop=drop: 100 * row["cost_at_drop"][drop]) for drop in DROPS),  # type: ignore[misc]
-            _said(found, lambda row: row["chosen"]["1"]["drop"], 2),
-            _said(found, lambda row: row["chosen"]["1"]["disagreement"], 2),
-            ", ".join(_said(found, lambda row, drop=drop: 100 * row["read_off"][drop]) for drop in DROPS),  # type: ignore[misc]
-            _said(found, lambda row: 100 * (row["certified"]["cost"] if row["certified"] else 1.0)),
-            _said(found, lambda row: 100 * row["oracle_cost"]),
+            ", ".join(said(found, lambda row, drop=drop: 100 * row["cost_at_drop"][drop]) for drop in DROPS),  # type: ignore[misc]
+            said(found, lambda row: row["chosen"]["1"]["drop"], 2),
+            said(found, lambda row: row["chosen"]["1"]["disagreement"], 2),
+            ", ".join(said(found, lambda row, drop=drop: 100 * row["read_off"][drop]) for drop in DROPS),  # type: ignore[misc]
+            said(found, lambda row: 100 * (row["certified"]["cost"] if row["certified"] else 1.0)),
+            said(found, lambda row: 100 * row["oracle_cost"]),
         )
         yield f"| {' | '.join(told)} |"
-
-
-def _mean(rows: Sequence[Row], asked: Callable[[Row], float]) -> float:
-    return float(np.mean([asked(row) for row in rows]))
-
-
-def _said(rows: Sequence[Row], asked: Callable[[Row], float], digits: int = 1) -> str:
-    values = [asked(row) for row in rows]
-    spread = f" ± {np.std(values, ddof=1):.{digits}f}" if len(values) > 1 else ""
-    return f"{np.mean(values):.{digits}f}{spread}"
 
 
 if __name__ == "__main__":

@@ -17,7 +17,7 @@ def method_tables(rows: Sequence[Row]) -> list[Table]:
     """Costs at points of drop, accuracies at costs, and how far to believe the answers; the cheapest recipe first."""
     recipes = list(dict.fromkeys(row["recipe"] for row in rows))
     by = {name: [row for row in rows if row["recipe"] == name] for name in recipes}
-    ordered = sorted(recipes, key=lambda name: _mean(by[name], lambda row: row["cost_at_drop"]["1"]))
+    ordered = sorted(recipes, key=lambda name: mean_of(by[name], lambda row: row["cost_at_drop"]["1"]))
     accuracy = np.mean([row["accuracy"] for row in rows])
     seeds = len({row["seed"] for row in rows})
     over = f"mean of {seeds} seed{'s' * (seeds > 1)}, ± standard deviation"
@@ -42,11 +42,11 @@ def _costs(by: Mapping[str, Sequence[Row]], ordered: Sequence[str], title: str) 
         table.add_row(
             name,
             "yes" if rows[0]["labels"] else "no",
-            *(_said(rows, lambda row, drop=drop: 100 * row["cost_at_drop"][drop]) for drop in DROPS),  # type: ignore[misc]
-            _said(rows, lambda row: row["chosen"]["1"]["drop"], 2),
-            _said(rows, lambda row: row["chosen"]["1"]["disagreement"], 2),
+            *(said(rows, lambda row, drop=drop: 100 * row["cost_at_drop"][drop]) for drop in DROPS),  # type: ignore[misc]
+            said(rows, lambda row: row["chosen"]["1"]["drop"], 2),
+            said(rows, lambda row: row["chosen"]["1"]["disagreement"], 2),
             percent(float(np.mean(proved))),
-            percent(_mean(rows, lambda row: row["oracle_cost"])),
+            percent(mean_of(rows, lambda row: row["oracle_cost"])),
         )
     return table
 
@@ -59,7 +59,7 @@ def _accuracies(by: Mapping[str, Sequence[Row]], ordered: Sequence[str], title: 
         cells = []
         for budget in BUDGETS:
             some = [row for row in by[name] if budget in row["accuracy_at_cost"]]
-            cells.append(_said(some, lambda row, budget=budget: row["accuracy_at_cost"][budget]) if some else "-")  # type: ignore[misc]
+            cells.append(said(some, lambda row, budget=budget: row["accuracy_at_cost"][budget]) if some else "-")  # type: ignore[misc]
         table.add_row(name, *cells)
     return table
 
@@ -73,11 +73,11 @@ def _beliefs(by: Mapping[str, Sequence[Row]], ordered: Sequence[str], title: str
         rows = by[name]
         table.add_row(
             name,
-            _said(rows, lambda row: row["ece"]),
-            _said(rows, lambda row: row["conformal"]["size"], 2),
-            _said(rows, lambda row: 100 * row["conformal"]["coverage"]),
+            said(rows, lambda row: row["ece"]),
+            said(rows, lambda row: row["conformal"]["size"], 2),
+            said(rows, lambda row: 100 * row["conformal"]["coverage"]),
             f"{rows[0]['head_parameters']:,}",
-            f"{_mean(rows, lambda row: row['seconds']):.0f}",
+            f"{mean_of(rows, lambda row: row['seconds']):.0f}",
         )
     return table
 
@@ -86,11 +86,13 @@ def _table(title: str, caption: str) -> Table:
     return Table(title=title, caption=caption, title_justify="left", caption_justify="left", box=None, pad_edge=False)
 
 
-def _mean(rows: Sequence[Row], value: Callable[[Row], float]) -> float:
+def mean_of(rows: Sequence[Row], value: Callable[[Row], float]) -> float:
+    """The mean of a number over the rows."""
     return float(np.mean([value(row) for row in rows]))
 
 
-def _said(rows: Sequence[Row], value: Callable[[Row], float], digits: int = 1) -> str:
+def said(rows: Sequence[Row], value: Callable[[Row], float], digits: int = 1) -> str:
+    """The mean of a number over the rows, ± its standard deviation where there are several."""
     values = [value(row) for row in rows]
     spread = f" ± {np.std(values, ddof=1):.{digits}f}" if len(values) > 1 else ""
     return f"{np.mean(values):.{digits}f}{spread}"
