@@ -310,6 +310,8 @@ def test_copies_stay_within_the_budget() -> None:
     assert [one.copies for one in copies_within(augment, backbone, [100, 100])] == [8, 8]
     many = int(AUGMENT_MACS / backbone.macs / 4.5)
     assert [one.copies for one in copies_within(augment, backbone, [many, many])] == [4, 0]
+    few = many // 100
+    assert [one.copies for one in copies_within(augment, backbone, [few, many, many])] == [8, 2, 2]
     assert [one.copies for one in copies_within(augment, text, [10])] == [0]
 
 

@@ -192,7 +192,7 @@ def _row(shared: _Shared, name: str, progress: Progress) -> MethodRow:
     before, kept = time.perf_counter(), bench.work / "heads"
     taught = train_heads(model, lessons, chosen, labels, shared.parts, options, kept, progress)
     start += time.perf_counter() - before - taught.seconds
-    teach_students(model, lessons, chosen, options, kept, progress)
+    teach_students(model, task, lessons, options, kept, progress)
     caches = _with_networks(shared, model, options, name, progress)
     searched = shared.labels[shared.parts["choose"]] if chosen.labels else None
     fit_ensembles(model, caches["choose"], task, searched)

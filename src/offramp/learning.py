@@ -214,14 +214,15 @@ def _pass(multi_exit: MultiExit, task: Task, options: Options) -> Pass:
 
 
 def copies_within(augment: Augment, backbone: Backbone, samples: Sequence[int]) -> list[Augment]:
-    """The augmentation of each source, with as many copies as `AUGMENT_MACS` allows; none but for images."""
-    left = AUGMENT_MACS if augment.fits(backbone.example) else 0.0
-    found = []
-    for count in samples:
-        copies = min(augment.copies, int(left / (backbone.macs * count)))
-        left -= copies * backbone.macs * count
-        found.append(replace(augment, copies=copies))
-    return found
+    """The augmentation of each source, with as many copies as `AUGMENT_MACS` allows; none but for images.
+
+    The first, which holds the user's own samples, has as many as were asked for before the others have any; these have
+    all the same.
+    """
+    left = AUGMENT_MACS / backbone.macs if augment.fits(backbone.example) else 0.0
+    first = min(augment.copies, int(left / samples[0]))
+    others = min(augment.copies, int((left - first * samples[0]) / max(1, sum(samples[1:]))))
+    return [replace(augment, copies=first), *[replace(augment, copies=others)] * (len(samples) - 1)]
 
 
 def train_heads(

@@ -121,7 +121,7 @@ def build(
     caches = record_parts(multi_exit, task, source, parts, options, work, progress)
     lessons = record_training(multi_exit, task, source, extra, parts, options, work, progress)
     gate = train_heads(multi_exit, lessons, chosen, labels, parts, options, work, progress).gate
-    teach_students(multi_exit, lessons, chosen, options, work, progress)
+    teach_students(multi_exit, task, lessons, options, work, progress)
     caches = record_networks(multi_exit, task, source, parts, options, work, caches, progress)
     fit_ensembles(multi_exit, caches["choose"], task, None if labels is None else labels[parts["choose"]])
     recordings = {part: multi_exit.record(cache) for part, cache in caches.items()}

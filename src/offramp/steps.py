@@ -64,7 +64,7 @@ lessons = record_training(multi_exit, task, source, extra, parts, options, work)
 gate = train_heads(multi_exit, lessons, recipe, labels, parts, options, work).gate
 
 # So do smaller copies of it, where the recipe has any.
-teach_students(multi_exit, lessons, recipe, options, work)
+teach_students(multi_exit, task, lessons, options, work)
 
 # What every exit says about the other three parts, together with those before it where the recipe says so.
 caches = record_networks(multi_exit, task, source, parts, options, work, caches)

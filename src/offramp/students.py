@@ -1,6 +1,7 @@
 """Students of a backbone as exits: where they start, what they are made of, and how long they are taught."""
 
 import hashlib
+import math
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -10,15 +11,21 @@ import numpy as np
 from offramp.errors import InputError
 from offramp.heads.head import Head
 from offramp.heads.network import Answers
+from offramp.inputs import device_of
+from offramp.model.augment import Augment
 from offramp.model.backbone import Backbone
 from offramp.model.behind import Behind
+from offramp.model.cache import Pass
 from offramp.model.capture import LogitsOf
+from offramp.model.fingerprint import model_fingerprint
 from offramp.model.multi_exit import MultiExit
+from offramp.model.precision import computes_bfloat16
 from offramp.model.pruned import Pruned, pruned_head, spared
 from offramp.model.quantiser import rounds
 from offramp.options import Options
 from offramp.progress import Progress, silent
-from offramp.recipe import Recipe, Student
+from offramp.recipe import Student
+from offramp.tasks.task import Task
 from offramp.train.course import Course, course_for
 from offramp.train.fit import held_samples
 from offramp.train.student import Lesson, Teaching
@@ -65,14 +72,17 @@ def student_exit(backbone: Backbone, student: Student, logits_of: LogitsOf) -> l
 
 def teach_students(
     multi_exit: MultiExit,
+    task: Task,
     lessons: Sequence[Lesson],
-    chosen: Recipe,
     options: Options,
     work: Path,
     progress: Progress = silent,
 ) -> None:
-    """Teaches the students in place, where the recipe has any, to answer as the backbone does."""
-    backbone = multi_exit.backbone
+    """Teaches the students in place, where the recipe has any, to answer as the backbone does.
+
+    Where inputs can be augmented, they see more views of them than heads do, since these need no features kept.
+    """
+    backbone, chosen = multi_exit.backbone, options.chosen()
     for index, exit_ in enumerate(multi_exit.exits):
         head = multi_exit.head(index)
         answers = head.reduction
@@ -80,12 +90,36 @@ def teach_students(
             continue
         student = next(one for one in chosen.students if _start(backbone, one) == exit_.point)
         course = _course(student, head)
-        course = replace(course, seen=_seen(backbone, course, exit_.point, head, lessons))
+        course = replace(course, seen=min(course.seen, _affordable(backbone, course, exit_.point, head)))
+        more = _more(backbone, task, lessons, course, work, progress) if chosen.augment.copies else list(lessons)
+        rows = sum(len(lesson.views) for lesson in more)
+        course = replace(course, seen=max(1, min(course.seen, course.passes * rows)))
         taught = answers.network if exit_.point == INPUT else Behind(backbone, answers.network)
         held = held_samples(len(lessons[0].views.source), chosen.schedule.held, options.seed)
-        name = _name(answers.network, course, lessons, held, options.seed)
+        name = _name(answers.network, course, more, held, options.seed)
         work.mkdir(parents=True, exist_ok=True)
-        Teaching(taught, lessons, course, held, options.seed, work / f"student-{name}.checkpoint").run(progress)
+        Teaching(taught, more, course, held, options.seed, work / f"student-{name}.checkpoint").run(progress)
+
+
+def _more(
+    backbone: Backbone, task: Task, lessons: Sequence[Lesson], course: Course, work: Path, progress: Progress
+) -> list[Lesson]:
+    """The lessons, and where inputs can be augmented enough further views that none is seen more often than needed."""
+    wanted = course.seen / course.repeats - sum(len(lesson.views) for lesson in lessons)
+    if wanted <= 0 or not lessons[0].views.augment.fits(backbone.example):
+        return list(lessons)
+    copies = math.ceil(wanted / sum(len(lesson.views.source) for lesson in lessons))
+    identity, half = model_fingerprint(backbone.model), computes_bfloat16(device_of(backbone.model))
+    found = []
+    for number, lesson in enumerate(lessons):
+        seen = lesson.views.augment.copies
+        views = replace(lesson.views, augment=replace(lesson.views.augment, copies=seen + copies), skip=seen + 1)
+        passes = Pass(backbone.model, task.logits_of, (), identity, views.batch, half=half)
+        told = (identity, views.source.fingerprint(), views.augment, views.skip, views.seed, views.lend.tobytes())
+        folder = work / f"views-{hashlib.sha256(repr(told).encode()).hexdigest()[:16]}"
+        made = passes.over(views, folder, split=f"more views {number + 1}/{len(lessons)}", progress=progress)
+        found.append(Lesson(views, made))
+    return [*lessons, *found]
 
 
 def _start(backbone: Backbone, student: Student) -> str | None:
@@ -103,17 +137,15 @@ def _course(student: Student, head: Head) -> Course:
 
 
 def _affordable(backbone: Backbone, course: Course, start: str, head: Head) -> int:
-    """How many rows a student can see for what its course may cost: forward and backward, and the backbone ahead."""
+    """How many rows a student can see for what its course may cost.
+
+    That is the student forward and backward, the backbone ahead of it, and the whole backbone for views of images, each
+    of which is used several times.
+    """
     assert isinstance(head.reduction, Answers)
-    each = 3 * head.reduction.macs + backbone.point(start).depth * backbone.macs
+    views = backbone.macs / course.repeats if Augment.fits(backbone.example) else 0.0
+    each = 3 * head.reduction.macs + backbone.point(start).depth * backbone.macs + views
     return int(course.most_macs / max(each, 1.0))
-
-
-def _seen(backbone: Backbone, course: Course, start: str, head: Head, lessons: Sequence[Lesson]) -> int:
-    """How many rows a student sees: no row more often than the course says, and no more than it may cost."""
-    rows = sum(len(lesson.views) for lesson in lessons)
-    most = min(course.seen, course.passes * rows)
-    return max(1, min(most, _affordable(backbone, course, start, head)))
 
 
 def _name(network: Pruned, course: Course, lessons: Sequence[Lesson], held: np.ndarray, seed: int) -> str:

@@ -23,6 +23,7 @@ from offramp.heads.reduction import At, Mask, Reduction
 from offramp.inputs import batch_size, call, device_of, mask_of, on, select, whole_of
 from offramp.model.augment import Augment
 from offramp.model.capture import LogitsOf
+from offramp.model.layout import fastest_layout, laid_out
 from offramp.model.modes import frozen
 from offramp.model.taps import tapped
 from offramp.model.views import Views
@@ -73,6 +74,7 @@ class Pass:
         dtype: how features are stored.
         stage: what the progress is told that runs.
         original: the user's model, where `model` is a trained copy of it; its logits are kept, too.
+        half: whether to compute in bfloat16, which is enough to learn from.
     """
 
     model: nn.Module
@@ -83,6 +85,7 @@ class Pass:
     dtype: str = "float32"
     stage: str = "backbone"
     original: nn.Module | None = None
+    half: bool = False
 
     def run(
         self,
@@ -134,9 +137,15 @@ class Pass:
             return {key: red(feature, masks[0]).clone() for name, key, red in named if name == point}
 
         original = self.original or nn.Identity()
-        with frozen(self.model), frozen(original), tapped(self.model, self._points(), keep) as reduced:
+        device = device_of(self.model)
+        with frozen(self.model):
+            layout = fastest_layout(self.model, views.at(0)) if self.half else torch.contiguous_format
+        shorter = torch.autocast(device.type, torch.bfloat16, enabled=self.half)
+        with frozen(self.model), frozen(original), tapped(self.model, self._points(), keep) as reduced, shorter:
             while store.done < rows:
-                inputs = on(views.at(store.done), device_of(self.model))
+                inputs = on(views.at(store.done), device)
+                if self.half:
+                    inputs = laid_out(inputs, layout)
                 masks[0] = mask_of(inputs)
                 entered = keep(INPUT, whole_of(inputs))  # first: the model may work on them in place
                 if self.original is not None:
@@ -164,6 +173,7 @@ class Pass:
             "split": split,
             "dtype": self.dtype,
             "batch_size": self.batch_size,
+            **({"half": True} if self.half else {}),
         }
 
 
@@ -172,7 +182,8 @@ def _augmentation(views: Views) -> dict[str, Any]:
     if views.augment.copies == 0:
         return {}
     lend = hashlib.sha256(views.lend.tobytes()).hexdigest()
-    return {"augment": repr(views.augment), "lend": lend, "seed": views.seed}
+    skipped = {"skip": views.skip} if views.skip else {}
+    return {"augment": repr(views.augment), "lend": lend, "seed": views.seed, **skipped}
 
 
 class _Store:

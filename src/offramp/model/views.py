@@ -22,6 +22,7 @@ class Views:
         lend: which samples may be blended into others.
         seed: of the augmentation; same seed and batch size, same views.
         batch: rows made at a time.
+        skip: copies left out at the front, of which the samples themselves are the first.
     """
 
     source: Source
@@ -29,14 +30,19 @@ class Views:
     lend: Bool[np.ndarray, " samples"]
     seed: int
     batch: int
+    skip: int = 0
 
     def __len__(self) -> int:
-        return len(self.source) * (self.augment.copies + 1)
+        return len(self.source) * self._copies
+
+    @property
+    def _copies(self) -> int:
+        return self.augment.copies + 1 - self.skip
 
     @property
     def starts(self) -> Iterator[int]:
         """The first row of every batch; a batch never spans two copies."""
-        for copy in range(self.augment.copies + 1):
+        for copy in range(self._copies):
             for start in range(0, len(self.source), self.batch):
                 yield copy * len(self.source) + start
 
@@ -46,7 +52,8 @@ class Views:
         Raises:
             DataError: if an input is not finite.
         """
-        copy, start = divmod(row, len(self.source))
+        passed, start = divmod(row, len(self.source))
+        copy = passed + self.skip
         indices = np.arange(start, min(start + self.batch, len(self.source)))
         inputs = self.source.inputs(indices)
         check_finite(inputs, self.source.name, start)

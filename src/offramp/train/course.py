@@ -22,24 +22,26 @@ class Course:
     Attributes:
         seen: rows seen in all, about, at most.
         passes: how often a row is seen at most.
-        most_macs: multiply-accumulates that it may cost at most; 1.5e14 are about 25 minutes on two cores that compute
-            in bfloat16.
+        repeats: how often it is seen, about, where inputs can be augmented: as many views are made as that takes.
+        most_macs: multiply-accumulates that it may cost at most, the backbone's over the views counted; 1.5e14 are
+            about 20 minutes on two cores that compute in bfloat16.
         batch_size: rows per step.
         optimizer: `SGD`, with Nesterov momentum 0.9, or `AdamW`.
         learning_rate: at its highest.
         weight_decay: on everything but biases and norms.
-        regime: the loss; by default a distillation at T = 3.
+        regime: the loss; by default a distillation at T = 6.
         half: whether to compute in bfloat16, where the processor can.
     """
 
     seen: int = 1_000_000
     passes: int = 12
+    repeats: float = 2.5
     most_macs: float = 1.5e14
     batch_size: int = 128
     optimizer: str = "SGD"
-    learning_rate: float = 0.1
+    learning_rate: float = 0.03
     weight_decay: float = 5e-4
-    regime: Regime = field(default_factory=lambda: Distil(temperature=3.0))
+    regime: Regime = field(default_factory=lambda: Distil(temperature=6.0))
     half: bool = True
 
     def __post_init__(self) -> None:
@@ -64,4 +66,12 @@ def course_for(student: Pruned) -> Course:
     if student.batch_norms:
         return Course() if student.start == INPUT else Course(seen=510_000, most_macs=6e13)
     macs = 1.5e14 if student.start == INPUT else 6e13
-    return Course(seen=30_000, most_macs=macs, batch_size=64, optimizer="AdamW", learning_rate=3e-4, weight_decay=0.01)
+    return Course(
+        seen=30_000,
+        most_macs=macs,
+        batch_size=64,
+        optimizer="AdamW",
+        learning_rate=3e-4,
+        weight_decay=0.01,
+        regime=Distil(temperature=3.0),
+    )
