@@ -395,6 +395,19 @@ def test_a_student_is_built_kept_and_attached_again(tmp_path: Path, recipe: Reci
     )
 
 
+@pytest.mark.parametrize(("seen", "copies", "expected"), [(1500, 1, 320), (2500, 1, 800), (800, 1, 0), (2500, 0, 0)])
+def test_students_see_as_many_views_as_their_course_takes(
+    tmp_path: Path, seen: int, copies: int, expected: int
+) -> None:
+    """Half of 320 samples train, and each view is seen 2.5 times; where none are augmented, as often as it takes."""
+    told: dict[str, int] = {}
+    students = (Student(0.9, course=replace(COURSE, seen=seen)),)
+    recipe = replace(STUDENT, students=students, augment=Augment(copies=copies))
+    make(tmp_path, recipe=recipe, progress=lambda what, _done, of: told.update({what: of}))
+    assert told["backbone over train"] == 160 * (1 + copies)
+    assert told.get("backbone over more views 1/1", 0) == expected
+
+
 def test_a_build_with_a_student_goes_on_where_it_was_killed(tmp_path: Path) -> None:
     def killed(what: str, done: int, of: int) -> None:
         if what == "teaching the student" and done == of:

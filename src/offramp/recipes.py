@@ -215,7 +215,7 @@ NAMES: dict[str, Recipe] = {
         points=6,
         students=(Student(),),
         cites=("tinysaver", "distillation"),
-        source="offramp's own: grid heads behind a depth-pruned copy of the backbone, distilled at T = 3",
+        source="offramp's own: grid heads behind a depth-pruned copy of the backbone, distilled at T = 6",
     ),
     "cascade": replace(
         _HEADS,

@@ -168,6 +168,16 @@ def test_half_precision_features_and_single_precision_logits(tmp_path: Path) -> 
         np.testing.assert_allclose(half.features[key], array, rtol=1e-3, atol=1e-3)
 
 
+def test_a_pass_in_half_precision_is_near_and_is_taken_for_no_other(tmp_path: Path) -> None:
+    model, source = CNN.model(), Drawn.of(CNN, 40, 1)
+    passes = Pass(model, logits_of, [], "me", 16)
+    whole = passes.run(source, tmp_path, split="train").logits.copy()
+    with untouched(model):
+        half = replace(passes, half=True).run(source, tmp_path, split="train").logits.copy()
+    assert 0.0 < np.abs(half - whole).max() < 0.05 * np.abs(whole).max()
+    np.testing.assert_array_equal(passes.run(source, tmp_path, split="train").logits, whole)
+
+
 def test_activations_too_large_for_half_precision_are_cut_off(tmp_path: Path) -> None:
     model = nn.Sequential(nn.Linear(4, 4), nn.Linear(4, 3))
     with torch.no_grad():

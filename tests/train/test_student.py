@@ -97,6 +97,17 @@ def test_every_view_is_seen_once_an_epoch_and_held_samples_never(tmp_path: Path)
     assert found == expected
 
 
+def test_held_samples_are_left_out_of_further_views_of_their_source_and_of_no_other(tmp_path: Path) -> None:
+    model = CNN.model()
+    first, other = lesson(model, CNN, tmp_path / "a", 20, copies=0), lesson(model, CNN, tmp_path / "b", 10, 0, seed=2)
+    views = replace(first.views, augment=Augment(copies=2), skip=1)
+    further = Lesson(views, Pass(model, logits_of, [], "me", 16).over(views, tmp_path / "c", split="train"))
+    teaching = Teaching(student_of(model, CNN), [first, other, further], COURSE, np.array([4, 11]))
+    rows = teaching._rows([(index, start) for index, one in enumerate(teaching.lessons) for start in one.views.starts])
+    assert len(rows) == 18 + 10 + 36
+    assert {(index, row % 20) for index, row in rows if row % 20 in (4, 11)} == {(1, 4)}
+
+
 def test_a_course_that_diverges_says_so(tmp_path: Path) -> None:
     model = CNN.model()
     with pytest.raises(InputError, match="the student diverged at step"):

@@ -23,7 +23,7 @@ from offramp.heads.reduction import At, Mask, Reduction
 from offramp.inputs import batch_size, call, device_of, mask_of, on, select, whole_of
 from offramp.model.augment import Augment
 from offramp.model.capture import LogitsOf
-from offramp.model.layout import fastest_layout, laid_out
+from offramp.model.memory_layout import fastest_layout, laid_out
 from offramp.model.modes import frozen
 from offramp.model.taps import tapped
 from offramp.model.views import Views

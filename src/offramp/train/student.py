@@ -19,7 +19,7 @@ from torch import nn
 from offramp.errors import DataError, InputError
 from offramp.inputs import Inputs, call, concat, device_of, leaves, mask_of, on, select
 from offramp.model.cache import FeatureCache
-from offramp.model.layout import fastest_layout, laid_out
+from offramp.model.memory_layout import fastest_layout, laid_out
 from offramp.model.precision import computes_bfloat16
 from offramp.model.views import Views
 from offramp.progress import Progress, silent
