@@ -1,6 +1,6 @@
 """The rows of `offramp bench methods` as Markdown: means over the seeds, ± their standard deviation.
 
-python -m benchmarks.methods.page docs/results/methods_resnet56.json
+python -m benchmarks.methods.page docs/results/methods_resnet56.json docs/results/methods_resnet56_rest.json
 """
 
 import argparse
@@ -14,9 +14,10 @@ from offramp.cli.method_tables import DROPS, Row, mean_of, said
 def main() -> None:
     """Prints the table."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("result", type=Path, help="what `offramp bench methods` wrote")
+    parser.add_argument("results", type=Path, nargs="+", help="what `offramp bench methods` wrote")
     given = parser.parse_args()
-    print("\n".join(table(json.loads(given.result.read_text())["rows"])))
+    rows = [row for path in given.results for row in json.loads(path.read_text())["rows"]]
+    print("\n".join(table(rows)))
 
 
 def table(rows: Sequence[Row]) -> Iterator[str]:
