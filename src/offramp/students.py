@@ -19,7 +19,7 @@ from offramp.model.cache import Pass
 from offramp.model.capture import LogitsOf
 from offramp.model.fingerprint import model_fingerprint
 from offramp.model.multi_exit import MultiExit
-from offramp.model.precision import computes_bfloat16
+from offramp.model.precision import bears_bfloat16, computes_bfloat16
 from offramp.model.pruned import Pruned, pruned_head, spared
 from offramp.model.quantiser import rounds
 from offramp.options import Options
@@ -91,6 +91,7 @@ def teach_students(
         student = next(one for one in chosen.students if _start(backbone, one) == exit_.point)
         course = _course(student, head)
         course = replace(course, seen=min(course.seen, _affordable(backbone, course, exit_.point, head)))
+        course = replace(course, half=course.half and _half(backbone, task, lessons[0]))
         more = _more(backbone, task, lessons, course, work, progress) if chosen.augment.copies else list(lessons)
         rows = sum(len(lesson.views) for lesson in more)
         course = replace(course, seen=max(1, min(course.seen, course.passes * rows)))
@@ -101,6 +102,14 @@ def teach_students(
         Teaching(taught, more, course, held, options.seed, work / f"student-{name}.checkpoint").run(progress)
 
 
+def _half(backbone: Backbone, task: Task, lesson: Lesson) -> bool:
+    """Whether to compute in bfloat16, which has to be fast, and enough for the backbone."""
+    first = next((lesson.views.at(start) for start in lesson.views.starts), None)
+    if first is None or not computes_bfloat16(device_of(backbone.model)):
+        return False
+    return bears_bfloat16(backbone.model, first, task.logits_of)
+
+
 def _more(
     backbone: Backbone, task: Task, lessons: Sequence[Lesson], course: Course, work: Path, progress: Progress
 ) -> list[Lesson]:
@@ -109,12 +118,12 @@ def _more(
     if wanted <= 0 or not lessons[0].views.augment.fits(backbone.example):
         return list(lessons)
     copies = math.ceil(wanted / sum(len(lesson.views.source) for lesson in lessons))
-    identity, half = model_fingerprint(backbone.model), computes_bfloat16(device_of(backbone.model))
+    identity = model_fingerprint(backbone.model)
     found = []
     for number, lesson in enumerate(lessons):
         seen = lesson.views.augment.copies
         views = replace(lesson.views, augment=replace(lesson.views.augment, copies=seen + copies), skip=seen + 1)
-        passes = Pass(backbone.model, task.logits_of, (), identity, views.batch, half=half)
+        passes = Pass(backbone.model, task.logits_of, (), identity, views.batch, half=course.half)
         told = (identity, views.source.fingerprint(), views.augment, views.skip, views.seed, views.lend.tobytes())
         folder = work / f"views-{hashlib.sha256(repr(told).encode()).hexdigest()[:16]}"
         made = passes.over(views, folder, split=f"more views {number + 1}/{len(lessons)}", progress=progress)
