@@ -5,7 +5,7 @@ python -m benchmarks.regimes.geometry_summary docs/results/geometry.json
 
 import argparse
 import json
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +13,10 @@ import numpy as np
 
 Run = Mapping[str, Any]
 LINES = ("disjoint - mixed", "mixed - joint", "disjoint - joint", "mixed - mixed control")
+"""Pairs of trainings with a line between their weights."""
+
 MOMENTS = ("joint, at its start", "mixed, at the start of phase 2", "joint, at its end", "mixed, at its end")
+"""When the gradients of the exits were looked at."""
 
 
 def main() -> None:
@@ -28,15 +31,15 @@ def summary(runs: Sequence[Run]) -> Iterator[str]:
     yield f"{len(runs)} seeds"
     for pair in LINES:
         for kind in ("last", "mean"):
-            height = _said(runs, lambda run, p=pair, k=kind: run["barriers"][p][k])  # type: ignore[misc]
+            height = _said([run["barriers"][pair][kind] for run in runs])
             yield f"R4  barrier {pair}, {kind} exit(s): {height}"
     for other in ("mixed", "joint"):
         for point in runs[0]["ranks"]["disjoint"]:
-            less = _said(runs, lambda run, o=other, p=point: run["ranks"][o][p][1] - run["ranks"]["disjoint"][p][1])  # type: ignore[misc]
-            yield f"R5  effective rank at {point}, {other} - disjoint: {less}"
+            more = _said([run["ranks"][other][point][1] - run["ranks"]["disjoint"][point][1] for run in runs])
+            yield f"R5  effective rank at {point}, {other} - disjoint: {more}"
     for moment in MOMENTS:
-        of_middle = _said(runs, lambda run, m=moment: middle(run["dominance"][m]), 3)  # type: ignore[misc]
-        of_first = _said(runs, lambda run, m=moment: run["dominance"][m][0][0], 3)  # type: ignore[misc]
+        of_middle = _said([middle(run["dominance"][moment]) for run in runs], 3)
+        of_first = _said([run["dominance"][moment][0][0] for run in runs], 3)
         yield f"R6  {moment}: share of the middle exits {of_middle}, of the first exit in the first span {of_first}"
 
 
@@ -49,8 +52,7 @@ def middle(shares: Sequence[Sequence[float]]) -> float:
     return float(np.mean([sum(row[1:-1]) for row in shares]))
 
 
-def _said(runs: Sequence[Run], of: Callable[[Run], float], digits: int = 2) -> str:
-    found = [of(run) for run in runs]
+def _said(found: Sequence[float], digits: int = 2) -> str:
     spread = f" ± {np.std(found, ddof=1):.{digits}f}" if len(found) > 1 else ""
     return f"{np.mean(found):.{digits}f}{spread}"
 

@@ -105,7 +105,7 @@ def attach(
     if small is not None:
         found.append((Exit(INPUT, "small"), small))
     for student in chosen.students:
-        found += student_exit(backbone, student, logits_of)
+        found += student_exit(backbone, student, logits_of, chosen.augment)
     found.sort(key=lambda one: backbone.point(one[0].point).index)
     heads = nn.ModuleList(head for _, head in found).to(device_of(backbone.model))
     return MultiExit(backbone, tuple(exit_ for exit_, _ in found), heads)

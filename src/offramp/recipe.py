@@ -23,7 +23,7 @@ class Student:
     Attributes:
         share: MACs of the copy as a share of the backbone's, at most.
         depth: it starts at the exit point nearest to this share of the backbone's MACs; 0: at the input.
-        course: how long and how fast it is taught; None: as suits a network of its kind (`train.student.course_for`).
+        course: how long and how fast it is taught; None: as suits a network of its kind (`train.course.course_for`).
         blocks: where fewer of the backbone's blocks are within `share`, a student at the input keeps this many, or what
             `most` allows.
         most: share of the MACs that it may have then, or where even the smallest copy is above `share`.

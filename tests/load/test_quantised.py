@@ -11,6 +11,7 @@ from offramp.inputs import Inputs, call
 from offramp.load.models import load_model
 from offramp.load.quantised import agreement, quantised, rebuilt
 from offramp.load.weights import fill, save_weights
+from offramp.model.augment import Augment
 from offramp.model.points import analyse
 from offramp.model.quantiser import Factor, Quantiser, rounds
 from offramp.recipe import Student
@@ -57,10 +58,10 @@ def test_it_can_be_left_where_the_original_can(toy: Toy) -> None:
 def test_it_has_no_student_since_nothing_can_learn_through_rounding() -> None:
     branch = Student(share=0.5, depth=0.04, course=Course(seen=1))
     floats, found = (analyse(model, CNN.inputs(2), logits_of) for model in (CNN.model(), eight_bits(CNN)))
-    assert len(student_exit(floats, branch, logits_of)) == 1
-    assert student_exit(found, branch, logits_of) == []
+    assert len(student_exit(floats, branch, logits_of, Augment())) == 1
+    assert student_exit(found, branch, logits_of, Augment()) == []
     with pytest.raises(InputError, match="expected a model with gradients to make a student of"):
-        student_exit(found, Student(share=0.99), logits_of)
+        student_exit(found, Student(share=0.99), logits_of, Augment())
 
 
 def test_weights_and_activations_are_on_the_grid() -> None:

@@ -13,7 +13,7 @@ from torch import nn
 
 from offramp.errors import DataError, InputError
 from offramp.heads.reduction import Global, Grid, Reduction
-from offramp.inputs import leaves, mask_of, select
+from offramp.inputs import Inputs, leaves, mask_of, select
 from offramp.model.augment import Augment
 from offramp.model.cache import ORIGINAL, FeatureCache, Pass
 from offramp.model.fingerprint import model_fingerprint
@@ -176,6 +176,27 @@ def test_a_pass_in_half_precision_is_near_and_is_taken_for_no_other(tmp_path: Pa
         half = replace(passes, half=True).run(source, tmp_path, split="train").logits.copy()
     assert 0.0 < np.abs(half - whole).max() < 0.05 * np.abs(whole).max()
     np.testing.assert_array_equal(passes.run(source, tmp_path, split="train").logits, whole)
+
+
+class Blurred(Drawn):
+    """Makes its pictures by a convolution."""
+
+    def inputs(self, indices: np.ndarray) -> Inputs:
+        found = torch.nn.functional.avg_pool2d(super().inputs(indices), 3, 1, 1)  # type: ignore[arg-type]
+        made = torch.nn.functional.conv2d(found, torch.eye(3)[:, :, None, None])
+        assert made.numpy().dtype == np.float32
+        return made
+
+
+def test_pictures_are_made_and_features_kept_as_usual_beside_half_precision(
+    tmp_path: Path,
+) -> None:
+    model = CNN.model()
+    passes = replace(cnn_pass(model), half=True)
+    kept = passes.run(Blurred.of(CNN, 12, 1), tmp_path / "half", split="train")
+    usual = cnn_pass(model).run(Blurred.of(CNN, 12, 1), tmp_path / "usual", split="train")
+    for key, feature in usual.features.items():
+        np.testing.assert_allclose(kept.features[key], feature, atol=0.05 * np.abs(feature).max())
 
 
 def test_activations_too_large_for_half_precision_are_cut_off(tmp_path: Path) -> None:

@@ -19,9 +19,9 @@ def rows(views: Views) -> torch.Tensor:
 
 def test_copies_that_are_skipped_are_left_out_and_the_others_are_the_same() -> None:
     whole = Views(SOURCE, Augment(copies=3, mix=0.5), np.ones(20, bool), 4, 8)
-    for skip in (1, 2, 4):
+    for skip in (1, 2, 3):
         later = Views(SOURCE, whole.augment, whole.lend, 4, 8, skip)
-        torch.testing.assert_close(rows(later) if len(later) else torch.empty(0, 3, 12, 12), rows(whole)[20 * skip :])
+        torch.testing.assert_close(rows(later), rows(whole)[20 * skip :])
 
 
 def test_the_samples_come_first_and_each_copy_differs() -> None:

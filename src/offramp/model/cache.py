@@ -50,7 +50,8 @@ class FeatureCache:
 
     Attributes:
         split: name of the split.
-        samples: distinct samples; row `i` holds sample `i % samples`, and rows from `samples` on are augmented copies.
+        samples: distinct samples; row `i` holds sample `i % samples`. Rows from `samples` on are augmented copies, and
+            the first are too where the samples themselves were skipped.
         features: per (point, reduction) an array `(rows, width)`.
         logits: the backbone's outputs `(rows, classes)`.
     """
@@ -141,17 +142,16 @@ class Pass:
         with frozen(self.model):
             layout = fastest_layout(self.model, views.at(0)) if self.half else torch.contiguous_format
         shorter = torch.autocast(device.type, torch.bfloat16, enabled=self.half)
-        with frozen(self.model), frozen(original), tapped(self.model, self._points(), keep) as reduced, shorter:
+        with frozen(self.model), frozen(original), tapped(self.model, self._points(), keep) as reduced:
             while store.done < rows:
-                inputs = on(views.at(store.done), device)
-                if self.half:
-                    inputs = laid_out(inputs, layout)
+                inputs = laid_out(on(views.at(store.done), device), layout)
                 masks[0] = mask_of(inputs)
                 entered = keep(INPUT, whole_of(inputs))  # first: the model may work on them in place
                 if self.original is not None:
                     copied = select(inputs, torch.arange(batch_size(inputs)))
                     entered[ORIGINAL] = self.logits_of(call(original, copied))
-                logits = self.logits_of(call(self.model, inputs))
+                with shorter:
+                    logits = self.logits_of(call(self.model, inputs))
                 if not torch.isfinite(logits).all():
                     raise DataError(
                         f"expected finite outputs, got NaN from the backbone near sample {store.done % len(source)}"
@@ -228,7 +228,7 @@ class _Store:
     def _stored(self, feature: torch.Tensor) -> np.ndarray:
         if self.dtype == "float16":
             feature = feature.clamp(-65504, 65504)
-        return feature.cpu().numpy().astype(self.dtype)
+        return feature.float().cpu().numpy().astype(self.dtype)
 
     def _create(self, index: int, value: np.ndarray) -> "np.memmap[Any, Any]":
         path, shape = self.folder / f"{index}.npy", (self.rows, *value.shape[1:])

@@ -14,7 +14,7 @@ from offramp.sources import Source
 
 @dataclass(frozen=True, eq=False)
 class Views:
-    """The samples of a source, then as many augmented copies of all of them as asked for.
+    """The samples of a source, then as many augmented copies of all of them as asked for, or the later of these.
 
     Attributes:
         source: the samples.

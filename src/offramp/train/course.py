@@ -30,7 +30,7 @@ class Course:
         learning_rate: at its highest.
         weight_decay: on everything but biases and norms.
         regime: the loss; by default a distillation at T = 6.
-        half: whether to compute in bfloat16, where the processor can.
+        half: whether to compute in bfloat16, where the machine is fast at it and the networks bear it.
     """
 
     seen: int = 1_000_000
@@ -59,7 +59,7 @@ class Course:
 def course_for(student: Pruned) -> Course:
     """The course for a network of this kind.
 
-    Where batch norms make up for large steps, SGD at a high rate; elsewhere (transformers, ConvNeXt) AdamW at a low
+    Where batch norms make up for large steps, SGD; elsewhere (transformers, ConvNeXt) AdamW at a low
     one, fewer rows and smaller batches, since such a network stays near the weights that it starts from. A branch,
     which the recipe `offramp` has, may cost two fifths of what a student at the input may.
     """

@@ -20,7 +20,7 @@ from offramp.errors import DataError, InputError
 from offramp.inputs import Inputs, call, concat, device_of, leaves, mask_of, on, select
 from offramp.model.cache import FeatureCache
 from offramp.model.memory_layout import fastest_layout, laid_out
-from offramp.model.precision import computes_bfloat16
+from offramp.model.precision import computes_bfloat16, runs_in_bfloat16
 from offramp.model.views import Views
 from offramp.progress import Progress, silent
 from offramp.train.alike import alike
@@ -94,14 +94,14 @@ class Teaching:
             self.student.eval()
             return
         first = next((lesson.views.at(start) for lesson in self.lessons for start in lesson.views.starts), None)
-        layout = fastest_layout(self.student.eval(), first)
+        layout, half = fastest_layout(self.student.eval(), first), self._half(first)
         self.student.to(memory_format=layout).train()  # type: ignore[call-overload]
         for step, (inputs, target) in self._batches(done):
             if step >= steps:
                 break
             optimizer.param_groups[0]["lr"] = optimizer.param_groups[1]["lr"] = course.rate(step, steps)
             optimizer.zero_grad(set_to_none=True)
-            loss = self._loss(laid_out(inputs, layout), target)
+            loss = self._loss(laid_out(inputs, layout), target, half)
             loss.backward()  # type: ignore[no-untyped-call]
             optimizer.step()
             if not math.isfinite(loss.item()):
@@ -113,9 +113,15 @@ class Teaching:
             self._save(optimizer, steps)
         self.student.to(memory_format=torch.contiguous_format).eval()  # type: ignore[call-overload]
 
-    def _loss(self, inputs: Inputs, target: torch.Tensor) -> torch.Tensor:
+    def _half(self, first: Inputs | None) -> bool:
+        """Whether to compute in bfloat16."""
+        if first is None or not self.course.half or not computes_bfloat16(device_of(self.student)):
+            return False
+        return runs_in_bfloat16(self.student, first, lambda logits: logits)
+
+    def _loss(self, inputs: Inputs, target: torch.Tensor, half: bool) -> torch.Tensor:
         device = device_of(self.student)
-        with torch.autocast(device.type, torch.bfloat16, enabled=self.course.half and computes_bfloat16(device)):
+        with torch.autocast(device.type, torch.bfloat16, enabled=half):
             logits: torch.Tensor = call(self.student, on(inputs, device))
         return self.course.regime.loss(logits.float(), target.to(device), None)
 
