@@ -28,7 +28,11 @@ def table(rows: Sequence[Row]) -> Iterator[str]:
     """
     by: dict[str, list[Row]] = {}
     for row in rows:
-        by.setdefault(row["recipe"], []).append(row)
+        if any(other["seed"] == row["seed"] for other in by.setdefault(row["recipe"], [])):
+            raise SystemExit(
+                f"expected each row once, got {row['recipe']} with seed {row['seed']} twice; name each file once"
+            )
+        by[row["recipe"]].append(row)
     chosen = ", ".join(f"≤ {drop}" for drop in DROPS)
     yield f"| recipe | labels | seeds | chosen, {chosen} | drop | disagree | read off, {chosen} | certified | oracle |"
     yield "|---|---|---|---|---|---|---|---|---|"

@@ -1,5 +1,6 @@
 from typing import Any
 
+import pytest
 from benchmarks.methods.page import table
 
 
@@ -25,3 +26,8 @@ def test_a_line_is_a_recipe_with_its_means_and_spreads_and_the_cheapest_comes_fi
     assert cells[3] == "55.0 ± 7.1, 45.0 ± 7.1, 35.0 ± 7.1"
     assert cells[7] == "80.0 ± 28.3", "where nothing is certified all go to the end"
     assert found[3].strip("| ").split(" | ")[2:6] == ["1", "90.0, 80.0, 70.0", "1.25", "2.00"]
+
+
+def test_a_row_that_is_there_twice_is_no_second_seed() -> None:
+    with pytest.raises(SystemExit, match="cheap with seed 0 twice"):
+        list(table([row("cheap", 0, 0.4), row("cheap", 1, 0.5), row("cheap", 0, 0.4)]))
