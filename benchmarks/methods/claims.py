@@ -11,9 +11,8 @@ import json
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-import numpy as np
-
 from benchmarks.methods.questions import QUESTIONS, Question, Row, Seed
+from offramp.cli.method_tables import with_spread
 
 
 def main() -> None:
@@ -49,11 +48,7 @@ def table(rows: Sequence[Row], asked: Sequence[Question] = QUESTIONS) -> Iterato
         found = values(question, seeds)
         if found:
             each = ", ".join(f"{one:.2f}" for one in found)
-            yield f"| {question.claim} | {question.text} | {_spread(found)} | {each} |"
-
-
-def _spread(found: Sequence[float]) -> str:
-    return f"{np.mean(found):.2f}" + (f" ± {np.std(found, ddof=1):.2f}" if len(found) > 1 else "")
+            yield f"| {question.claim} | {question.text} | {with_spread(found, 2)} | {each} |"
 
 
 if __name__ == "__main__":

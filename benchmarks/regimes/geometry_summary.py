@@ -11,6 +11,8 @@ from typing import Any
 
 import numpy as np
 
+from offramp.cli.method_tables import with_spread
+
 Run = Mapping[str, Any]
 LINES = ("disjoint - mixed", "mixed - joint", "disjoint - joint", "mixed - mixed control")
 """Pairs of trainings with a line between their weights."""
@@ -31,15 +33,15 @@ def summary(runs: Sequence[Run]) -> Iterator[str]:
     yield f"{len(runs)} seeds"
     for pair in LINES:
         for kind in ("last", "mean"):
-            height = _said([run["barriers"][pair][kind] for run in runs])
+            height = with_spread([run["barriers"][pair][kind] for run in runs], 2)
             yield f"R4  barrier {pair}, {kind} exit(s): {height}"
     for other in ("mixed", "joint"):
         for point in runs[0]["ranks"]["disjoint"]:
-            more = _said([run["ranks"][other][point][1] - run["ranks"]["disjoint"][point][1] for run in runs])
+            more = with_spread([run["ranks"][other][point][1] - run["ranks"]["disjoint"][point][1] for run in runs], 2)
             yield f"R5  effective rank at {point}, {other} - disjoint: {more}"
     for moment in MOMENTS:
-        of_middle = _said([middle(run["dominance"][moment]) for run in runs], 3)
-        of_first = _said([run["dominance"][moment][0][0] for run in runs], 3)
+        of_middle = with_spread([middle(run["dominance"][moment]) for run in runs], 3)
+        of_first = with_spread([run["dominance"][moment][0][0] for run in runs], 3)
         yield f"R6  {moment}: share of the middle exits {of_middle}, of the first exit in the first span {of_first}"
 
 
@@ -50,11 +52,6 @@ def middle(shares: Sequence[Sequence[float]]) -> float:
     0.4
     """
     return float(np.mean([sum(row[1:-1]) for row in shares]))
-
-
-def _said(found: Sequence[float], digits: int = 2) -> str:
-    spread = f" ± {np.std(found, ddof=1):.{digits}f}" if len(found) > 1 else ""
-    return f"{np.mean(found):.{digits}f}{spread}"
 
 
 if __name__ == "__main__":

@@ -22,6 +22,7 @@ from torch.nn import functional as F
 from benchmarks.cifar_resnet import CifarResNet, resnet56
 from benchmarks.students.learner import Learner
 from benchmarks.students.pictures import Stream, as_seen
+from offramp.load.weights import load_weights
 from offramp.machine import machine
 from offramp.model.macs import network_macs
 
@@ -122,9 +123,8 @@ def _given(learners: Sequence[Learner], stream: Stream) -> None:
 
 
 def _backbone(path: Path) -> CifarResNet:
-    state = torch.load(path, map_location="cpu", weights_only=True)["state_dict"]
     found = resnet56()
-    found.load_state_dict({name.removeprefix("module."): value for name, value in state.items()})
+    load_weights(found, path)
     return found.eval()
 
 

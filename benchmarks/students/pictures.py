@@ -4,7 +4,6 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 import torch
-from torch import nn
 from torch.nn import functional as F
 
 from benchmarks.cifar_resnet import PREPROCESS, CifarResNet
@@ -80,15 +79,14 @@ class Stream:
 
     def _told(self, x: torch.Tensor) -> Told:
         with torch.no_grad(), torch.autocast(x.device.type, half(x.device)):
-            feature = features(self.backbone, x).mean((2, 3)).float()
+            feature = last_feature(self.backbone, x).float()
         return x.half() if self.fixed else x, self.backbone.linear(feature).detach(), feature
 
 
-def features(network: CifarResNet, x: torch.Tensor) -> torch.Tensor:
-    """The last map, (B, 64, 8, 8)."""
-    last: nn.Module = nn.Sequential(network.layer1, network.layer2, network.layer3)
-    found: torch.Tensor = last(F.relu(network.bn1(network.conv1(x))))
-    return found
+def last_feature(network: CifarResNet, x: torch.Tensor) -> torch.Tensor:
+    """What the network's linear layer sees of pictures (B, 3, 32, 32): (B, 64)."""
+    x = F.relu(network.bn1(network.conv1(x)))
+    return network.layer3(network.layer2(network.layer1(x))).mean((2, 3))  # type: ignore[no-any-return]
 
 
 def half(device: torch.device) -> torch.dtype:

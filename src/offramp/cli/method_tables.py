@@ -93,6 +93,10 @@ def mean_of(rows: Sequence[Row], value: Callable[[Row], float]) -> float:
 
 def said(rows: Sequence[Row], value: Callable[[Row], float], digits: int = 1) -> str:
     """The mean of a number over the rows, ± its standard deviation where there are several."""
-    values = [value(row) for row in rows]
+    return with_spread([value(row) for row in rows], digits)
+
+
+def with_spread(values: Sequence[float], digits: int = 1) -> str:
+    """Their mean, ± their standard deviation where there are several."""
     spread = f" ± {np.std(values, ddof=1):.{digits}f}" if len(values) > 1 else ""
     return f"{np.mean(values):.{digits}f}{spread}"
