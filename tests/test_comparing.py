@@ -10,21 +10,18 @@ import torch
 from offramp import recipes, train
 from offramp.cli.bench_methods import _asked
 from offramp.comparing import compare
-from offramp.decide.replay import replay
 from offramp.errors import DataError, InputError
 from offramp.kept_rows import Kept
 from offramp.method_bench import Bench
 from offramp.method_config import MethodConfig
-from offramp.method_figures import MethodRow, best_within, cheapest_within
+from offramp.method_figures import MethodRow
 from offramp.model.augment import Augment
 from offramp.recipe import Student
 from offramp.split import Shares
-from offramp.testing.searchers import random_table
 from offramp.train.bilevel import Bilevel, BilevelFit
 from offramp.train.course import Course
 from offramp.train.finetuning import Finetuning
 from offramp.train.fit import Fit, Schedule
-from offramp.types import Configuration
 from offramp.variants import Variant
 from tests.builds import images
 from tests.toys import CNN
@@ -160,25 +157,6 @@ def test_data_without_labels_are_refused(tmp_path: Path) -> None:
     np.savez(tmp_path / "data.npz", x=images(60, 3).numpy())
     with pytest.raises(DataError, match="labels"):
         Bench.of(config, tmp_path / "work")
-
-
-def test_what_is_chosen_is_the_cheapest_allowed_and_the_best_affordable() -> None:
-    table = random_table(3, risk="error", samples=400)
-    path = [Configuration((True,) * 3, (t,) * 3) for t in (0.99, 0.9, 0.8, 0.6, 0.4)] + [Configuration.full(3)]
-    own = table.loss[-1].mean()
-    seen = {
-        one: (replay(table, one).cost.mean() / table.cost.backbone, replay(table, one).loss.mean() - own)
-        for one in path
-    }
-    for drop in (0.5, 2.0, 10.0):
-        allowed = {one: cost for one, (cost, lost) in seen.items() if lost <= drop / 100}
-        assert cheapest_within(table, path, drop) == min(allowed, key=allowed.__getitem__)
-    for budget in (60.0, 80.0, 100.0):
-        affordable = {one: lost for one, (cost, lost) in seen.items() if cost <= budget / 100}
-        best = best_within(table, path, budget)
-        assert (best is None) == (not affordable)
-        assert best is None or seen[best][1] == min(affordable.values())
-    assert cheapest_within(table, [], 1.0) == Configuration.full(3)
 
 
 @pytest.mark.parametrize(

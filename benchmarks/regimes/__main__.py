@@ -10,71 +10,27 @@ import argparse
 import json
 import os
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from concurrent.futures import ProcessPoolExecutor
 from functools import partial
+from itertools import product
+from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
 import torch
 
-from benchmarks.kept import kept
-from benchmarks.regimes.budget import columns, curve, same, table, thinned, thresholds
-from benchmarks.regimes.data import parts
+from benchmarks.regimes.cells import trained
 from benchmarks.regimes.figure import draw
 from benchmarks.regimes.page import page
-from benchmarks.regimes.training import Lab, answers, regime, untrained
 from offramp.machine import machine
-from offramp.model.multi_exit import MultiExit
-from offramp.sources import Source
-from offramp.tasks.classification import Classification
-
-LOGITS = Classification().logits_of
 
 
-def cell(config: Mapping[str, Any], size: int, seed: int, row: str, root: Path, work: Path) -> dict[str, Any]:
-    """Trains one network and looks at it on the test images."""
-    began = time.perf_counter()
-    data = parts(config, root, size, seed)
-    lab = Lab(config, data["learn"], seed, work / f"{size}-{seed}", partial(told, row))
-    start, phases = untrained(config, seed), regime(config, config["rows"][row])
-    total = sum(phase.length.steps or 0 for phase in phases.phases)
-    first = phases.phases[0]
-    reference = None
-    if len(phases.phases) > 1:
-        start = lab.plain(start, phases)
-        reference = answers(start, data["test"])[-1]
-        phases = phases.done()
-    trained = lab.train(start, phases, row.replace(", ", "-").replace(" ", "-"))
-    macs = trained.total.macs
-    if reference is not None:
-        macs += 3 * start.backbone.macs * config["batch_size"] * (first.length.steps or 0)
-    found = measured(trained.multi_exit(LOGITS), data, config, reference)
-    spent = {"steps": total, "training_macs": macs, "seconds": time.perf_counter() - began}
-    return {"row": row, "size": size, "seed": seed, **found, **spent}
-
-
-def measured(
-    multi_exit: MultiExit, data: Mapping[str, Source], config: Mapping[str, Any], reference: Any
-) -> dict[str, Any]:
-    """Accuracy of every exit and at every budget; whether the last exit is the backbone of phase 1, bit for bit."""
-    cost = multi_exit.macs()
-    outputs = {part: answers(multi_exit, data[part]) for part in ("choose", "test")}
-    tables = {part: table(outputs[part], data[part].labels(), cost, part) for part in outputs}
-    test = tables["test"]
-    return {
-        "images": test.samples,
-        "exits": [float(share) for share in 1.0 - test.loss.mean(axis=1)],
-        "costs": [float(share) for share in (cost.upto + cost.head.cumsum()) / cost.backbone],
-        "backbone": None if reference is None else float((reference.argmax(1) == data["test"].labels()).mean()),
-        "last_exit_is_backbone": None if reference is None else same(outputs["test"][-1], reference),
-        "columns": columns(tables["choose"], test, config["budgets"]),
-        "curve": thinned(curve(test, thresholds(tables["choose"].score))),
-    }
-
-
-def told(row: str, stage: str, done: int, total: int) -> None:
-    """Says how far a training is."""
-    print(f"{row}: {stage} {done}/{total}", flush=True)
+def everything(config: Mapping[str, Any], root: Path, work: Path, threads: int, jobs: int) -> Iterator[dict[str, Any]]:
+    """All regimes with all seeds and sizes, so many at a time."""
+    with ProcessPoolExecutor(jobs, get_context("spawn")) as pool:
+        for found in pool.map(partial(trained, config, root, work, threads), product(config["seeds"], config["sizes"])):
+            yield from found
 
 
 def main() -> None:
@@ -83,24 +39,19 @@ def main() -> None:
     parser.add_argument("config", type=Path)
     parser.add_argument("--out", type=Path, default=Path("docs"))
     parser.add_argument("--work", type=Path, default=Path("build/regimes"))
-    parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--threads", type=int, default=1, help="of each process")
+    parser.add_argument("--jobs", type=int, default=os.cpu_count(), help="processes, each with a seed and a size")
     wishes = parser.parse_args()
     torch.set_num_threads(wishes.threads)
-    config = json.loads(wishes.config.read_text())
+    config, began = json.loads(wishes.config.read_text()), time.perf_counter()
     root = Path(os.environ.get("OFFRAMP_DATA", "../shared/data"))
-    runs = []
-    for seed in config["seeds"]:
-        for size in config["sizes"]:
-            for row in config["rows"]:
-                note = wishes.work / f"{size}-{seed}-{row.replace(', ', '-').replace(' ', '-')}.json"
-                runs.append(kept(note, partial(cell, config, size, seed, row, root, wishes.work)))
-                print(size, seed, row, runs[-1]["columns"], flush=True)
-    result = {"config": config, "machine": machine(), "runs": runs}
+    runs = list(everything(config, root, wishes.work, wishes.threads, wishes.jobs))
+    result = {"config": config, "machine": {**machine(), "processes": wishes.jobs}, "runs": runs}
     (wishes.out / "results").mkdir(parents=True, exist_ok=True)
     (wishes.out / "results" / "regimes.json").write_text(json.dumps(result, indent=1) + "\n")
     draw(result, wishes.out / "results" / "regimes.png")
     (wishes.out / "regimes.md").write_text(page(result, wishes.config))
-    print(wishes.out / "regimes.md")
+    print(f"{wishes.out / 'regimes.md'} after {(time.perf_counter() - began) / 60:.0f} minutes")
 
 
 if __name__ == "__main__":

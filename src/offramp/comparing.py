@@ -32,11 +32,11 @@ from offramp.method_bench import Bench
 from offramp.method_figures import (
     BUDGETS,
     DROPS,
-    LOOSE,
     MethodRow,
     Tables,
     as_run,
     at_exits,
+    best_of,
     best_within,
     certified_point,
     cheapest_within,
@@ -217,7 +217,6 @@ def _row(shared: _Shared, name: str, progress: Progress) -> MethodRow:
 def _figures(shared: _Shared, name: str, chosen: Recipe, model: MultiExit, tables: Tables, start: float) -> MethodRow:
     found, variant = paths(tables.choose, chosen.searcher), shared.bench.config.variants.get(name)
     seconds = time.perf_counter() - start
-    loosest = found[100.0 * LOOSE]
     everything = [one for path in found.values() for one in path]
     picked = {f"{drop:g}": cheapest_within(tables.choose, everything, drop) for drop in DROPS}
     within = {f"{budget:g}": best_within(tables.choose, everything, budget) for budget in BUDGETS}
@@ -246,5 +245,5 @@ def _figures(shared: _Shared, name: str, chosen: Recipe, model: MultiExit, table
         exits=at_exits(tables.report, [exit_.name for exit_ in model.exits], picked["1"]),
         head_parameters=sum(parameter.numel() for parameter in model.heads.parameters()),
         seconds=seconds,
-        front=[(one.cost, one.accuracy) for one in map(tables.on_report, loosest)],
+        front=[(one.cost, one.accuracy) for one in map(tables.on_report, best_of(tables.choose, everything))],
     )

@@ -11,6 +11,7 @@ from offramp.arrays import Bool
 from offramp.confidence import Said
 from offramp.covering import prediction_sets
 from offramp.decide.certify import certify
+from offramp.decide.pareto import front
 from offramp.decide.replay import operating_point, replay
 from offramp.deciding import allowance
 from offramp.types import Configuration, ExitTable, OperatingPoint
@@ -99,7 +100,7 @@ class MethodRow:
         seconds: that training and searching took, where nothing was interrupted; heads that several recipes share count
             with the time of their one training. Passes of the backbone that recipes share are not in it; those of one
             recipe alone are (students, small models, a trained copy).
-        front: cost and accuracy of all configurations of the path, on the report part.
+        front: cost and accuracy on the report part of the configurations that no other one beats on the choose part.
     """
 
     recipe: str
@@ -160,6 +161,12 @@ def paths(choose: ExitTable, searcher: str) -> dict[float, list[Configuration]]:
     """What a searcher returns for each goal; the loosest one has the most."""
     made, own = search.NAMES[searcher](), replace(choose, reference=None)
     return {drop: made.search(own, allowance(choose, drop / 100.0)) for drop in (*DROPS, 100.0 * LOOSE)}
+
+
+def best_of(choose: ExitTable, path: Sequence[Configuration]) -> list[Configuration]:
+    """Those that no other one beats in cost and loss on the choose part, the cheapest first."""
+    points = [operating_point(choose, one, str(i)) for i, one in enumerate(path)]
+    return [point.configuration for point in front(points)]
 
 
 def cheapest_within(choose: ExitTable, path: Sequence[Configuration], drop: float) -> Configuration:

@@ -8,6 +8,7 @@ import numpy as np
 from matplotlib import colormaps
 from matplotlib.axes import Axes
 
+from offramp.arrays import Float
 from offramp.report.style import GREY, figure
 
 Row = Mapping[str, Any]
@@ -16,7 +17,9 @@ Row = Mapping[str, Any]
 def methods_figure(rows: Sequence[Row], path: Path) -> None:
     """Draws each recipe's front on the report part, and its cost at one point of drop with a dot for each seed.
 
-    Recipes that read labels are dashed, and have open dots.
+    Fronts are means over the seeds at equal cost, with a band of one standard deviation; how little a recipe can cost
+    differs between seeds, and the line begins where all have a point. Recipes that read labels are dashed, and have
+    open dots.
 
     Args:
         rows: as `offramp bench methods` writes them.
@@ -34,15 +37,32 @@ def methods_figure(rows: Sequence[Row], path: Path) -> None:
         left.set_ylim(accuracy - 6, accuracy + 1)
         left.set_xlabel("mean MACs, % of the backbone's")
         left.set_ylabel("accuracy, %")
-        left.legend(fontsize=7, ncols=2)
+        drawn.legend(*left.get_legend_handles_labels(), fontsize=8, ncols=6, loc="outside lower center")
         _costs(right, rows, names, colour)
 
 
 def _front(axes: Axes, rows: Sequence[Row], colour: Any) -> None:
-    first = rows[0]
-    points = np.array(sorted(first["front"]))
-    style = "--" if first["labels"] else "-"
-    axes.plot(100 * points[:, 0], points[:, 1], style, color=colour, linewidth=1.3, label=first["recipe"])
+    cost, accuracy = fronts(rows)
+    mean, spread = accuracy.mean(axis=0), accuracy.std(axis=0)
+    axes.fill_between(100 * cost, mean - spread, mean + spread, color=colour, alpha=0.15, linewidth=0)
+    style = "--" if rows[0]["labels"] else "-"
+    axes.plot(100 * cost, mean, style, color=colour, linewidth=1.5, label=rows[0]["recipe"])
+
+
+def fronts(
+    rows: Sequence[Row], points: int = 400
+) -> tuple[Float[np.ndarray, " points"], Float[np.ndarray, "seeds points"]]:
+    """The fronts of several seeds at the same costs, in between interpolated.
+
+    Returns:
+        Costs as shares of the backbone's, from the least that all fronts reach to the most that one of them has, and
+        the accuracy of each seed there, %.
+    """
+    sorted_fronts = [np.array(sorted(row["front"])) for row in rows]
+    first = max(front[0, 0] for front in sorted_fronts)
+    last = max(front[-1, 0] for front in sorted_fronts)
+    cost = np.linspace(first, last, points)
+    return cost, np.stack([np.interp(cost, front[:, 0], front[:, 1]) for front in sorted_fronts])
 
 
 def _costs(axes: Axes, rows: Sequence[Row], names: Sequence[str], colour: Mapping[str, Any]) -> None:
