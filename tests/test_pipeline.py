@@ -1,5 +1,3 @@
-import json
-import tempfile
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -17,14 +15,11 @@ from offramp.gates.margin import Margin
 from offramp.inputs import Inputs
 from offramp.learning import AUGMENT_MACS, attach, copies_within
 from offramp.model.augment import Augment
-from offramp.model.modes import frozen
 from offramp.model.selection import spread
 from offramp.options import Options
 from offramp.pipeline import WORK, build
-from offramp.recipe import Recipe, Student
 from offramp.split import PARTS
 from offramp.tasks.classification import Classification
-from offramp.train.course import Course
 from offramp.types import Configuration
 from tests.builds import RECIPE, SAMPLES, bundle, images, make
 from tests.toys import CLICKS, CNN, MLP, NAMES, TEXT, VIT, Toy, calibrators_of, live, recording, untouched
@@ -137,93 +132,6 @@ def test_labels_that_are_missing_or_none_of_the_classes_are_refused_before_any_p
     with pytest.raises(DataError, match="labels"):
         make(tmp_path / "c", recipe=replace(RECIPE, regime="disjoint"))
     assert not any((tmp_path / name / WORK / "choose").exists() for name in "abc")
-
-
-class Stopped(Exception):  # noqa: N818
-    pass
-
-
-def stages() -> list[tuple[str, int, int]]:
-    """Everything progress is told in one build."""
-    told: list[tuple[str, int, int]] = []
-
-    def note(stage: str, done: int, total: int) -> None:
-        told.append((stage, done, total))
-
-    with tempfile.TemporaryDirectory() as folder:
-        make(Path(folder) / "b", progress=note)
-    return told
-
-
-def test_interrupted_anywhere_and_called_again_it_ends_the_same(tmp_path: Path) -> None:
-    told = stages()
-    assert len({stage for stage, _, _ in told}) >= 6
-    points = {stage: [i for i, (s, _, _) in enumerate(told) if s == stage] for stage, _, _ in told}
-    for number, (stage, places) in enumerate(points.items()):
-        model, out = CNN.model().train(), tmp_path / str(number)
-        for place in {places[0], places[len(places) // 2], places[-1]}:
-            count = iter(range(10**6))
-
-            def stop(_stage: str, _done: int, _total: int, count: Any = count, place: int = place) -> None:
-                if next(count) == place:
-                    raise Stopped
-
-            try:
-                with untouched(model):
-                    make(out, model=model, progress=stop)
-            except Stopped:
-                pass
-            else:
-                assert not (out / WORK).exists(), stage
-                break
-            assert not (out / MANIFEST).exists()
-        built = make(out, model=model, overwrite=True)
-        assert text_of(built) == text_of(bundle()), stage
-        torch.testing.assert_close(dict(built.heads), dict(bundle().heads), rtol=0, atol=0)
-        assert not (out / WORK).exists()
-
-
-def test_what_an_earlier_build_with_other_wishes_left_behind_is_not_used(tmp_path: Path) -> None:
-    """An unfinished training of other heads, another seed or another regime has nothing to say here."""
-
-    def stop(stage: str, done: int, _total: int) -> None:
-        if stage == "training heads" and done == 3:
-            raise Stopped
-
-    for wishes in ({"seed": 7}, {"recipe": replace(RECIPE, regime="selfxit")}, {"model": CNN.model(seed=1)}):
-        with pytest.raises(Stopped):
-            make(tmp_path / "a", progress=stop, **wishes)
-    assert text_of(make(tmp_path / "a")) == text_of(bundle())
-
-
-def test_a_bundle_is_not_overwritten_unless_asked_for(tmp_path: Path) -> None:
-    make(tmp_path / "a")
-    before = (tmp_path / "a" / MANIFEST).read_bytes()
-    with pytest.raises(BundleError, match="with a bundle in it; choose another, or pass overwrite"):
-        make(tmp_path / "a", seed=3)
-    assert (tmp_path / "a" / MANIFEST).read_bytes() == before
-    make(tmp_path / "a", seed=3, overwrite=True)
-    assert json.loads((tmp_path / "a" / MANIFEST).read_text())["split"]["seed"] == 3
-
-
-def test_a_refused_build_leaves_nothing_behind(tmp_path: Path) -> None:
-    (tmp_path / "there").mkdir()
-    for folder in (tmp_path / "there", tmp_path / "not" / "yet"):
-        with pytest.raises(DataError, match="NaN"):
-            make(folder, data=torch.full((SAMPLES, 3, 12, 12), torch.nan))
-    assert [path.name for path in tmp_path.rglob("*")] == ["there"]
-
-
-def test_an_overwriting_build_that_fails_leaves_the_old_bundle(tmp_path: Path) -> None:
-    make(tmp_path / "a")
-
-    def stop(stage: str, _done: int, _total: int) -> None:
-        if stage == "training heads":
-            raise Stopped
-
-    with pytest.raises(Stopped):
-        make(tmp_path / "a", seed=3, overwrite=True, progress=stop)
-    assert text_of(Bundle.load(tmp_path / "a")) == text_of(bundle())
 
 
 @pytest.mark.parametrize("training", [False, True])
@@ -365,78 +273,3 @@ def test_seconds_are_measured_at_every_batch_size_asked_for_and_decide_nothing(t
 def test_toys_have_the_names_they_are_asked_for_by() -> None:
     makers: list[Callable[[], torch.nn.Module]] = [toy.make for toy in NAMES.values()]
     assert all(sum(p.numel() for p in make_().parameters()) < 20_000 for make_ in makers)
-
-
-COURSE = Course(seen=1500, batch_size=32, learning_rate=0.05)
-STUDENT = replace(RECIPE, students=(Student(0.9, course=COURSE),), points=2)
-BRANCH = replace(RECIPE, students=(Student(0.6, 0.2, COURSE),), points=2)
-
-
-@pytest.mark.parametrize("recipe", [STUDENT, BRANCH], ids=["student", "branch"])
-def test_a_student_is_built_kept_and_attached_again(tmp_path: Path, recipe: Recipe) -> None:
-    model = CNN.model()
-    with untouched(model):
-        made = make(tmp_path / "bundle", model=model, recipe=recipe)
-    taught = [index for index, exit_ in enumerate(made.manifest.exits) if exit_.network is not None]
-    assert len(taught) == 1
-    assert (made.manifest.exits[taught[0]].point == "input") == (recipe is STUDENT)
-    assert 0.0 < made.cost.head[taught[0]] <= 0.9 * made.cost.backbone
-    loaded = Bundle.load(tmp_path / "bundle").attach(CNN.model())
-    assert loaded.multi_exit is not None
-    assert made.multi_exit is not None
-    inputs = images(20, 3)
-    with torch.no_grad(), frozen(model), frozen(loaded.multi_exit.backbone.model):
-        logits_of = made.task.logits_of
-        expected = made.multi_exit.outputs(inputs, logits_of)
-        torch.testing.assert_close(loaded.multi_exit.outputs(inputs, logits_of), expected, rtol=1e-5, atol=1e-5)
-    cheapest = made.points[-1].name
-    np.testing.assert_array_equal(
-        loaded.use(cheapest)(inputs).exit_index.numpy(), made.use(cheapest)(inputs).exit_index.numpy()
-    )
-
-
-class Added(torch.nn.Module):
-    """Adds what a layer says to a tensor that the trace takes for float32, whatever the layer says it in."""
-
-    def __init__(self, inner: torch.nn.Module) -> None:
-        super().__init__()
-        self.inner = inner
-
-    def forward(self, x: torch.Tensor) -> torch.Tensor:
-        found: torch.Tensor = self.inner(x)
-        sums = torch.zeros(found.shape, dtype=found.dtype, device=found.device)
-        return sums.index_add_(1, torch.arange(found.shape[1]), found)
-
-
-def test_a_student_that_half_precision_breaks_is_taught_without(tmp_path: Path) -> None:
-    model = CNN.model()
-    model.set_submodule("layer2.1", Added(model.get_submodule("layer2.1")))
-    made = make(tmp_path, model=model, recipe=STUDENT)
-    assert any(exit_.network is not None for exit_ in made.manifest.exits)
-
-
-@pytest.mark.parametrize(("seen", "copies", "expected"), [(1500, 1, 320), (2500, 1, 640), (800, 1, 0), (2500, 0, 0)])
-def test_students_see_as_many_views_as_their_course_takes(
-    tmp_path: Path, seen: int, copies: int, expected: int
-) -> None:
-    """Half of 320 samples train, and each view is seen 2.5 times; where none are augmented, as often as it takes."""
-    told: dict[str, int] = {}
-    students = (Student(0.9, course=replace(COURSE, seen=seen)),)
-    recipe = replace(STUDENT, students=students, augment=Augment(copies=copies))
-    make(tmp_path, recipe=recipe, progress=lambda what, _done, of: told.update({what: of}))
-    assert told["backbone over train"] == 160 * (1 + copies)
-    assert told.get("more views (1 of 1) over train", 0) == expected
-
-
-@pytest.mark.parametrize("when", ["teaching the student", "more views (2 of 2) over train"])
-def test_a_build_with_a_student_goes_on_where_it_was_killed(tmp_path: Path, when: str) -> None:
-    def killed(what: str, done: int, of: int) -> None:
-        if what == when and done == of:
-            raise KeyboardInterrupt
-
-    extra = [images(40, 7)]
-    whole = make(tmp_path / "whole", recipe=STUDENT, extra_data=extra)
-    with pytest.raises(KeyboardInterrupt):
-        make(tmp_path / "cut", recipe=STUDENT, extra_data=extra, progress=killed)
-    cut = make(tmp_path / "cut", recipe=STUDENT, extra_data=extra)
-    torch.testing.assert_close(dict(cut.heads), dict(whole.heads), rtol=0, atol=0)
