@@ -51,3 +51,8 @@ def bundle() -> Bundle:
         return make(folder / "bundle")
     finally:
         shutil.rmtree(folder)
+
+
+def text_of(built: Bundle) -> str:
+    """All that a bundle says about itself."""
+    return built.manifest.model_dump_json()

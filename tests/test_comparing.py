@@ -101,6 +101,9 @@ def test_every_recipe_gets_a_row_whose_figures_hang_together(tmp_path: Path) -> 
         if TOYS[name].trunk is None:  # else samples that stay to the end may lose or gain, too
             assert sum(exit_.effect for exit_ in row.exits) == pytest.approx(row.chosen["1"].drop, abs=1e-6)
         assert 0 <= row.ece <= 100
+        on_front = {(round(cost, 9), round(accuracy, 9)) for cost, accuracy in row.front}
+        for chosen in row.chosen.values():
+            assert (round(chosen.cost, 9), round(chosen.accuracy, 9)) in on_front
         json.dumps(asdict(row))
     assert rows["toy-student"].exits[0].name == "input/student"
 

@@ -10,12 +10,8 @@ import torch
 from offramp.bundle import MANIFEST, Bundle
 from offramp.errors import BundleError, DataError
 from offramp.pipeline import WORK
-from tests.builds import RECIPE, SAMPLES, bundle, make
+from tests.builds import RECIPE, SAMPLES, bundle, make, text_of
 from tests.toys import CNN, untouched
-
-
-def text_of(built: Bundle) -> str:
-    return built.manifest.model_dump_json()
 
 
 class Stopped(Exception):  # noqa: N818

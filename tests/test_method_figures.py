@@ -35,5 +35,6 @@ def test_a_front_of_several_searches_keeps_what_none_of_them_beats() -> None:
         if any(c <= cost and lost <= loss and (c, lost) != (cost, loss) for c, lost in seen.values())
     }
     assert {seen[one] for one in kept} == {seen[one] for one in seen if one not in beaten}
+    assert len(kept) == len(set(kept))
     assert [seen[one][0] for one in kept] == sorted(seen[one][0] for one in kept)
     assert len({one.enabled for one in kept}) == 2

@@ -21,12 +21,8 @@ from offramp.pipeline import WORK, build
 from offramp.split import PARTS
 from offramp.tasks.classification import Classification
 from offramp.types import Configuration
-from tests.builds import RECIPE, SAMPLES, bundle, images, make
+from tests.builds import RECIPE, SAMPLES, bundle, images, make, text_of
 from tests.toys import CLICKS, CNN, MLP, NAMES, TEXT, VIT, Toy, calibrators_of, live, recording, untouched
-
-
-def text_of(built: Bundle) -> str:
-    return built.manifest.model_dump_json()
 
 
 def test_a_build_is_decided_by_its_arguments(tmp_path: Path) -> None:

@@ -39,10 +39,10 @@ def main() -> None:
     parser.add_argument("config", type=Path)
     parser.add_argument("--out", type=Path, default=Path("docs"))
     parser.add_argument("--work", type=Path, default=Path("build/regimes"))
-    parser.add_argument("--threads", type=int, default=1, help="of each process")
+    parser.add_argument("--threads", type=int, default=1, help="threads of each process")
     parser.add_argument("--jobs", type=int, default=os.cpu_count(), help="processes, each with a seed and a size")
     wishes = parser.parse_args()
-    torch.set_num_threads(wishes.threads)
+    torch.set_num_threads(wishes.threads)  # of this process only for what `machine` says
     config, began = json.loads(wishes.config.read_text()), time.perf_counter()
     root = Path(os.environ.get("OFFRAMP_DATA", "../shared/data"))
     runs = list(everything(config, root, wishes.work, wishes.threads, wishes.jobs))
@@ -51,7 +51,8 @@ def main() -> None:
     (wishes.out / "results" / "regimes.json").write_text(json.dumps(result, indent=1) + "\n")
     draw(result, wishes.out / "results" / "regimes.png")
     (wishes.out / "regimes.md").write_text(page(result, wishes.config))
-    print(f"{wishes.out / 'regimes.md'} after {(time.perf_counter() - began) / 60:.0f} minutes")
+    minutes = (time.perf_counter() - began) / 60
+    print(f"{wishes.out / 'regimes.md'} after {minutes:.0f} minutes, rows that were there already left out")
 
 
 if __name__ == "__main__":

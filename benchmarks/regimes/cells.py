@@ -23,7 +23,7 @@ def cell(config: Mapping[str, Any], size: int, seed: int, row: str, root: Path, 
     """Trains one network and looks at it on the test images."""
     began = time.perf_counter()
     data = parts(config, root, size, seed)
-    lab = Lab(config, data["learn"], seed, work / f"{size}-{seed}", partial(told, row))
+    lab = Lab(config, data["learn"], seed, work / f"{size}-{seed}", partial(told, f"{size}-{seed}-{row}"))
     start, phases = untrained(config, seed), regime(config, config["rows"][row])
     total = sum(phase.length.steps or 0 for phase in phases.phases)
     first = phases.phases[0]
@@ -32,11 +32,11 @@ def cell(config: Mapping[str, Any], size: int, seed: int, row: str, root: Path, 
         start = lab.plain(start, phases)
         reference = answers(start, data["test"])[-1]
         phases = phases.done()
-    trained = lab.train(start, phases, row.replace(", ", "-").replace(" ", "-"))
-    macs = trained.total.macs
+    done = lab.train(start, phases, in_files(row))
+    macs = done.total.macs
     if reference is not None:
         macs += 3 * start.backbone.macs * config["batch_size"] * (first.length.steps or 0)
-    found = measured(trained.multi_exit(LOGITS), data, config, reference)
+    found = measured(done.multi_exit(LOGITS), data, config, reference)
     spent = {"steps": total, "training_macs": macs, "seconds": time.perf_counter() - began}
     return {"row": row, "size": size, "seed": seed, **found, **spent}
 
@@ -60,20 +60,25 @@ def measured(
     }
 
 
+def in_files(row: str) -> str:
+    """The name of a row in names of files."""
+    return row.replace(", ", "-").replace(" ", "-")
+
+
 def told(row: str, stage: str, done: int, total: int) -> None:
     """Says how far a training is."""
     print(f"{row}: {stage} {done}/{total}", flush=True)
 
 
 def trained(
-    config: Mapping[str, Any], root: Path, work: Path, threads: int, split: tuple[int, int]
+    config: Mapping[str, Any], root: Path, work: Path, threads: int, seed_and_size: tuple[int, int]
 ) -> list[dict[str, Any]]:
     """All regimes with one seed and size, one after another, since they share the plain network."""
     torch.set_num_threads(threads)
-    seed, size = split
+    seed, size = seed_and_size
     runs = []
     for row in config["rows"]:
-        note = work / f"{size}-{seed}-{row.replace(', ', '-').replace(' ', '-')}.json"
+        note = work / f"{size}-{seed}-{in_files(row)}.json"
         runs.append(kept(note, partial(cell, config, size, seed, row, root, work)))
         print(size, seed, row, runs[-1]["columns"], flush=True)
     return runs

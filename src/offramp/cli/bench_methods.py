@@ -20,7 +20,7 @@ from offramp.method_bench import Bench
 from offramp.method_config import MethodConfig
 from offramp.report.paths import figure_path, file_path
 
-VERSION = 2
+VERSION = 3
 
 
 def methods(

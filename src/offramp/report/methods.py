@@ -9,32 +9,55 @@ from matplotlib import colormaps
 from matplotlib.axes import Axes
 
 from offramp.arrays import Float
-from offramp.report.style import GREY, figure
+from offramp.report.style import GREY, SERIES, figure
 
 Row = Mapping[str, Any]
+
+SHOWN = 6.0
+"""Points of accuracy below the backbone's that are shown."""
+
+POINTS = 400
+"""Costs at which fronts are compared."""
+
+
+def fronts(
+    found: Sequence[Sequence[tuple[float, float]]],
+) -> tuple[Float[np.ndarray, " points"], Float[np.ndarray, "fronts points"]]:
+    """Several fronts of (cost, accuracy) at the same costs, in between interpolated.
+
+    Returns:
+        Costs, from the least to the most that all fronts have, and the accuracy of each front there. Where they have no
+        cost in common, that is their highest least cost alone, to which cheaper fronts are drawn out.
+    """
+    ordered = [np.array(sorted(front)) for front in found]
+    first = max(front[0, 0] for front in ordered)
+    last = max(first, min(front[-1, 0] for front in ordered))
+    cost = np.linspace(first, last, POINTS)
+    return cost, np.stack([np.interp(cost, front[:, 0], front[:, 1]) for front in ordered])
 
 
 def methods_figure(rows: Sequence[Row], path: Path) -> None:
     """Draws each recipe's front on the report part, and its cost at one point of drop with a dot for each seed.
 
-    Fronts are means over the seeds at equal cost, with a band of one standard deviation; how little a recipe can cost
-    differs between seeds, and the line begins where all have a point. Recipes that read labels are dashed, and have
-    open dots.
+    A front holds what is best on the choose part, shown on the report part: the mean over the seeds at equal cost, with
+    a band of one standard deviation. It begins and ends where all seeds have a point. Recipes that read labels are
+    dashed, and have open dots.
 
     Args:
         rows: as `offramp bench methods` writes them.
         path: where; the suffix says the format.
     """
     names = sorted({row["recipe"] for row in rows}, key=lambda name: _cost(rows, name))
-    palette = colormaps["tab20"]
-    colour = {name: palette(index % 20) for index, name in enumerate(names)}
+    palette = [*SERIES, *colormaps["tab20b"].colors]  # type: ignore[attr-defined]
+    colour = {name: palette[index % len(palette)] for index, name in enumerate(names)}
     with figure(path, 12.0, max(4.5, 0.28 * len(names) + 1.5)) as drawn:
         left, right = drawn.subplots(1, 2, width_ratios=(1.4, 1.0))
         for name in names:
             _front(left, [row for row in rows if row["recipe"] == name], colour[name])
         accuracy = float(np.mean([row["accuracy"] for row in rows]))
         left.axhline(accuracy, color=GREY, linestyle=":", label="backbone")
-        left.set_ylim(accuracy - 6, accuracy + 1)
+        left.set_ylim(accuracy - SHOWN, accuracy + 1)
+        left.set_xlim(_least(rows, accuracy - SHOWN), 102)
         left.set_xlabel("mean MACs, % of the backbone's")
         left.set_ylabel("accuracy, %")
         drawn.legend(*left.get_legend_handles_labels(), fontsize=8, ncols=6, loc="outside lower center")
@@ -42,27 +65,13 @@ def methods_figure(rows: Sequence[Row], path: Path) -> None:
 
 
 def _front(axes: Axes, rows: Sequence[Row], colour: Any) -> None:
-    cost, accuracy = fronts(rows)
-    mean, spread = accuracy.mean(axis=0), accuracy.std(axis=0)
-    axes.fill_between(100 * cost, mean - spread, mean + spread, color=colour, alpha=0.15, linewidth=0)
+    cost, accuracy = fronts([row["front"] for row in rows])
+    mean = accuracy.mean(axis=0)
+    if len(rows) > 1:
+        spread = accuracy.std(axis=0, ddof=1)
+        axes.fill_between(100 * cost, mean - spread, mean + spread, color=colour, alpha=0.15, linewidth=0)
     style = "--" if rows[0]["labels"] else "-"
     axes.plot(100 * cost, mean, style, color=colour, linewidth=1.5, label=rows[0]["recipe"])
-
-
-def fronts(
-    rows: Sequence[Row], points: int = 400
-) -> tuple[Float[np.ndarray, " points"], Float[np.ndarray, "seeds points"]]:
-    """The fronts of several seeds at the same costs, in between interpolated.
-
-    Returns:
-        Costs as shares of the backbone's, from the least that all fronts reach to the most that one of them has, and
-        the accuracy of each seed there, %.
-    """
-    sorted_fronts = [np.array(sorted(row["front"])) for row in rows]
-    first = max(front[0, 0] for front in sorted_fronts)
-    last = max(front[-1, 0] for front in sorted_fronts)
-    cost = np.linspace(first, last, points)
-    return cost, np.stack([np.interp(cost, front[:, 0], front[:, 1]) for front in sorted_fronts])
 
 
 def _costs(axes: Axes, rows: Sequence[Row], names: Sequence[str], colour: Mapping[str, Any]) -> None:
@@ -74,6 +83,12 @@ def _costs(axes: Axes, rows: Sequence[Row], names: Sequence[str], colour: Mappin
     axes.set_yticks(range(len(names)), names, fontsize=8)
     axes.set_xlabel("cost chosen for ≤ 1 point, % of the backbone's")
     axes.invert_yaxis()
+
+
+def _least(rows: Sequence[Row], accuracy: float) -> float:
+    """Where a front comes into sight, %, and a little before."""
+    seen = (100 * cost for row in rows for cost, reached in row["front"] if reached >= accuracy)
+    return max(0.0, min(seen, default=0.0) - 5.0)
 
 
 def _cost(rows: Sequence[Row], name: str) -> float:

@@ -13,6 +13,9 @@ from offramp.report.paths import figure_path
 
 BLUE, ORANGE, GREEN, GREY = "#0072B2", "#D55E00", "#009E73", "#7F7F7F"
 
+SERIES = (BLUE, ORANGE, GREEN, "#CC79A7", "#56B4E9", "#E69F00", "#000000")
+"""Colours of lines that have nothing else to tell them apart."""
+
 STYLE: dict[Any, Any] = {
     "font.size": 10,
     "axes.spines.top": False,
