@@ -42,7 +42,7 @@ def test_fronts_of_seeds_are_compared_at_equal_cost_where_all_have_a_point() -> 
 
 
 def test_fronts_with_no_cost_in_common_are_compared_at_the_least_that_all_can_pay() -> None:
-    cost, accuracy = fronts([[(0.2, 70.0), (0.4, 80.0)], [(0.6, 85.0), (1.0, 90.0)]])
+    cost, accuracy = fronts([[[0.2, 70.0], [0.4, 80.0]], [(0.6, 85.0), (1.0, 90.0)]])  # read from JSON, or not
     np.testing.assert_allclose(cost, 0.6)
     np.testing.assert_allclose(accuracy[:, 0], [80, 85])
 

@@ -21,7 +21,7 @@ POINTS = 400
 
 
 def fronts(
-    found: Sequence[Sequence[tuple[float, float]]],
+    found: Sequence[Sequence[Sequence[float]]],
 ) -> tuple[Float[np.ndarray, " points"], Float[np.ndarray, "fronts points"]]:
     """Several fronts of (cost, accuracy) at the same costs, in between interpolated.
 
@@ -29,7 +29,7 @@ def fronts(
         Costs, from the least to the most that all fronts have, and the accuracy of each front there. Where they have no
         cost in common, that is their highest least cost alone, to which cheaper fronts are drawn out.
     """
-    ordered = [np.array(sorted(front)) for front in found]
+    ordered = [np.array(sorted(map(tuple, front))) for front in found]
     first = max(front[0, 0] for front in ordered)
     last = max(first, min(front[-1, 0] for front in ordered))
     cost = np.linspace(first, last, POINTS)
