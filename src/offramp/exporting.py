@@ -99,13 +99,14 @@ def _exported(
         for point in wanted
     }
     routing = Routing(
-        inputs=_inputs(multi_exit.backbone),
+        inputs=inputs_of(multi_exit.backbone),
         classes=multi_exit.backbone.classes,
         exits=(*(exit_.point for exit_ in multi_exit.exits), type(multi_exit.backbone.model).__name__),
         cuts=cuts.files,
         points=entries,
         aliases={alias: name for alias, name in bundle.manifest.aliases.items() if name in entries},
         rule=live.gate.rule,
+        risk=bundle.manifest.risk,
         unfit=cuts.unfit,
     )
     routing.write(cuts.folder)
@@ -201,7 +202,8 @@ def _unfit(made: Sequence[Stage], files: Sequence[StageFile], state: State, fold
     return {}
 
 
-def _inputs(backbone: Backbone) -> tuple[dict[str, Any], ...]:
+def inputs_of(backbone: Backbone) -> tuple[dict[str, Any], ...]:
+    """Per input of the model its name, shape without batch axis and NumPy type; -1 stands for an open size."""
     assert backbone.graph is not None
     values = [node.meta["val"] for node in backbone.graph.captured.placeholders]
     names = first_names(backbone.example, masked=False)

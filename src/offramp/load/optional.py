@@ -17,6 +17,10 @@ _INSTALL = {
     "openvino": "'offramp[openvino]'",
     "optuna": "'offramp[search]'",
     "sklearn": "'offramp[search]'",
+    "prometheus_client": "'offramp[serve]'",
+    "starlette": "'offramp[serve]'",
+    "uvicorn": "'offramp[serve]'",
+    "websockets": "'offramp[serve]'",
 }
 
 

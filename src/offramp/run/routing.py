@@ -80,6 +80,7 @@ class Routing:
         points: the operating points by name.
         aliases: names that mean one of them.
         rule: how the scores decide, by name.
+        risk: what the points' promises are about; None in folders of earlier versions, which do not say it.
         unfit: by name, runtimes that were found not to answer as the model does, and how.
     """
 
@@ -90,6 +91,7 @@ class Routing:
     points: Mapping[str, PointEntry]
     aliases: Mapping[str, str]
     rule: str = "direct"
+    risk: str | None = None
     unfit: Mapping[str, str] = field(default_factory=dict)
 
     def write(self, folder: Path) -> None:
@@ -119,6 +121,7 @@ class Routing:
                 points={name: PointEntry(**_tuples(one)) for name, one in found["points"].items()},
                 aliases=dict(found["aliases"]),
                 rule=str(found.get("rule", "direct")),
+                risk=found.get("risk"),
                 unfit=dict(found.get("unfit", {})),
             )
         except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:

@@ -1,0 +1,82 @@
+"""`offramp serve`: a bundle or exported stages behind a port."""
+
+import sys
+import tempfile
+from dataclasses import replace
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from offramp.backends import NAMES
+from offramp.bundle import Bundle
+from offramp.cli.attached import loaded_for
+from offramp.cli.options import OptionalModel, Small, Weights
+from offramp.load.optional import require
+from offramp.load.small import small_of
+from offramp.run.routing import FILE
+
+
+def serve(
+    bundle: Annotated[Path, typer.Argument(metavar="BUNDLE", help="Folder of `offramp build` or `offramp export`.")],
+    model: OptionalModel = None,
+    weights: Weights = None,
+    small: Small = None,
+    name: Annotated[str | None, typer.Option(help="Name of the model in URLs; default: the folder's.")] = None,
+    point: Annotated[str | None, typer.Option(help="Operating point to begin with. [default: balanced]")] = None,
+    backend: Annotated[str, typer.Option(help=f"What it runs on: {', '.join(NAMES)}.")] = "onnx",
+    threads: Annotated[int, typer.Option(min=0, help="Threads of exported stages; 0 for all cores.")] = 0,
+    host: Annotated[str, typer.Option(help="Address to listen on; 0.0.0.0 for all.")] = "127.0.0.1",
+    port: Annotated[int, typer.Option(min=0, max=65535, help="Port; 0 for a free one.")] = 8000,
+    max_batch_size: Annotated[int, typer.Option(min=1, help="Samples of a batch.")] = 32,
+    max_queue_delay_ms: Annotated[float, typer.Option(min=0.0, help="What a sample waits for others.")] = 0.0,
+    max_queue: Annotated[int, typer.Option(min=1, help="Samples that may wait; more are answered with 503.")] = 1024,
+    max_body_mb: Annotated[float, typer.Option(min=0.001, help="Largest request.")] = 64.0,
+    audit_share: Annotated[
+        float, typer.Option(min=0.0, max=1.0, help="Share of early answers that are compared with the whole model's.")
+    ] = 0.02,
+    fallback: Annotated[bool, typer.Option(help="Switch to the whole model when a promise is found broken.")] = False,
+    token: Annotated[str | None, typer.Option(envvar="OFFRAMP_TOKEN", help="Bearer token that requests need.")] = None,
+    admin_token: Annotated[
+        str | None,
+        typer.Option(envvar="OFFRAMP_ADMIN_TOKEN", help="Bearer token for switching, else it is off."),
+    ] = None,
+) -> None:
+    """Serve a model that leaves early, by the Open Inference Protocol (V2), WebSocket and server-sent events.
+
+    Clients for Triton and KServe work as they are. Each sample of a WebSocket is answered as soon as it is resolved.
+    SIGTERM answers what was accepted and ends.
+
+    Examples:
+      offramp serve bundle timm:resnet50
+      offramp serve stages --port 9000 --max-batch-size 64
+      OFFRAMP_ADMIN_TOKEN=secret offramp serve bundle nets.py:resnet56 --weights r.th --fallback
+    """
+    for package in ("prometheus_client", "starlette", "uvicorn", "websockets"):
+        require(package, "serving")
+    from offramp.serve import loading
+    from offramp.serve.app import Limits
+    from offramp.serve.endpoint import Batching
+    from offramp.serve.monitor import Audits
+    from offramp.serve.server import run
+
+    batching = Batching(max_batch_size, max_queue_delay_ms / 1000.0, max_queue)
+    limits = Limits(int(max_body_mb * 2**20), token, admin_token)
+    with tempfile.TemporaryDirectory(prefix="offramp-serve-") as stages:
+        if (bundle / FILE).exists():
+            deployment = loading.from_stages(bundle, backend, point, threads)
+        else:
+            loaded = Bundle.load(bundle)
+            network = loaded_for(loaded.manifest.model, model, weights).model
+            live = loaded.attach(network, small_of(loaded, small))
+            deployment = loading.from_bundle(live, backend, Path(stages), bundle.resolve().name, point, threads)
+        if name is not None:
+            deployment = replace(deployment, name=name)
+        typer.echo(f"{deployment.name} on {backend}, operating points {', '.join(deployment.points)}", err=True)
+
+        def started(url: str) -> None:
+            typer.echo(f"serving {deployment.name} at {url}")
+            sys.stdout.flush()
+
+        audits = Audits(audit_share)
+        run(deployment, batching, limits, audits, fallback=fallback, host=host, port=port, started=started)

@@ -1,0 +1,1 @@
+"""A model behind a port: protocol, batches, streams, and what watches them."""

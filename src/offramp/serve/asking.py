@@ -1,0 +1,55 @@
+"""What a request asks for, out of its parameters and the names of outputs."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from offramp.serve import describe
+from offramp.serve.endpoint import Wish
+from offramp.serve.errors import BadRequestError
+from offramp.serve.protocol import InferRequest, parse
+
+OWN = ("operating_point", "max_exit", "deadline_ms", "anytime", "return_exit_info")
+"""Parameters that mean something here; others are left alone, since clients send their own."""
+
+
+def asked_of(body: bytes, json_length: int | None) -> InferRequest:
+    """The request in a body, with outputs that there are.
+
+    Raises:
+        BadRequestError: saying what is wrong with it.
+    """
+    asked = parse(body, json_length)
+    unknown = next((name for name in asked.outputs or {} if name not in describe.OUTPUTS), None)
+    if unknown is not None:
+        raise BadRequestError(f"expected outputs among {', '.join(describe.OUTPUTS)}, got {unknown!r}"[:200])
+    if asked.outputs is None and not _flag(asked.parameters, "return_exit_info", True):
+        outputs = dict.fromkeys(describe.PLAIN, asked.binary)
+        return InferRequest(asked.id, asked.inputs, outputs, asked.binary, asked.parameters)
+    return asked
+
+
+def wish_of(parameters: Mapping[str, Any]) -> Wish:
+    """What the parameters of a request wish.
+
+    Raises:
+        BadRequestError: if one of them is of another kind than it should be.
+    """
+    point, last, milliseconds = (parameters.get(name) for name in OWN[:3])
+    if point is not None and not isinstance(point, str):
+        raise BadRequestError("expected operating_point as a string")
+    if last is not None and (not isinstance(last, int) or isinstance(last, bool)):
+        raise BadRequestError("expected max_exit as a whole number")
+    if milliseconds is None:
+        seconds = None
+    elif isinstance(milliseconds, bool) or not isinstance(milliseconds, int | float) or not 0 < milliseconds < 1e9:
+        raise BadRequestError("expected deadline_ms as a positive number")
+    else:
+        seconds = milliseconds / 1000.0
+    return Wish(point, last, seconds, _flag(parameters, "anytime", False))
+
+
+def _flag(parameters: Mapping[str, Any], name: str, default: bool) -> bool:
+    found = parameters.get(name, default)
+    if not isinstance(found, bool):
+        raise BadRequestError(f"expected {name} as true or false")
+    return found

@@ -1,0 +1,116 @@
+"""What is served: a model with its operating points. Free of torch."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from offramp.errors import UnknownNameError
+from offramp.run.stage_seconds import ExecutorFor
+from offramp.types import Configuration, CostProfile
+
+
+@dataclass(frozen=True)
+class InputSpec:
+    """An input of the model.
+
+    Attributes:
+        name: as clients name it.
+        dtype: NumPy type that the model takes.
+        shape: without the batch axis; -1 stands for any size.
+    """
+
+    name: str
+    dtype: np.dtype[Any]
+    shape: tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class ServedPoint:
+    """An operating point.
+
+    Attributes:
+        configuration: which exits are on, and their thresholds.
+        cost: mean share of the backbone's multiply-accumulates when it was chosen; None where it is not known.
+        bound: certified upper limit of the risk; None where nothing was certified.
+        risk: of what; an alarm is raised for `disagreement` alone, since no other can be seen without labels.
+    """
+
+    configuration: Configuration
+    cost: float | None = None
+    bound: float | None = None
+    risk: str | None = None
+
+    @property
+    def promise(self) -> float | None:
+        """The certified disagreement with the backbone; 0 where it always answers, None where there is none."""
+        if not any(self.configuration.enabled):
+            return 0.0
+        return self.bound if self.risk == "disagreement" else None
+
+
+@dataclass(frozen=True, eq=False)
+class Deployment:
+    """A model that can be served.
+
+    Attributes:
+        name: of the model.
+        inputs: what it takes.
+        classes: how many logits it gives.
+        exits: names of the exits, the backbone's own last.
+        point_of: for each exit but the last, the number of its place.
+        points: operating points by name, from the most accurate to the cheapest.
+        aliases: other names of points.
+        active: the point to begin with.
+        rule: how scores decide, by name.
+        executor_for: makes the executor for a set of enabled exits.
+        arranged: makes of arrays by name what executors take.
+        price: what leaving at each exit costs; None where it is not known.
+    """
+
+    name: str
+    inputs: tuple[InputSpec, ...]
+    classes: int
+    exits: tuple[str, ...]
+    point_of: tuple[int, ...]
+    points: Mapping[str, ServedPoint]
+    aliases: Mapping[str, str]
+    active: str
+    rule: str
+    executor_for: ExecutorFor
+    arranged: Callable[[Mapping[str, np.ndarray]], Any]
+    price: CostProfile | None = None
+
+    def point(self, name: str) -> tuple[str, ServedPoint]:
+        """The point of that name or alias, with its own name.
+
+        Raises:
+            UnknownNameError: listing the names there are.
+        """
+        own = self.aliases.get(name, name)
+        if own not in self.points:
+            raise UnknownNameError.among("operating point", name[:60], [*self.points, *self.aliases])
+        return own, self.points[own]
+
+    @property
+    def enabled(self) -> tuple[bool, ...]:
+        """The exits that any operating point uses."""
+        return any_of([point.configuration.enabled for point in self.points.values()])
+
+    def costs(self, name: str) -> np.ndarray | None:
+        """What leaving at each exit costs at a point, as a share of the backbone's; None where it is not known."""
+        if self.price is None:
+            return None
+        enabled = np.array(self.points[name].configuration.enabled, bool)
+        shares: np.ndarray = self.price.leaving(enabled) / self.price.backbone
+        return shares
+
+
+def any_of(sets: Sequence[tuple[bool, ...]]) -> tuple[bool, ...]:
+    """Which exits are in any of the sets.
+
+    >>> any_of([(True, False, False), (False, False, True)])
+    (True, False, True)
+    """
+    return tuple(any(on) for on in zip(*sets, strict=True))

@@ -1,0 +1,259 @@
+"""One model behind the server: its active operating point, and requests made into samples. Free of any framework."""
+
+import threading
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+from random import Random
+from typing import Any
+
+import numpy as np
+
+from offramp.decide.rule import rule
+from offramp.errors import InputError, UnknownNameError
+from offramp.run.loop import stops_of
+from offramp.run.mixed import NOT_ASKED, Mixed, column
+from offramp.serve.deployment import Deployment
+from offramp.serve.engine import Engine, Watcher
+from offramp.serve.errors import BadRequestError, NotFoundError, RefusedError
+from offramp.serve.sample import Answer, Row, Sample
+
+Listener = Callable[[int, "Answer | RefusedError"], None]
+"""Called with the number of a sample in its request, and its answer or what went wrong."""
+
+
+@dataclass(frozen=True)
+class Active:
+    """The operating point that requests without a wish get; never changed, only replaced.
+
+    Attributes:
+        name: of the point.
+        generation: how often it was switched.
+    """
+
+    name: str
+    generation: int
+
+
+@dataclass(frozen=True)
+class Wish:
+    """What a request may ask for.
+
+    Attributes:
+        point: an operating point; None: the active one.
+        max_exit: number of the exit at which samples leave at the latest; None: none.
+        deadline: seconds after which they leave at the next exit; None: none.
+        anytime: whether answers of exits that are passed are told, too.
+    """
+
+    point: str | None = None
+    max_exit: int | None = None
+    deadline: float | None = None
+    anytime: bool = False
+
+
+@dataclass(frozen=True)
+class Batching:
+    """How samples of several requests come together.
+
+    Attributes:
+        max_batch_size: samples of a batch.
+        max_delay: seconds that a sample waits for others.
+        max_queue: samples that may wait.
+    """
+
+    max_batch_size: int = 32
+    max_delay: float = 0.0
+    max_queue: int = 1024
+
+
+@dataclass(frozen=True, eq=False)
+class Asked:
+    """A request under way.
+
+    Attributes:
+        samples: in the order of the request.
+        active: with which operating point, and which generation of the server's.
+    """
+
+    samples: Sequence[Sample]
+    active: Active
+
+    def cancel(self) -> None:
+        """Nobody waits any more; what has not begun is not run, what has goes no further than the next exit."""
+        for sample in self.samples:
+            sample.cancelled = True
+
+
+class Endpoint:
+    """A model that can be asked from several threads.
+
+    Attributes:
+        deployment: the model.
+        engine: its batches.
+    """
+
+    def __init__(
+        self,
+        deployment: Deployment,
+        watcher: Watcher,
+        batching: Batching | None = None,
+        audit_share: float = 0.0,
+        seed: int | None = None,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        """Makes the executor and starts the thread of the batches.
+
+        Args:
+            deployment: the model.
+            watcher: is told of every batch.
+            batching: how samples come together.
+            audit_share: probability that a sample which leaves early is run to the end all the same.
+            seed: of that choice; None: another one each time.
+            clock: tells the time in seconds.
+
+        Raises:
+            InputError: if sizes or shares cannot be, or heads hear each other and points have different exits.
+        """
+        if not 0.0 <= audit_share <= 1.0:
+            raise InputError(f"expected a share of audits between 0 and 1, got {audit_share}")
+        self.deployment, self._clock = deployment, clock
+        self._audit_share, self._random = audit_share, Random(seed)
+        enabled, how = deployment.enabled, batching or Batching()
+        mixed = Mixed(
+            deployment.executor_for(enabled),
+            stops_of(enabled, deployment.point_of),
+            rule(deployment.rule),
+            len(enabled),
+        )
+        self.engine = Engine(
+            mixed, deployment.arranged, watcher, how.max_batch_size, how.max_delay, how.max_queue, clock
+        )
+        self._columns = {
+            name: column(point.configuration.enabled, point.configuration.threshold)
+            for name, point in deployment.points.items()
+        }
+        self._active = Active(deployment.point(deployment.active)[0], 0)
+        self._switching = threading.Lock()
+
+    @property
+    def open(self) -> bool:
+        """Whether it takes requests."""
+        return self.engine.open
+
+    @property
+    def active(self) -> Active:
+        """The point that the next request will get, unless it asks for another."""
+        return self._active
+
+    def switch(self, name: str) -> Active:
+        """Makes a point the active one; requests that are under way keep theirs.
+
+        Raises:
+            NotFoundError: listing the points.
+        """
+        own = self._named(name)
+        with self._switching:
+            self._active = Active(own, self._active.generation + 1)
+            return self._active
+
+    def ask(self, inputs: Mapping[str, np.ndarray], wish: Wish, listener: Listener) -> Asked:
+        """Puts the samples of a request into the queue.
+
+        Args:
+            inputs: tensors by name, the batch first.
+            wish: what is asked for.
+            listener: hears every answer, in the thread of the batches.
+
+        Raises:
+            BadRequestError: if the inputs do not fit the model.
+            NotFoundError: if there is no such operating point.
+            TooLargeError: if there are more samples than may ever wait.
+            BusyError: if the queue is full.
+        """
+        active = self._active
+        if wish.point is not None:
+            active = Active(self._named(wish.point), active.generation)
+        rows, last = self._rows(inputs), self._last(active.name, wish.max_exit)
+        now, thresholds = self._clock(), self._columns[active.name]
+        deadline = None if wish.deadline is None else now + wish.deadline
+        samples = [
+            Sample(
+                row,
+                thresholds,
+                last,
+                partial(listener, number),
+                point=active.name,
+                deadline=deadline,
+                anytime=wish.anytime,
+                audited=self._audit_share > 0.0 and self._random.random() < self._audit_share,
+                since=now,
+            )
+            for number, row in enumerate(rows)
+        ]
+        self.engine.submit(samples)
+        return Asked(samples, active)
+
+    def _named(self, name: str) -> str:
+        try:
+            return self.deployment.point(name)[0]
+        except UnknownNameError as error:
+            raise NotFoundError(str(error)) from error
+
+    def _last(self, name: str, max_exit: int | None) -> int:
+        """The last enabled exit up to the one that is asked for."""
+        thresholds = self._columns[name]
+        backbone = len(thresholds)
+        if max_exit is None or max_exit >= backbone:
+            return backbone
+        usable = [exit_ for exit_ in range(backbone) if thresholds[exit_] < NOT_ASKED]
+        allowed = [exit_ for exit_ in usable if exit_ <= max_exit]
+        if not allowed:
+            least = usable[0] if usable else backbone
+            raise BadRequestError(
+                f"expected max_exit of at least {least} at the operating point {name}, got {max_exit}"
+            )
+        return allowed[-1]
+
+    def _rows(self, inputs: Mapping[str, np.ndarray]) -> list[Row]:
+        """One mapping per sample, in the model's own types."""
+        specs = self.deployment.inputs
+        if set(inputs) != {spec.name for spec in specs}:
+            named = ", ".join(map(repr, inputs))[:100]
+            raise BadRequestError(f"expected the inputs {', '.join(spec.name for spec in specs)}, got {named}")
+        sizes = {len(tensor) if tensor.ndim else 0 for tensor in inputs.values()}
+        if len(sizes) != 1 or 0 in sizes:
+            raise BadRequestError(f"expected one common batch size of at least 1, got {sorted(sizes)}")
+        found: dict[str, np.ndarray] = {}
+        for spec in specs:
+            tensor = inputs[spec.name]
+            if tensor.ndim - 1 != len(spec.shape) or any(
+                size not in (-1, got) for size, got in zip(spec.shape, tensor.shape[1:], strict=True)
+            ):
+                expected = [-1, *spec.shape]
+                raise BadRequestError(f"expected shape {expected} for input {spec.name!r}, got {list(tensor.shape)}")
+            found[spec.name] = _as(tensor, spec.dtype, spec.name)
+        return [{name: tensor[at] for name, tensor in found.items()} for at in range(sizes.pop())]
+
+
+def _as(tensor: np.ndarray, dtype: np.dtype[Any], name: str) -> np.ndarray:
+    """In the type of the model, where that loses nothing but digits.
+
+    Raises:
+        BadRequestError: if the type is another kind of number, or a number is not finite or too large.
+    """
+    if not np.can_cast(tensor.dtype, dtype, "same_kind"):
+        raise BadRequestError(f"expected numbers like {dtype.name} for input {name!r}, got {tensor.dtype.name}")
+    with np.errstate(over="ignore"):
+        found = tensor.astype(dtype, copy=False)
+    if dtype.kind == "f":
+        wrong = ~np.isfinite(found)
+    elif tensor.dtype != dtype:
+        wrong = found != tensor
+    else:
+        return found
+    if wrong.any():
+        bad = int(wrong.reshape(len(found), -1).any(axis=1).argmax())
+        raise BadRequestError(f"expected finite numbers within {dtype.name} for {name!r}, got others in sample {bad}")
+    return found

@@ -1,0 +1,57 @@
+"""What a request can be answered with instead of an inference; the status is HTTP's."""
+
+
+class RefusedError(Exception):
+    """A request that is not answered as asked; its message goes to the client, so it names no file of this machine."""
+
+    status = 500
+
+
+class BadRequestError(RefusedError):
+    """The request cannot be understood or does not fit the model."""
+
+    status = 400
+
+
+class UnauthorizedError(RefusedError):
+    """The token is missing or wrong."""
+
+    status = 401
+
+
+class NotFoundError(RefusedError):
+    """There is no such model, version or operating point."""
+
+    status = 404
+
+
+class TooLargeError(RefusedError):
+    """The body is larger than the server takes."""
+
+    status = 413
+
+
+class BusyError(RefusedError):
+    """The queue is full, or the server is going down.
+
+    Attributes:
+        retry_after: seconds after which it is worth another try.
+    """
+
+    status = 503
+
+    def __init__(self, message: str, retry_after: float = 1.0) -> None:
+        super().__init__(message)
+        self.retry_after = retry_after
+
+
+class TooLateError(RefusedError):
+    """The deadline passed before the first exit."""
+
+    status = 504
+
+
+class UnsupportedError(RefusedError):
+    """The request comes in a form that is not spoken here."""
+
+    status = 415

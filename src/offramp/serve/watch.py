@@ -1,0 +1,146 @@
+"""What is known of a model that is being served: counts, recent latencies, audits; for metrics, page and controller."""
+
+import time
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+from offramp.serve.deployment import Deployment
+from offramp.serve.metrics import Metrics
+from offramp.serve.monitor import Alarmed, Auditor, Audits, Recent
+from offramp.serve.sample import Answer, Ran, Sample
+
+
+@dataclass
+class Counted:
+    """What was done so far; written in the thread of the batches alone.
+
+    Attributes:
+        samples: answered.
+        failed: refused after they had been taken.
+        batches: run.
+        seconds: in batches.
+        computed: seconds from the beginning of its batch to its end, of all samples.
+        waited: seconds of all samples before their batch.
+        last: when the last batch ended, in milliseconds since 1970.
+        exits: samples by the exit that answered.
+    """
+
+    samples: int = 0
+    failed: int = 0
+    batches: int = 0
+    seconds: float = 0.0
+    computed: float = 0.0
+    waited: float = 0.0
+    last: int = 0
+    exits: Counter[int] = field(default_factory=Counter)
+
+
+class Watch:
+    """Listens to the engine; see `engine.Watcher`.
+
+    Attributes:
+        counted: since the start.
+        latency: seconds of recent samples from their arrival to their answer.
+        costs: of recent samples, as a share of the backbone's.
+        exits: of recent samples.
+        auditor: what audits found.
+        metrics: the same for Prometheus.
+    """
+
+    def __init__(
+        self,
+        deployment: Deployment,
+        audits: Audits,
+        alarmed: Alarmed,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self.counted = Counted()
+        self.latency, self.costs, self.exits = (Recent(clock=clock) for _ in range(3))
+        promises = {name: point.promise for name, point in deployment.points.items()}
+        self.auditor = Auditor(audits, promises, alarmed)
+        self.metrics = Metrics(deployment.name, deployment.exits, list(deployment.points))
+        self._deployment, self._clock = deployment, clock
+        self._costs = {name: deployment.costs(name) for name in deployment.points}
+
+    def ran(self, batch: Ran) -> None:
+        """Counts a batch."""
+        now = self._clock()
+        counted, model = self.counted, self._deployment.name
+        counted.samples += len(batch.samples)
+        counted.batches += 1
+        counted.seconds += batch.seconds
+        counted.computed += batch.seconds * len(batch.samples)
+        counted.last = time.time_ns() // 1_000_000
+        self.metrics.onwards.labels(model, "input").observe(batch.size)
+        for exit_index, onwards in batch.onwards:
+            self.metrics.onwards.labels(model, self._deployment.exits[exit_index]).observe(onwards)
+        for sample in batch.samples:
+            assert isinstance(sample.answer, Answer)
+            waited = now - batch.seconds - sample.since
+            counted.waited += waited
+            counted.exits[sample.answer.exit_index] += 1
+            self.metrics.queue.labels(model).observe(max(waited, 0.0))
+            self.metrics.exits.labels(model, self._deployment.exits[sample.answer.exit_index], sample.point).inc()
+            self.latency.add(now - sample.since)
+            self.exits.add(float(sample.answer.exit_index))
+            costs = self._costs[sample.point]
+            if costs is not None:
+                self.costs.add(float(costs[sample.answer.exit_index]))
+        self._audit(batch)
+
+    def refused(self, sample: Sample) -> None:
+        """Counts a sample that could not be answered."""
+        self.counted.failed += 1
+
+    def _audit(self, batch: Ran) -> None:
+        if not batch.complete:
+            return
+        compared = {id(one.sample): one for one in batch.compared}
+        found: dict[str, list[bool | None]] = {}
+        for sample in batch.samples:
+            if not sample.free:
+                continue
+            one = compared.get(id(sample))
+            disagreed = None if one is None else bool(one.early.logits.argmax() != one.backbone.argmax())
+            found.setdefault(sample.point, []).append(disagreed)
+        for point, disagreed_ in found.items():
+            self.auditor.saw(point, disagreed_)
+            self._tell(point)
+
+    def _tell(self, point: str) -> None:
+        model, known = self._deployment.name, self.auditor.found(point)
+        if known.disagreement is not None:
+            self.metrics.disagreement.labels(model, point).set(known.disagreement)
+        if known.promise is not None:
+            self.metrics.promise.labels(model, point).set(known.promise)
+            self.metrics.alarm.labels(model, point).set(float(known.alarm is not None))
+
+    def snapshot(self, active: str, waiting: int) -> dict[str, Any]:
+        """What the page shows."""
+        latency, exits, costs = self.latency.values(), self.exits.values(), self.costs.values()
+        known, total = self.auditor.found(active), max(len(exits), 1)
+        return {
+            "model": self._deployment.name,
+            "active": active,
+            "waiting": waiting,
+            "rate": len(latency) / self.latency.seconds,
+            "p50": self.latency.quantile(0.5),
+            "p95": self.latency.quantile(0.95),
+            "cost": float(costs.mean()) if len(costs) else None,
+            "audit": {
+                "promise": known.promise,
+                "disagreement": known.disagreement,
+                "compared": known.compared,
+                "alarm": known.alarm is not None,
+            },
+            "exits": [
+                {"name": name, "left": self.counted.exits[index], "share": float((exits == index).sum()) / total}
+                for index, name in enumerate(self._deployment.exits)
+            ],
+            "points": [
+                {"name": name, "cost": point.cost, "bound": point.bound}
+                for name, point in self._deployment.points.items()
+            ],
+        }
