@@ -54,6 +54,9 @@ def test_the_python_of_a_page_runs(
         assert "on average over draws of the certify part; on a given one they may fail" in " ".join(said.split())
         assert "with probability" not in said
         assert re.search(r"^disagreement at most 5 % on average over draws of the certify part, at \d+ %", said, re.M)
+    if page.stem == "serve":
+        assert re.search(r"^\[[0-3 ]+\] \[(\d+)( \1){7}\] \[", said, re.MULTILINE)
+        assert found["server"].returncode == 0
     if page.stem == "memory":
         size, outputs = 4 * 4 * (64 * 64 + 64) + 4 * (64 * 4 + 4), 4 * (8 * 64 + 4)
         assert f"uncut {size} 0 {outputs:.1f} " in said

@@ -4,7 +4,7 @@ import sys
 import tempfile
 from dataclasses import replace
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -12,9 +12,13 @@ from offramp.backends import NAMES
 from offramp.bundle import Bundle
 from offramp.cli.attached import loaded_for
 from offramp.cli.options import OptionalModel, Small, Weights
+from offramp.errors import InputError
 from offramp.load.optional import require
 from offramp.load.small import small_of
 from offramp.run.routing import FILE
+
+if TYPE_CHECKING:
+    from offramp.serve.controller import Controller
 
 
 def serve(
@@ -36,6 +40,16 @@ def serve(
         float, typer.Option(min=0.0, max=1.0, help="Share of early answers that are compared with the whole model's.")
     ] = 0.02,
     fallback: Annotated[bool, typer.Option(help="Switch to the whole model when a promise is found broken.")] = False,
+    hold: Annotated[
+        str | None,
+        typer.Option(
+            metavar="MEASURE=VALUE",
+            help="Switch to hold p95=SECONDS, queue=SAMPLES or cost=SHARE, along the operating points.",
+        ),
+    ] = None,
+    floor: Annotated[
+        float | None, typer.Option(metavar="RISK", help="With --hold: only points certified for this risk or less.")
+    ] = None,
     token: Annotated[str | None, typer.Option(envvar="OFFRAMP_TOKEN", help="Bearer token that requests need.")] = None,
     admin_token: Annotated[
         str | None,
@@ -50,12 +64,14 @@ def serve(
     Examples:
       offramp serve bundle timm:resnet50
       offramp serve stages --port 9000 --max-batch-size 64
+      offramp serve bundle timm:resnet50 --hold p95=0.05 --floor 0.02
       OFFRAMP_ADMIN_TOKEN=secret offramp serve bundle nets.py:resnet56 --weights r.th --fallback
     """
     for package in ("prometheus_client", "starlette", "uvicorn", "websockets"):
         require(package, "serving")
     from offramp.serve import loading
     from offramp.serve.app import Limits
+    from offramp.serve.controller import usable
     from offramp.serve.endpoint import Batching
     from offramp.serve.monitor import Audits
     from offramp.serve.server import run
@@ -78,5 +94,26 @@ def serve(
             typer.echo(f"serving {deployment.name} at {url}")
             sys.stdout.flush()
 
-        audits = Audits(audit_share)
-        run(deployment, batching, limits, audits, fallback=fallback, host=host, port=port, started=started)
+        run(
+            deployment,
+            batching,
+            limits,
+            Audits(audit_share),
+            fallback=fallback,
+            controller=None if hold is None else _controller(hold, usable(deployment.points, floor)),
+            host=host,
+            port=port,
+            started=started,
+        )
+
+
+def _controller(wish: str, points: tuple[str, ...]) -> "Controller":
+    """The controller that a flag such as `p95=0.05` describes."""
+    from offramp.serve.controller import Controller
+
+    measure, _, value = wish.partition("=")
+    try:
+        target = float(value)
+    except ValueError as error:
+        raise InputError(f"expected --hold such as p95=0.05, queue=20 or cost=0.5, got {wish!r}") from error
+    return Controller(points, measure, target)

@@ -9,8 +9,10 @@ from types import FrameType
 import uvicorn
 
 from offramp.serve.app import Limits, application
+from offramp.serve.controller import Controller
 from offramp.serve.deployment import Deployment
 from offramp.serve.endpoint import Batching, Endpoint
+from offramp.serve.holding import Holding
 from offramp.serve.monitor import Audits
 from offramp.serve.watch import Watch
 
@@ -89,6 +91,7 @@ def run(
     audits: Audits,
     *,
     fallback: bool = False,
+    controller: Controller | None = None,
     host: str = "127.0.0.1",
     port: int = 8000,
     started: Callable[[str], None] = lambda _: None,
@@ -101,6 +104,7 @@ def run(
         limits: of requests, and tokens.
         audits: how many early answers are compared with the backbone's.
         fallback: whether the most accurate point is made the active one when a promise is found broken.
+        controller: holds a target by switching; None: nobody switches but whoever is asked to.
         host: address to listen on.
         port: to listen on; 0 for a free one.
         started: called with its URL once it listens.
@@ -109,11 +113,14 @@ def run(
 
     def alarmed(point: str) -> None:
         LOG.warning("more disagreement at %s than was certified%s", point, f"; now at {safest}" if fallback else "")
+        if fallback and holding is not None:
+            holding.without(point)
         if fallback and endpoint.active.name == point:
             endpoint.switch(safest)
 
     watch = Watch(deployment, audits, alarmed)
     endpoint = Endpoint(deployment, watch, batching, audits.share)
+    holding = None if controller is None else Holding(endpoint, watch, controller)
     app = application(endpoint, watch, limits)
     config = uvicorn.Config(
         app,
@@ -126,5 +133,9 @@ def run(
     )
     listening = config.bind_socket()
     url = f"http://{host}:{listening.getsockname()[1]}"
+    if holding is not None:
+        holding.start()
     Server(config, lambda: started(url), endpoint.engine.refuse, app.state.idle).run([listening])
+    if holding is not None:
+        holding.end()
     endpoint.engine.close(GRACE)
