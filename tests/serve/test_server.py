@@ -245,6 +245,8 @@ def test_metrics_and_page_are_there(server: Running) -> None:
     server.client.infer("toy", [tensor(images(SAMPLES, 5).numpy())])
     with urllib.request.urlopen(f"http://127.0.0.1:{server.port}/metrics", timeout=30) as reply:
         text = reply.read().decode()
+    assert 'offramp_requests_total{model="toy",status="200"}' in text
+    assert 'offramp_request_seconds_bucket{le="8.0",model="toy"}' in text
     for name in (
         "offramp_exits_total",
         "offramp_queue_seconds_bucket",

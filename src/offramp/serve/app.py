@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -100,7 +101,23 @@ class Routes:
         return JSONResponse(describe.index(self.endpoint))
 
     async def infer(self, request: Request) -> Response:
-        """The answers to all samples of a request."""
+        """The answers to all samples of a request, counted."""
+        model, known, status, began = self.endpoint.deployment.name, self.watch.metrics, 500, time.perf_counter()
+        try:
+            reply = await self._infer(request)
+            status = reply.status_code
+            known.latency.labels(model).observe(time.perf_counter() - began)
+            return reply
+        except RefusedError as error:
+            status = error.status
+            raise
+        except (ClientDisconnect, TimeoutError) as error:
+            status = 499 if isinstance(error, ClientDisconnect) else 504
+            raise
+        finally:
+            known.requests.labels(model, str(status)).inc()
+
+    async def _infer(self, request: Request) -> Response:
         allowed(request, self.limits.token)
         endpoint = self._model(request)
         asked = asked_of(await body_of(request, self.limits.max_body), json_length(request))
