@@ -282,3 +282,58 @@ def test_what_was_accepted_is_answered_when_the_server_goes_down(folder: Path) -
             assert reply.startswith(b"HTTP/1.1 200"), reply[:200]
             channel.close()
         assert found.process.wait(20) == 0
+
+
+def test_ten_thousand_items_get_one_reply_each_and_early_ones_come_before_the_last_of_their_batch(
+    server: Running,
+) -> None:
+    x = images(500, 9)
+    points = ["balanced", "fastest", "full"]
+    expected = {point: bundle().use(point)(x).exit_index.tolist() for point in points}
+    rng = np.random.default_rng(0)
+    asked: list[tuple[str, np.ndarray]] = []
+    while sum(len(rows) for _, rows in asked) < 10_000:
+        left = 10_000 - sum(len(rows) for _, rows in asked)
+        asked.append((points[len(asked) % 3], rng.integers(0, 500, min(int(rng.integers(1, 64)), left))))
+
+    async def talk() -> list[tuple[int, int, int]]:
+        found: list[tuple[int, int, int]] = []
+        async with server.socket as channel:
+
+            async def send() -> None:
+                sent = 0
+                for number, (point, rows) in enumerate(asked):
+                    parameters = {"operating_point": point}
+                    while sent - len(found) > 500:  # the queue takes 1,024
+                        await asyncio.sleep(0.001)
+                    sent += len(rows)
+                    raw, length = triton.InferenceServerClient.generate_request_body(
+                        [tensor(x.numpy()[rows])],
+                        request_id=str(number),
+                        parameters=parameters,
+                        outputs=[triton.InferRequestedOutput("exit_index", binary_data=False)],
+                    )
+                    await channel.send((length or 0).to_bytes(4, "little") + raw)
+
+            sending = asyncio.create_task(send())
+            while len(found) < 10_000:
+                told = json.loads(await asyncio.wait_for(channel.recv(), 30))
+                found.append((int(told["id"]), told["parameters"]["item"], told["outputs"][0]["data"][0]))
+            await sending
+        return found
+
+    found = asyncio.run(talk())
+    assert len({(number, item) for number, item, _ in found}) == 10_000
+    for number, item, exit_index in found:
+        point, rows = asked[number]
+        assert exit_index == expected[point][rows[item]]
+    place = {(number, item): at for at, (number, item, _) in enumerate(found)}
+    early, last = [], []
+    for number, (_, rows) in enumerate(asked):
+        exits = [expected[asked[number][0]][row] for row in rows]
+        if len(rows) <= 32 and len(set(exits)) > 1:
+            places = [place[number, item] for item in range(len(rows))]
+            early.append(np.mean([at for at, exit_ in zip(places, exits, strict=True) if exit_ == min(exits)]))
+            last.append(max(places))
+    assert len(early) > 30
+    assert np.mean(np.array(early) < np.array(last)) == 1.0
