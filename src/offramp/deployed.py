@@ -43,11 +43,10 @@ def load(folder: Path | str, point: str | None = None, *, runtime: str = "onnx",
         raise UnknownNameError.among("operating point", active, names)
     points = {name: routing.points[meant].configuration for name, meant in names.items()}
     bounds = {name: routing.points[meant].promise for name, meant in names.items()}
-    places = {place: index for index, place in enumerate(dict.fromkeys(routing.exits[:-1]))}
     return EarlyExitModel(
         executors(folder, routing, runtime, threads),
         points,
-        [places[place] for place in routing.exits[:-1]],
+        routing.point_of,
         active,
         promises={name: bound for name, bound in bounds.items() if bound is not None},
         rule=routing.rule,

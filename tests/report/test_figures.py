@@ -1,5 +1,4 @@
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -12,7 +11,7 @@ from PIL import Image
 from offramp.errors import InputError
 from offramp.evaluation import Evaluated, Evaluation
 from offramp.proposal import Survey
-from offramp.report import front, points, reliability, style
+from offramp.report import style
 from offramp.report.front import front_figure
 from offramp.report.points import points_figure
 from offramp.report.reliability import reliability_figure
@@ -47,23 +46,6 @@ def evaluation(
     )
     against = "backbone" if accuracy is None else "labels"
     return Evaluation(500, "report", accuracy, 1e6, 0.3, found, against, (SHOWN,) * (exits + 1))
-
-
-@pytest.fixture
-def drawn(monkeypatch: pytest.MonkeyPatch) -> list[Figure]:
-    """The figures that were drawn, for a look at what is in them."""
-    found: list[Figure] = []
-    original = style.figure
-
-    @contextmanager
-    def kept(path: Path, width: float, height: float) -> Iterator[Figure]:
-        with original(path, width, height) as one:
-            found.append(one)
-            yield one
-
-    for module in (front, points, reliability):
-        monkeypatch.setattr(module, "figure", kept)
-    return found
 
 
 def names(figure: Figure, axes: int = 0) -> list[str]:

@@ -1,5 +1,3 @@
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -8,7 +6,6 @@ import pytest
 from matplotlib.figure import Figure
 from PIL import Image
 
-from offramp.report import heads, style
 from offramp.report.heads import heads_figure
 
 
@@ -30,21 +27,6 @@ FOUND = [
     row("b", -0.01, -0.01, {}),
     row("c", 0.1, 0.3, {"looks at": 0.4, "width": 0.6}),
 ]
-
-
-@pytest.fixture
-def drawn(monkeypatch: pytest.MonkeyPatch) -> list[Figure]:
-    found: list[Figure] = []
-    original = style.figure
-
-    @contextmanager
-    def kept(path: Path, width: float, height: float) -> Iterator[Figure]:
-        with original(path, width, height) as one:
-            found.append(one)
-            yield one
-
-    monkeypatch.setattr(heads, "figure", kept)
-    return found
 
 
 def test_bars_are_savings_and_importances(drawn: list[Figure], tmp_path: Path) -> None:

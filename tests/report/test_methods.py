@@ -1,5 +1,3 @@
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -8,7 +6,6 @@ import pytest
 from matplotlib.collections import PathCollection, PolyCollection
 from matplotlib.figure import Figure
 
-from offramp.report import methods, style
 from offramp.report.methods import POINTS, fronts, methods_figure
 
 Front = list[tuple[float, float]]
@@ -16,22 +13,6 @@ Front = list[tuple[float, float]]
 
 def row(recipe: str, front: Front, labels: bool = False, cost: float = 0.5) -> dict[str, Any]:
     return {"recipe": recipe, "front": front, "labels": labels, "accuracy": 90.0, "cost_at_drop": {"1": cost}}
-
-
-@pytest.fixture
-def drawn(monkeypatch: pytest.MonkeyPatch) -> list[Figure]:
-    """The figures that were drawn, for a look at what is in them."""
-    found: list[Figure] = []
-    original = style.figure
-
-    @contextmanager
-    def kept(path: Path, width: float, height: float) -> Iterator[Figure]:
-        with original(path, width, height) as one:
-            found.append(one)
-            yield one
-
-    monkeypatch.setattr(methods, "figure", kept)
-    return found
 
 
 def test_fronts_of_seeds_are_compared_at_equal_cost_where_all_have_a_point() -> None:

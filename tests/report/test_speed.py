@@ -1,8 +1,7 @@
 """The figure of a grid of speed."""
 
 import warnings
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -12,7 +11,6 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from offramp.errors import InputError
-from offramp.report import speed, style
 from offramp.report.speed import COLOURS, speed_figure
 from offramp.speed import OFF, PLANNED, UNCUT, SpeedRow
 
@@ -32,21 +30,6 @@ def rows_of(backends: Sequence[str], points: Sequence[str]) -> list[SpeedRow]:
             for number, point in enumerate(points):
                 ratio = 0.9 - 0.1 * number - 0.001 * batch
                 found += [row(backend, batch, point, ratio, 0.5), row(backend, batch, f"{point}, {PLANNED}", ratio / 2)]
-    return found
-
-
-@pytest.fixture
-def drawn(monkeypatch: pytest.MonkeyPatch) -> list[Figure]:
-    """The figures that were drawn, for a look at what is in them."""
-    found: list[Figure] = []
-
-    @contextmanager
-    def kept(path: Path, width: float, height: float) -> Iterator[Figure]:
-        with style.figure(path, width, height) as one:
-            found.append(one)
-            yield one
-
-    monkeypatch.setattr(speed, "figure", kept)
     return found
 
 

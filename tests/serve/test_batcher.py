@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import pytest
 
 from offramp.errors import InputError
-from offramp.serve.batcher import Batcher
+from offramp.serve.batcher import Batcher, Batching
 from offramp.serve.errors import BusyError
 
 
@@ -36,7 +36,7 @@ def numbers(runs: Runs) -> list[int]:
 
 def test_what_comes_while_a_batch_is_running_is_one_batch() -> None:
     runs = Runs(held=True)
-    batcher = Batcher[Member](runs, max_batch_size=4)
+    batcher = Batcher[Member](runs, Batching(max_batch_size=4))
     batcher.submit([Member(0)])
     assert runs.began.wait(10)
     batcher.submit([Member(n) for n in range(1, 4)])
@@ -49,7 +49,7 @@ def test_what_comes_while_a_batch_is_running_is_one_batch() -> None:
 
 def test_members_of_one_kind_are_together_and_the_oldest_is_first() -> None:
     runs = Runs(held=True)
-    batcher = Batcher[Member](runs, max_batch_size=3)
+    batcher = Batcher[Member](runs, Batching(max_batch_size=3))
     batcher.submit([Member(0)])
     assert runs.began.wait(10)
     batcher.submit([Member(1, "b"), Member(2), Member(3, "b"), Member(4), Member(5, "b"), Member(6, "b")])
@@ -60,7 +60,7 @@ def test_members_of_one_kind_are_together_and_the_oldest_is_first() -> None:
 
 def test_a_delay_waits_for_others_but_no_longer() -> None:
     runs = Runs()
-    batcher = Batcher[Member](runs, max_batch_size=3, max_delay=0.2)
+    batcher = Batcher[Member](runs, Batching(max_batch_size=3, max_delay=0.2))
     start = time.monotonic()
     batcher.submit([Member(0)])
     time.sleep(0.02)
@@ -76,7 +76,7 @@ def test_a_delay_waits_for_others_but_no_longer() -> None:
 
 def test_a_full_queue_and_a_closing_server_take_nothing() -> None:
     runs = Runs(held=True)
-    batcher = Batcher[Member](runs, max_batch_size=1, max_queue=2)
+    batcher = Batcher[Member](runs, Batching(max_batch_size=1, max_queue=2))
     batcher.submit([Member(0)])
     assert runs.began.wait(10)
     batcher.submit([Member(1)])
@@ -96,7 +96,7 @@ def test_a_full_queue_and_a_closing_server_take_nothing() -> None:
 
 def test_many_threads_lose_and_double_nothing() -> None:
     runs = Runs()
-    batcher = Batcher[Member](runs, max_batch_size=7, max_queue=10**6)
+    batcher = Batcher[Member](runs, Batching(max_batch_size=7, max_queue=10**6))
 
     def hammer(first: int) -> None:
         for number in range(first, first + 500):
@@ -117,4 +117,4 @@ def test_many_threads_lose_and_double_nothing() -> None:
 )
 def test_sizes_that_make_no_sense_are_refused(wrong: dict[str, float]) -> None:
     with pytest.raises(InputError, match="at least"):
-        Batcher[Member](Runs(), **wrong)  # type: ignore[arg-type]
+        Batcher[Member](Runs(), Batching(**wrong))  # type: ignore[arg-type]

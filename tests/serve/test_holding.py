@@ -3,7 +3,7 @@ from offramp.serve.endpoint import Endpoint
 from offramp.serve.holding import Holding
 from offramp.serve.monitor import Audits
 from offramp.serve.watch import Watch
-from tests.serve.test_endpoint import deployment
+from tests.serve.world import deployment
 
 
 def held(measure: str, target: float, haste: int = 1) -> tuple[Endpoint, Watch, Holding, list[float]]:

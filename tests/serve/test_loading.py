@@ -11,7 +11,7 @@ from offramp.serve.endpoint import Wish
 from offramp.serve.loading import from_bundle, from_stages
 from tests.builds import images
 from tests.exports import distinct, exported
-from tests.serve.test_endpoint import SAMPLES, Ears, exits, served
+from tests.serve.world import SAMPLES, Ears, exits, served
 
 POINTS = ("early", "sooner", "full")
 

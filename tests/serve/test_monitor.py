@@ -6,7 +6,7 @@ from offramp.serve.endpoint import Endpoint, Wish
 from offramp.serve.monitor import Auditor, Audits, Recent
 from offramp.serve.watch import Watch
 from tests.builds import bundle, images
-from tests.serve.test_endpoint import SAMPLES, Ears, deployment, inputs
+from tests.serve.world import SAMPLES, Ears, deployment, inputs
 
 
 def stream(rng: np.random.Generator, risk: float, share: float, samples: int) -> list[bool | None]:

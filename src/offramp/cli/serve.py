@@ -71,8 +71,8 @@ def serve(
         require(package, "serving")
     from offramp.serve import loading
     from offramp.serve.app import Limits
+    from offramp.serve.batcher import Batching
     from offramp.serve.controller import usable
-    from offramp.serve.endpoint import Batching
     from offramp.serve.monitor import Audits
     from offramp.serve.server import run
 

@@ -94,6 +94,12 @@ class Routing:
     risk: str | None = None
     unfit: Mapping[str, str] = field(default_factory=dict)
 
+    @property
+    def point_of(self) -> tuple[int, ...]:
+        """For each exit but the last, the number of its place."""
+        places = {place: index for index, place in enumerate(dict.fromkeys(self.exits[:-1]))}
+        return tuple(places[place] for place in self.exits[:-1])
+
     def write(self, folder: Path) -> None:
         """Writes `routing.json`, all or nothing."""
         draft = folder / f"{FILE}.part"

@@ -8,9 +8,6 @@ from offramp.serve.endpoint import Wish
 from offramp.serve.errors import BadRequestError
 from offramp.serve.protocol import InferRequest, parse
 
-OWN = ("operating_point", "max_exit", "deadline_ms", "anytime", "return_exit_info")
-"""Parameters that mean something here; others are left alone, since clients send their own."""
-
 
 def asked_of(body: bytes, json_length: int | None) -> InferRequest:
     """The request in a body, with outputs that there are.
@@ -34,7 +31,8 @@ def wish_of(parameters: Mapping[str, Any]) -> Wish:
     Raises:
         BadRequestError: if one of them is of another kind than it should be.
     """
-    point, last, milliseconds = (parameters.get(name) for name in OWN[:3])
+    point, last = parameters.get("operating_point"), parameters.get("max_exit")
+    milliseconds = parameters.get("deadline_ms")
     if point is not None and not isinstance(point, str):
         raise BadRequestError("expected operating_point as a string")
     if last is not None and (not isinstance(last, int) or isinstance(last, bool)):

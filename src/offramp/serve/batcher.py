@@ -5,6 +5,7 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable, Hashable, Sequence
+from dataclasses import dataclass
 from typing import Generic, Protocol, TypeVar, runtime_checkable
 
 from offramp.errors import InputError
@@ -26,11 +27,9 @@ T = TypeVar("T", bound=Queued)
 LOG = logging.getLogger("offramp.serve")
 
 
-class Batcher(Generic[T]):
-    """One thread that runs batches of what was submitted, the oldest first.
-
-    A batch is run as soon as it is full, or its oldest member has waited long enough. While one is running the next
-    gathers, so that a delay of 0 costs nothing where there is little to do, and makes full batches where there is much.
+@dataclass(frozen=True)
+class Batching:
+    """How members of several requests come together.
 
     Attributes:
         max_batch_size: members of a batch.
@@ -38,32 +37,39 @@ class Batcher(Generic[T]):
         max_queue: members that may wait.
     """
 
+    max_batch_size: int = 32
+    max_delay: float = 0.0
+    max_queue: int = 1024
+
+    def __post_init__(self) -> None:
+        if self.max_batch_size < 1 or self.max_queue < 1 or not 0 <= self.max_delay < float("inf"):
+            raise InputError(
+                f"expected batches and a queue of at least 1 and a delay of at least 0 s, got {self.max_batch_size}, "
+                f"{self.max_queue} and {self.max_delay}"
+            )
+
+
+class Batcher(Generic[T]):
+    """One thread that runs batches of what was submitted, the oldest first.
+
+    A batch is run as soon as it is full, or its oldest member has waited long enough. While one is running the next
+    gathers, so that a delay of 0 costs nothing where there is little to do, and makes full batches where there is much.
+    """
+
     def __init__(
         self,
         run: Callable[[list[T]], None],
-        max_batch_size: int = 32,
-        max_delay: float = 0.0,
-        max_queue: int = 1024,
+        batching: Batching,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         """Starts the thread.
 
         Args:
             run: runs a batch and answers its members, also where it fails; must not raise.
-            max_batch_size: members of a batch.
-            max_delay: seconds that the oldest waits for others.
-            max_queue: members that may wait.
+            batching: how members come together.
             clock: tells the time in seconds.
-
-        Raises:
-            InputError: if sizes are below 1 or the delay is negative.
         """
-        if max_batch_size < 1 or max_queue < 1 or not 0 <= max_delay < float("inf"):
-            raise InputError(
-                f"expected batches and a queue of at least 1 and a delay of at least 0 s, got {max_batch_size}, "
-                f"{max_queue} and {max_delay}"
-            )
-        self.max_batch_size, self.max_delay, self.max_queue = max_batch_size, max_delay, max_queue
+        self._batching = batching
         self._run, self._clock = run, clock
         self._queue: deque[tuple[float, T]] = deque()
         self._changed = threading.Condition()
@@ -94,16 +100,17 @@ class Batcher(Generic[T]):
             BusyError: if there is no room for all of them now, or the batcher is closing.
             TooLargeError: if there never is.
         """
-        if len(members) > self.max_queue:
+        if len(members) > self._batching.max_queue:
             raise TooLargeError(
-                f"expected at most {self.max_queue} samples in a request, got {len(members)}; send fewer at a time"
+                f"expected at most {self._batching.max_queue} samples in a request, got {len(members)}; "
+                "send fewer at a time"
             )
         now = self._clock()
         with self._changed:
             if self._closing:
                 raise BusyError("the server is going down; ask another one")
-            if len(self._queue) + len(members) > self.max_queue:
-                raise BusyError(f"the queue of {self.max_queue} samples is full; try again later")
+            if len(self._queue) + len(members) > self._batching.max_queue:
+                raise BusyError(f"the queue of {self._batching.max_queue} samples is full; try again later")
             self._queue.extend((now, member) for member in members)
             self._changed.notify()
 
@@ -136,8 +143,8 @@ class Batcher(Generic[T]):
                         return None
                     self._changed.wait()
                     continue
-                left = self._queue[0][0] + self.max_delay - self._clock()
-                if self._closing or left <= 0 or len(self._queue) >= self.max_batch_size:
+                left = self._queue[0][0] + self._batching.max_delay - self._clock()
+                if self._closing or left <= 0 or len(self._queue) >= self._batching.max_batch_size:
                     return self._taken()
                 self._changed.wait(left)
 
@@ -146,7 +153,7 @@ class Batcher(Generic[T]):
         kind = self._queue[0][1].kind
         batch: list[T] = []
         others: list[tuple[float, T]] = []
-        while self._queue and len(batch) < self.max_batch_size:
+        while self._queue and len(batch) < self._batching.max_batch_size:
             since, member = self._queue.popleft()
             if member.kind == kind:
                 batch.append(member)

@@ -59,10 +59,10 @@ def configuration(endpoint: Endpoint) -> dict[str, Any]:
         "name": told["name"],
         "platform": "offramp",
         "backend": "offramp",
-        "max_batch_size": endpoint.engine.max_batch_size,
+        "max_batch_size": endpoint.engine.batching.max_batch_size,
         "input": entries("inputs"),
         "output": entries("outputs"),
-        "dynamic_batching": {"max_queue_delay_microseconds": round(1e6 * endpoint.engine.max_delay)},
+        "dynamic_batching": {"max_queue_delay_microseconds": round(1e6 * endpoint.engine.batching.max_delay)},
     }
 
 

@@ -14,6 +14,7 @@ from offramp.decide.rule import rule
 from offramp.errors import InputError, UnknownNameError
 from offramp.run.loop import stops_of
 from offramp.run.mixed import NOT_ASKED, Mixed, column
+from offramp.serve.batcher import Batching
 from offramp.serve.deployment import Deployment
 from offramp.serve.engine import Engine, Watcher
 from offramp.serve.errors import BadRequestError, NotFoundError, RefusedError
@@ -51,21 +52,6 @@ class Wish:
     max_exit: int | None = None
     deadline: float | None = None
     anytime: bool = False
-
-
-@dataclass(frozen=True)
-class Batching:
-    """How samples of several requests come together.
-
-    Attributes:
-        max_batch_size: samples of a batch.
-        max_delay: seconds that a sample waits for others.
-        max_queue: samples that may wait.
-    """
-
-    max_batch_size: int = 32
-    max_delay: float = 0.0
-    max_queue: int = 1024
 
 
 @dataclass(frozen=True, eq=False)
@@ -114,22 +100,20 @@ class Endpoint:
             clock: tells the time in seconds.
 
         Raises:
-            InputError: if sizes or shares cannot be, or heads hear each other and points have different exits.
+            InputError: if the share is none.
         """
         if not 0.0 <= audit_share <= 1.0:
             raise InputError(f"expected a share of audits between 0 and 1, got {audit_share}")
         self.deployment, self._clock = deployment, clock
         self._audit_share, self._random = audit_share, Random(seed)
-        enabled, how = deployment.enabled, batching or Batching()
+        enabled = deployment.enabled
         mixed = Mixed(
             deployment.executor_for(enabled),
             stops_of(enabled, deployment.point_of),
             rule(deployment.rule),
             len(enabled),
         )
-        self.engine = Engine(
-            mixed, deployment.arranged, watcher, how.max_batch_size, how.max_delay, how.max_queue, clock
-        )
+        self.engine = Engine(mixed, deployment.arranged, watcher, batching, clock)
         self._columns = {
             name: column(point.configuration.enabled, point.configuration.threshold)
             for name, point in deployment.points.items()

@@ -3,18 +3,20 @@
 import logging
 import time
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, Protocol, runtime_checkable
+from typing import Any, Protocol, TypeVar, runtime_checkable
 
 import numpy as np
 
 from offramp.arrays import Bool, Int
 from offramp.errors import DataError
 from offramp.run.mixed import Heard, Mixed
-from offramp.serve.batcher import Batcher
+from offramp.serve.batcher import Batcher, Batching
 from offramp.serve.errors import BadRequestError, RefusedError, TooLateError
 from offramp.serve.sample import Answer, Compared, Ran, Sample
 
 LOG = logging.getLogger("offramp.serve")
+
+T = TypeVar("T")
 
 
 @runtime_checkable
@@ -34,8 +36,7 @@ class Engine:
     """The batches of one model.
 
     Attributes:
-        max_batch_size: samples of a batch.
-        max_delay: seconds that a sample waits for others.
+        batching: how samples come together.
     """
 
     def __init__(
@@ -43,9 +44,7 @@ class Engine:
         mixed: Mixed,
         arranged: Callable[[Mapping[str, np.ndarray]], Any],
         watcher: Watcher,
-        max_batch_size: int = 32,
-        max_delay: float = 0.0,
-        max_queue: int = 1024,
+        batching: Batching | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         """Starts its thread.
@@ -54,14 +53,12 @@ class Engine:
             mixed: runs batches.
             arranged: makes of stacked inputs by name what the executor takes.
             watcher: is told of every batch.
-            max_batch_size: samples of a batch.
-            max_delay: seconds that a sample waits for others.
-            max_queue: samples that may wait.
+            batching: how samples come together.
             clock: tells the time in seconds.
         """
-        self.max_batch_size, self.max_delay = max_batch_size, max_delay
+        self.batching = batching or Batching()
         self._mixed, self._arranged, self._watcher, self._clock = mixed, arranged, watcher, clock
-        self._batcher = Batcher[Sample](self._run, max_batch_size, max_delay, max_queue, clock)
+        self._batcher = Batcher[Sample](self._run, self.batching, clock)
         self.submit, self.refuse, self.close = self._batcher.submit, self._batcher.refuse, self._batcher.close
 
     @property
@@ -103,7 +100,7 @@ class Engine:
         answered = [sample for sample in batch if isinstance(sample.answer, Answer)]
         compared = way.compared if error is None else []
         seconds = self._clock() - began
-        self._watch(Ran(answered, compared, way.onwards, len(batch), seconds, error is None))
+        _safely(self._watcher.ran, Ran(answered, compared, way.onwards, len(batch), seconds, error is None))
         left = [sample for sample in batch if sample.answer is None and not sample.cancelled]
         if error is None or not left:
             return
@@ -122,16 +119,15 @@ class Engine:
 
     def _refuse(self, sample: Sample, error: RefusedError) -> None:
         sample.tell(error)
-        try:
-            self._watcher.refused(sample)
-        except Exception:
-            LOG.exception("what watches the batches failed")
+        _safely(self._watcher.refused, sample)
 
-    def _watch(self, batch: Ran) -> None:
-        try:
-            self._watcher.ran(batch)
-        except Exception:
-            LOG.exception("what watches the batches failed")
+
+def _safely(watches: Callable[[T], None], seen: T) -> None:
+    """What watches must not disturb what it sees."""
+    try:
+        watches(seen)
+    except Exception:
+        LOG.exception("what watches the batches failed")
 
 
 class _Way:

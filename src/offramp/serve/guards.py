@@ -22,6 +22,9 @@ from offramp.serve.protocol import HEADER
 
 T = TypeVar("T")
 
+FAILED = "the server failed on this request"
+"""All that a client hears of a failure of the server's own."""
+
 
 async def body_of(request: Request, most: int) -> bytes:
     """The body.
@@ -156,7 +159,7 @@ def too_late(request: Request, error: Exception) -> Response:
 
 def failed(request: Request, error: Exception) -> Response:
     """A failure of the server's own, which says nothing of its inside."""
-    return JSONResponse({"error": "the server failed on this request"}, 500)
+    return JSONResponse({"error": FAILED}, 500)
 
 
 def hung_up(request: Request, error: Exception) -> Response:

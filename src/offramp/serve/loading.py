@@ -29,7 +29,6 @@ def from_stages(folder: Path, runtime: str = "onnx", point: str | None = None, t
             f"expected one operating point in {folder} that has the exits of all others, got points with exits of "
             "their own; export fewer points, or serve the bundle"
         )
-    places = {place: index for index, place in enumerate(dict.fromkeys(routing.exits[:-1]))}
     ordered = sorted(entries, key=lambda name: (any(entries[name].enabled), entries[name].promise or 0.0))
     return Deployment(
         name=folder.resolve().name,
@@ -39,7 +38,7 @@ def from_stages(folder: Path, runtime: str = "onnx", point: str | None = None, t
         ),
         classes=routing.classes,
         exits=_numbered(routing.exits),
-        point_of=tuple(places[place] for place in routing.exits[:-1]),
+        point_of=routing.point_of,
         points={
             name: ServedPoint(entries[name].configuration, None, entries[name].promise, routing.risk)
             for name in ordered

@@ -22,7 +22,6 @@ class Metrics:
         disagreement: estimated by audits, by operating point.
         promise: certified, by operating point.
         alarm: 1 where the promise was found broken.
-        audits: samples compared, by operating point.
     """
 
     def __init__(self, model: str, exits: Sequence[str], points: Sequence[str]) -> None:
@@ -48,8 +47,6 @@ class Metrics:
         self.disagreement = gauge("disagreement", "Share answered otherwise than by the backbone, by audits.", "point")
         self.promise = gauge("promised_disagreement", "What was certified.", "point")
         self.alarm = gauge("alarm", "1 where more disagree than was certified.", "point")
-        self.audits = counter("audits", "Samples run to the end to be compared.", "point")
-        self.names = ("input", *exits)
 
     def now_active(self, point: str) -> None:
         """Another point is active."""

@@ -9,9 +9,10 @@ from types import FrameType
 import uvicorn
 
 from offramp.serve.app import Limits, application
+from offramp.serve.batcher import Batching
 from offramp.serve.controller import Controller
 from offramp.serve.deployment import Deployment
-from offramp.serve.endpoint import Batching, Endpoint
+from offramp.serve.endpoint import Endpoint
 from offramp.serve.holding import Holding
 from offramp.serve.monitor import Audits
 from offramp.serve.watch import Watch

@@ -13,7 +13,7 @@ from offramp.serve import describe
 from offramp.serve.asking import asked_of, wish_of
 from offramp.serve.endpoint import Asked, Endpoint
 from offramp.serve.errors import BadRequestError, BusyError, RefusedError, TooLargeError
-from offramp.serve.guards import said
+from offramp.serve.guards import FAILED, said
 from offramp.serve.protocol import MOST_ID, InferReply, InferRequest
 from offramp.serve.sample import Answer
 from offramp.serve.waiting import Each
@@ -22,8 +22,6 @@ LOG = logging.getLogger("offramp.serve")
 
 PREFIX = 4
 """Bytes before a binary message that say how many of the following ones are JSON, little-endian."""
-
-FAILED = "the server failed on this request"
 
 MOST_UNREAD = 256
 """Messages that may wait for a client to read them, and requests of one client under way; then no more are taken."""

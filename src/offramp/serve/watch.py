@@ -6,6 +6,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
+import numpy as np
+
 from offramp.serve.deployment import Deployment
 from offramp.serve.metrics import Metrics
 from offramp.serve.monitor import Alarmed, Auditor, Audits, Recent
@@ -62,6 +64,9 @@ class Watch:
         self.auditor = Auditor(audits, promises, alarmed)
         self.metrics = Metrics(deployment.name, deployment.exits, list(deployment.points))
         self._deployment, self._clock = deployment, clock
+        for name in deployment.points:
+            if (promise := self.auditor.found(name).promise) is not None:
+                self.metrics.promise.labels(deployment.name, name).set(promise)
         self._costs = {name: deployment.costs(name) for name in deployment.points}
 
     def ran(self, batch: Ran) -> None:
@@ -114,7 +119,6 @@ class Watch:
         if known.disagreement is not None:
             self.metrics.disagreement.labels(model, point).set(known.disagreement)
         if known.promise is not None:
-            self.metrics.promise.labels(model, point).set(known.promise)
             self.metrics.alarm.labels(model, point).set(float(known.alarm is not None))
 
     def snapshot(self, active: str, waiting: int) -> dict[str, Any]:
@@ -126,8 +130,8 @@ class Watch:
             "active": active,
             "waiting": waiting,
             "rate": len(latency) / self.latency.seconds,
-            "p50": self.latency.quantile(0.5),
-            "p95": self.latency.quantile(0.95),
+            "p50": float(np.quantile(latency, 0.5)) if len(latency) else None,
+            "p95": float(np.quantile(latency, 0.95)) if len(latency) else None,
             "cost": float(costs.mean()) if len(costs) else None,
             "audit": {
                 "promise": known.promise,
