@@ -95,6 +95,7 @@ def _exported(
             point.configuration.threshold,
             cuts.name(point.configuration.enabled),
             None if point.bound is None else point.bound.epsilon,
+            *costs_of(bundle, point),
         )
         for point in wanted
     }
@@ -111,6 +112,13 @@ def _exported(
     )
     routing.write(cuts.folder)
     return routing
+
+
+def costs_of(bundle: Bundle, point: OperatingPoint) -> tuple[float, tuple[float, ...]]:
+    """Mean cost at a point when it was chosen, and of leaving at each exit, as shares of the backbone's MACs."""
+    price = bundle.cost
+    shares = price.leaving(np.array(point.configuration.enabled, bool)) / price.backbone
+    return float(shares @ np.array(point.exit_share)), tuple(shares.tolist())
 
 
 class Cuts:

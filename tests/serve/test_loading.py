@@ -40,6 +40,15 @@ def test_it_answers_as_the_bundle_whatever_it_runs_on(stages: Path, backend: str
     assert len(made.exits) == len(set(made.exits)) == len(distinct().manifest.exits) + 1
 
 
+def test_costs_are_the_same_from_the_bundle_and_from_its_stages(stages: Path, tmp_path: Path) -> None:
+    apart, whole = from_stages(stages), from_bundle(distinct(), "eager", tmp_path, "toy")
+    for name, point in apart.points.items():
+        assert (point.cost, point.leaving) == (whole.points[name].cost, whole.points[name].leaving)
+        assert point.leaving is not None
+        assert sorted(point.leaving) == list(point.leaving)
+    assert apart.points["early"].leaving[-1] > 1.0, "the heads come on top"  # type: ignore[index]
+
+
 def test_exits_of_points_must_be_those_of_one_of_them_where_stages_are_given(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="exits of all others"):
         from_stages(exported(tmp_path / "toy"))

@@ -1,6 +1,7 @@
 import numpy as np
 import pytest
 
+from offramp.decide.drift import DriftTest
 from offramp.errors import InputError
 from offramp.serve.endpoint import Endpoint, Wish
 from offramp.serve.monitor import Auditor, Audits, Recent
@@ -42,6 +43,20 @@ def test_a_broken_promise_is_told_once_and_only_of_its_point() -> None:
     assert alarms == ["a"]
     assert auditor.found("a").alarm is not None
     assert auditor.found("b").alarm is None
+
+
+def test_samples_that_are_read_together_raise_the_alarm_at_the_same_one() -> None:
+    audits = Audits(0.1, window=700)
+    seen = stream(np.random.default_rng(1), 0.08, 0.1, 4_000)
+    test = DriftTest(0.02, audits.alpha, 10.0, 700)
+    one_by_one = test.start()
+    for value in seen:
+        one_by_one = test.step(one_by_one, [10.0 if value else 0.0])
+    auditor = Auditor(audits, {"a": 0.02}, lambda _: None)
+    for at in range(0, len(seen), 7):
+        auditor.saw("a", seen[at : at + 7])
+    assert one_by_one.alarm is not None
+    assert auditor.found("a").alarm == one_by_one.alarm
 
 
 def test_a_share_that_is_none_is_refused() -> None:

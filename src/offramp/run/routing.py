@@ -55,12 +55,16 @@ class PointEntry:
         cut: which of the routing's cuts has stages for these exits.
         promise: the certified upper limit of the risk, in the sense of the bundle's guarantee (with probability 1 -
             delta, or on average); None where nothing was certified.
+        cost: mean share of the backbone's multiply-accumulates when it was chosen; None in folders of earlier versions.
+        leaving: that share for each exit, the backbone's own last; None in folders of earlier versions.
     """
 
     enabled: tuple[bool, ...]
     threshold: tuple[float, ...]
     cut: str
     promise: float | None = None
+    cost: float | None = None
+    leaving: tuple[float, ...] | None = None
 
     @property
     def configuration(self) -> Configuration:

@@ -8,7 +8,7 @@ import numpy as np
 
 from offramp.errors import UnknownNameError
 from offramp.run.stage_seconds import ExecutorFor
-from offramp.types import Configuration, CostProfile
+from offramp.types import Configuration
 
 
 @dataclass(frozen=True)
@@ -33,6 +33,7 @@ class ServedPoint:
     Attributes:
         configuration: which exits are on, and their thresholds.
         cost: mean share of the backbone's multiply-accumulates when it was chosen; None where it is not known.
+        leaving: that share for each exit, the backbone's own last; None where it is not known.
         bound: certified upper limit of the risk; None where nothing was certified.
         risk: of what; an alarm is raised for `disagreement` alone, since no other can be seen without labels.
     """
@@ -41,6 +42,7 @@ class ServedPoint:
     cost: float | None = None
     bound: float | None = None
     risk: str | None = None
+    leaving: tuple[float, ...] | None = None
 
     @property
     def promise(self) -> float | None:
@@ -66,7 +68,6 @@ class Deployment:
         rule: how scores decide, by name.
         executor_for: makes the executor for a set of enabled exits.
         arranged: makes of arrays by name what executors take.
-        price: what leaving at each exit costs; None where it is not known.
     """
 
     name: str
@@ -80,7 +81,6 @@ class Deployment:
     rule: str
     executor_for: ExecutorFor
     arranged: Callable[[Mapping[str, np.ndarray]], Any]
-    price: CostProfile | None = None
 
     def point(self, name: str) -> tuple[str, ServedPoint]:
         """The point of that name or alias, with its own name.
@@ -97,14 +97,6 @@ class Deployment:
     def enabled(self) -> tuple[bool, ...]:
         """The exits that any operating point uses."""
         return any_of([point.configuration.enabled for point in self.points.values()])
-
-    def costs(self, name: str) -> np.ndarray | None:
-        """What leaving at each exit costs at a point, as a share of the backbone's; None where it is not known."""
-        if self.price is None:
-            return None
-        enabled = np.array(self.points[name].configuration.enabled, bool)
-        shares: np.ndarray = self.price.leaving(enabled) / self.price.backbone
-        return shares
 
 
 def any_of(sets: Sequence[tuple[bool, ...]]) -> tuple[bool, ...]:

@@ -8,8 +8,9 @@ import numpy as np
 
 from offramp import deployed
 from offramp.errors import InputError
-from offramp.run.routing import Routing
+from offramp.run.routing import PointEntry, Routing
 from offramp.serve.deployment import Deployment, InputSpec, ServedPoint, any_of
+from offramp.types import OperatingPoint
 
 
 def from_stages(folder: Path, runtime: str = "onnx", point: str | None = None, threads: int = 0) -> Deployment:
@@ -29,7 +30,7 @@ def from_stages(folder: Path, runtime: str = "onnx", point: str | None = None, t
             f"expected one operating point in {folder} that has the exits of all others, got points with exits of "
             "their own; export fewer points, or serve the bundle"
         )
-    ordered = sorted(entries, key=lambda name: (any(entries[name].enabled), entries[name].promise or 0.0))
+    ordered = sorted(entries, key=lambda name: _safety(entries[name]))
     return Deployment(
         name=folder.resolve().name,
         inputs=tuple(
@@ -40,7 +41,13 @@ def from_stages(folder: Path, runtime: str = "onnx", point: str | None = None, t
         exits=_numbered(routing.exits),
         point_of=routing.point_of,
         points={
-            name: ServedPoint(entries[name].configuration, None, entries[name].promise, routing.risk)
+            name: ServedPoint(
+                entries[name].configuration,
+                entries[name].cost,
+                entries[name].promise,
+                routing.risk,
+                entries[name].leaving,
+            )
             for name in ordered
         },
         aliases=routing.aliases,
@@ -71,7 +78,7 @@ def from_bundle(
     import torch  # what is served from stages needs none
 
     from offramp.backends import executors
-    from offramp.exporting import inputs_of
+    from offramp.exporting import costs_of, inputs_of
 
     live = bundle.live
     make = executors(live, [backend], folder, threads)[backend]
@@ -98,22 +105,25 @@ def from_bundle(
         classes=live.multi_exit.backbone.classes,
         exits=_numbered((*(f"{one.point}/{one.head}" for one in bundle.manifest.exits), "backbone")),
         point_of=tuple(live.multi_exit.point_of),
-        points={
-            one.name: ServedPoint(
-                one.configuration,
-                one.cost,
-                None if one.bound is None else one.bound.epsilon,
-                None if one.bound is None else one.bound.risk,
-            )
-            for one in points
-        },
+        points={one.name: _served(one, *costs_of(bundle, one)) for one in points},
         aliases=dict(bundle.manifest.aliases),
         active=point or _first(bundle.manifest.aliases, [one.name for one in points]),
         rule=live.gate.rule,
         executor_for=make,
         arranged=arranged,
-        price=bundle.cost,
     )
+
+
+def _served(point: OperatingPoint, cost: float, leaving: tuple[float, ...]) -> ServedPoint:
+    bound = point.bound
+    if bound is None:
+        return ServedPoint(point.configuration, cost, leaving=leaving)
+    return ServedPoint(point.configuration, cost, bound.epsilon, bound.risk, leaving)
+
+
+def _safety(entry: PointEntry) -> tuple[bool, float, float]:
+    """The lower the more accurate, as far as that is known."""
+    return any(entry.enabled), entry.promise or 0.0, -(entry.cost or 0.0)
 
 
 def _first(aliases: Mapping[str, str], points: list[str]) -> str:

@@ -4,12 +4,15 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 
 from offramp.decide.drift import DriftTest, Evidence
 from offramp.errors import InputError
+
+UNREAD = 256
+"""Samples that are read at once where none of them disagreed, since those cannot raise an alarm."""
 
 Alarmed = Callable[[str], None]
 """Called with the name of an operating point that is found to disagree more than it promised."""
@@ -63,6 +66,7 @@ class _Stream:
     samples: int = 0
     compared: int = 0
     weighted: float = 0.0
+    unread: list[float] = field(default_factory=list)
 
 
 class Auditor:
@@ -103,8 +107,11 @@ class Auditor:
         stream.weighted += float(values.sum())
         if stream.test is None or stream.evidence is None:
             return
+        stream.unread += values.tolist()
+        if not values.any() and len(stream.unread) < UNREAD:
+            return
         before = stream.evidence.alarm
-        stream.evidence = stream.test.step(stream.evidence, values)
+        stream.evidence, stream.unread = stream.test.step(stream.evidence, stream.unread), []
         if before is None and stream.evidence.alarm is not None:
             self._alarmed(name)
 

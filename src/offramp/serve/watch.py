@@ -67,7 +67,7 @@ class Watch:
         for name in deployment.points:
             if (promise := self.auditor.found(name).promise) is not None:
                 self.metrics.promise.labels(deployment.name, name).set(promise)
-        self._costs = {name: deployment.costs(name) for name in deployment.points}
+        self._costs = {name: point.leaving for name, point in deployment.points.items()}
 
     def ran(self, batch: Ran) -> None:
         """Counts a batch."""
@@ -92,7 +92,7 @@ class Watch:
             self.exits.add(float(sample.answer.exit_index))
             costs = self._costs[sample.point]
             if costs is not None:
-                self.costs.add(float(costs[sample.answer.exit_index]))
+                self.costs.add(costs[sample.answer.exit_index])
         self._audit(batch)
 
     def refused(self, sample: Sample) -> None:

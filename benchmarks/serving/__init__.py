@@ -1,0 +1,1 @@
+"""The server under load: beside the same server uncut, beside LitServe, with drift, and with a controller."""
