@@ -84,8 +84,8 @@ def assemble(
         operating_points=tuple(operating_entry(point) for point in decided.points),
         aliases=decided.aliases,
         report=tuple(operating_entry(point) for point in decided.report),
-        data=_data_entry(source),
-        extra_data=tuple(_data_entry(more) for more in extra),
+        data=data_entry(source),
+        extra_data=tuple(data_entry(more) for more in extra),
         split=SplitEntry(
             seed=options.seed,
             shares=dict(zip(PARTS, options.shares.values(), strict=True)),
@@ -94,11 +94,12 @@ def assemble(
         provenance=_provenance(options) | ({"head_search": [asdict(one) for one in found]} if found else {}),
     )
     splits = {part: indices.astype(np.int64) for part, indices in parts.items()}
-    trained = None if multi_exit.original is None else _tensors(backbone.model)
-    return Bundle(manifest, _tensors(multi_exit.heads), splits, multi_exit, trained)
+    trained = None if multi_exit.original is None else tensors_of(backbone.model)
+    return Bundle(manifest, tensors_of(multi_exit.heads), splits, multi_exit, trained)
 
 
-def _tensors(module: nn.Module) -> dict[str, torch.Tensor]:
+def tensors_of(module: nn.Module) -> dict[str, torch.Tensor]:
+    """Copies of weights and buffers by name, as files keep them."""
     return {name: tensor.cpu().contiguous().clone() for name, tensor in module.state_dict().items()}
 
 
@@ -156,5 +157,6 @@ def _provenance(options: Options) -> dict[str, Any]:
     }
 
 
-def _data_entry(source: Source) -> DataEntry:
+def data_entry(source: Source) -> DataEntry:
+    """A data set as the manifest keeps it."""
     return DataEntry(name=source.name, fingerprint=source.fingerprint(), samples=len(source))

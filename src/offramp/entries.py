@@ -138,7 +138,7 @@ def exit_entry(exit_: Exit, head_type: HeadType, calibrator: Calibrator) -> Exit
         stem=_stem_entry(head_type.stem),
         cascade=head_type.cascade,
         ensemble=head_type.ensemble,
-        calibration=_calibration_entry(calibrator),
+        calibration=calibration_entry(calibrator),
     )
 
 
@@ -153,7 +153,12 @@ def calibrator(entry: CalibrationEntry) -> Calibrator:
     return Identity()
 
 
-def _calibration_entry(found: Calibrator) -> CalibrationEntry:
+def calibration_entry(found: Calibrator) -> CalibrationEntry:
+    """A calibrator as the manifest keeps it.
+
+    Raises:
+        InputError: if it has no entry.
+    """
     if isinstance(found, Identity):
         return IdentityEntry()
     if isinstance(found, Temperature):
@@ -197,7 +202,7 @@ def _network_exit(exit_: Exit, network: NetworkEntry | SmallEntry, calibrator: C
         hidden=(),
         dropout=0.0,
         network=network,
-        calibration=_calibration_entry(calibrator),
+        calibration=calibration_entry(calibrator),
     )
 
 
