@@ -27,6 +27,12 @@ class Hosted:
         self.endpoint = Endpoint(made, watch, **wishes)
         self.app, self.idle = application(self.endpoint, watch, limits)
 
+    async def finished(self) -> None:
+        """Until all that was accepted is answered."""
+        async with asyncio.timeout(20):
+            while not self.idle():
+                await asyncio.sleep(0.001)
+
     def close(self) -> None:
         assert self.endpoint.engine.close(20.0)
 
@@ -51,19 +57,21 @@ class Hosted:
         told = {name.decode(): value.decode() for name, value in start["headers"]}
         return start["status"], told, b"".join(one.get("body", b"") for one in sent[1:])
 
+    async def serve(self, channel: "Channel", **headers: str) -> None:
+        """A WebSocket as the server has it, until it ends."""
+        await self.app(scope("websocket", SOCKET, "", headers), channel.to_server.get, channel.from_server.put)  # type: ignore[arg-type]
+
     @asynccontextmanager
     async def socket(self, **headers: str) -> AsyncIterator["Channel"]:
         """A WebSocket on which both sides may say something at any time."""
         channel = Channel()
-        task = asyncio.create_task(
-            self.app(scope("websocket", SOCKET, "", headers), channel.to_server.get, channel.from_server.put)  # type: ignore[arg-type]
-        )
+        task = asyncio.create_task(self.serve(channel, **headers))
         assert (await channel.from_server.get())["type"] == "websocket.accept"
         try:
             yield channel
         finally:
-            channel.to_server.put_nowait({"type": "websocket.disconnect", "code": 1000})
-            while not task.done():  # somebody who reads no more must not hold it
+            channel.leave()
+            while not task.done():  # what is left unread must not hold it
                 while not channel.from_server.empty():
                     channel.from_server.get_nowait()
                 await asyncio.sleep(0)
@@ -81,6 +89,12 @@ class Channel:
     def say(self, message: str | bytes) -> None:
         key = "text" if isinstance(message, str) else "bytes"
         self.to_server.put_nowait({"type": "websocket.receive", key: message})
+
+    def leave(self) -> None:
+        """What was not read yet is lost, as on a socket that breaks."""
+        while not self.to_server.empty():
+            self.to_server.get_nowait()
+        self.to_server.put_nowait({"type": "websocket.disconnect", "code": 1000})
 
     async def hear(self) -> Any:
         """The next message: JSON, or the JSON before raw tensors."""
