@@ -38,6 +38,12 @@ class Running:
     def client(self) -> Any:
         return triton.InferenceServerClient(f"127.0.0.1:{self.port}", concurrency=8, network_timeout=30.0)
 
+    @property
+    def memory(self) -> int:
+        """Resident bytes."""
+        status = Path(f"/proc/{self.process.pid}/status").read_text()
+        return 1024 * int(status.partition("VmRSS:")[2].split()[0])
+
     def ask(self, path: str, body: bytes | None = None, how: str = "POST", **headers: str) -> tuple[int, Any]:
         request = urllib.request.Request(f"http://127.0.0.1:{self.port}{path}", body, headers, method=how)
         try:

@@ -50,7 +50,9 @@ def serve(
     floor: Annotated[
         float | None, typer.Option(metavar="RISK", help="With --hold: only points certified for this risk or less.")
     ] = None,
-    token: Annotated[str | None, typer.Option(envvar="OFFRAMP_TOKEN", help="Bearer token that requests need.")] = None,
+    token: Annotated[
+        str | None, typer.Option(envvar="OFFRAMP_TOKEN", help="Bearer token that all but health needs.")
+    ] = None,
     admin_token: Annotated[
         str | None,
         typer.Option(envvar="OFFRAMP_ADMIN_TOKEN", help="Bearer token for switching, else it is off."),
@@ -70,9 +72,9 @@ def serve(
     for package in ("prometheus_client", "starlette", "uvicorn", "websockets"):
         require(package, "serving")
     from offramp.serve import loading
-    from offramp.serve.app import Limits
     from offramp.serve.batcher import Batching
     from offramp.serve.controller import usable
+    from offramp.serve.limits import Limits
     from offramp.serve.monitor import Audits
     from offramp.serve.server import run
 

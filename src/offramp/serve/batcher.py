@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Generic, Protocol, TypeVar, runtime_checkable
 
 from offramp.errors import InputError
-from offramp.serve.errors import BusyError, TooLargeError
+from offramp.serve.errors import BusyError, FullError, TooLargeError
 
 
 @runtime_checkable
@@ -46,6 +46,17 @@ class Batching:
             raise InputError(
                 f"expected batches and a queue of at least 1 and a delay of at least 0 s, got {self.max_batch_size}, "
                 f"{self.max_queue} and {self.max_delay}"
+            )
+
+    def check(self, members: int) -> None:
+        """Whether so many could ever wait at once.
+
+        Raises:
+            TooLargeError: if not.
+        """
+        if members > self.max_queue:
+            raise TooLargeError(
+                f"expected at most {self.max_queue} samples in a request, got {members}; send fewer at a time"
             )
 
 
@@ -93,24 +104,25 @@ class Batcher(Generic[T]):
         with self._changed:
             return not self._queue and not self._running
 
+    def takes(self, members: int) -> bool:
+        """Whether it is worth submitting so many: there is room for them now, or it is closing and will say so."""
+        return self._closing or len(self._queue) + members <= self._batching.max_queue
+
     def submit(self, members: Sequence[T]) -> None:
         """Puts all of them into the queue, or none.
 
         Raises:
-            BusyError: if there is no room for all of them now, or the batcher is closing.
+            FullError: if there is no room for all of them now.
+            BusyError: if the batcher is closing.
             TooLargeError: if there never is.
         """
-        if len(members) > self._batching.max_queue:
-            raise TooLargeError(
-                f"expected at most {self._batching.max_queue} samples in a request, got {len(members)}; "
-                "send fewer at a time"
-            )
+        self._batching.check(len(members))
         now = self._clock()
         with self._changed:
             if self._closing:
                 raise BusyError("the server is going down; ask another one")
             if len(self._queue) + len(members) > self._batching.max_queue:
-                raise BusyError(f"the queue of {self._batching.max_queue} samples is full; try again later")
+                raise FullError(f"the queue of {self._batching.max_queue} samples is full; try again later")
             self._queue.extend((now, member) for member in members)
             self._changed.notify()
 

@@ -68,7 +68,7 @@ def configuration(endpoint: Endpoint) -> dict[str, Any]:
 
 def index(endpoint: Endpoint) -> list[dict[str, Any]]:
     """The models there are, in Triton's words."""
-    state = "READY" if endpoint.open else "UNAVAILABLE"
+    state = "READY" if endpoint.ready else "UNAVAILABLE"
     return [{"name": endpoint.deployment.name, "version": VERSION, "state": state, "reason": ""}]
 
 

@@ -24,6 +24,10 @@ Listener = Callable[[int, "Answer | RefusedError"], None]
 """Called with the number of a sample in its request, and its answer or what went wrong."""
 
 
+TRIAL = 3600.0
+"""Seconds that a trial of a model that seems broken may take."""
+
+
 @dataclass(frozen=True)
 class Active:
     """The operating point that requests without a wish get; never changed, only replaced.
@@ -119,12 +123,17 @@ class Endpoint:
             for name, point in deployment.points.items()
         }
         self._active = Active(deployment.point(deployment.active)[0], 0)
-        self._switching = threading.Lock()
+        self._switching, self._tried = threading.Lock(), threading.Lock()
 
     @property
     def open(self) -> bool:
         """Whether it takes requests."""
         return self.engine.open
+
+    @property
+    def ready(self) -> bool:
+        """Whether it takes requests and the model works."""
+        return self.engine.open and self.engine.health.good
 
     @property
     def active(self) -> Active:
@@ -154,7 +163,8 @@ class Endpoint:
             BadRequestError: if the inputs do not fit the model.
             NotFoundError: if there is no such operating point.
             TooLargeError: if there are more samples than may ever wait.
-            BusyError: if the queue is full.
+            FullError: if the queue is full.
+            BusyError: if it takes nothing any more.
         """
         active = self._active
         if wish.point is not None:
@@ -178,6 +188,23 @@ class Endpoint:
         ]
         self.engine.submit(samples)
         return Asked(samples, active)
+
+    def try_again(self) -> None:
+        """Runs a sample that was answered before, to find out whether the model works again; one at a time.
+
+        It has a deadline, so that it is no evidence of anything else.
+        """
+        row = self.engine.health.row
+        if row is None or not self._tried.acquire(blocking=False):
+            return
+
+        def heard(_number: int, _answer: Answer | RefusedError) -> None:
+            self._tried.release()
+
+        try:
+            self.ask({name: one[None] for name, one in row.items()}, Wish(deadline=TRIAL), heard)
+        except RefusedError:
+            self._tried.release()
 
     def _named(self, name: str) -> str:
         try:
@@ -209,6 +236,7 @@ class Endpoint:
         sizes = {len(tensor) if tensor.ndim else 0 for tensor in inputs.values()}
         if len(sizes) != 1 or 0 in sizes:
             raise BadRequestError(f"expected one common batch size of at least 1, got {sorted(sizes)}")
+        self.engine.batching.check(max(sizes))
         found: dict[str, np.ndarray] = {}
         for spec in specs:
             tensor = inputs[spec.name]

@@ -11,7 +11,8 @@ from offramp.arrays import Bool, Int
 from offramp.errors import DataError
 from offramp.run.mixed import Heard, Mixed
 from offramp.serve.batcher import Batcher, Batching
-from offramp.serve.errors import BadRequestError, RefusedError, TooLateError
+from offramp.serve.errors import BadRequestError, ModelFailedError, RefusedError, TooLateError
+from offramp.serve.health import Health
 from offramp.serve.sample import Answer, Compared, Ran, Sample
 
 LOG = logging.getLogger("offramp.serve")
@@ -37,6 +38,7 @@ class Engine:
 
     Attributes:
         batching: how samples come together.
+        health: whether the model works.
     """
 
     def __init__(
@@ -56,10 +58,11 @@ class Engine:
             batching: how samples come together.
             clock: tells the time in seconds.
         """
-        self.batching = batching or Batching()
+        self.batching, self.health = batching or Batching(), Health()
         self._mixed, self._arranged, self._watcher, self._clock = mixed, arranged, watcher, clock
         self._batcher = Batcher[Sample](self._run, self.batching, clock)
         self.submit, self.refuse, self.close = self._batcher.submit, self._batcher.refuse, self._batcher.close
+        self.takes = self._batcher.takes
 
     @property
     def open(self) -> bool:
@@ -83,6 +86,7 @@ class Engine:
             if sample.deadline is not None and sample.deadline <= now:
                 self._refuse(sample, TooLateError("the deadline passed in the queue; give the request more time"))
         self._attempt([sample for sample in wanted if sample.answer is None])
+        self.health.saw(wanted)
 
     def _attempt(self, batch: list[Sample]) -> None:
         """Runs them; where that fails, each half again, so that one that the model cannot take harms no other."""
@@ -109,7 +113,7 @@ class Engine:
             told = (
                 BadRequestError(str(error)[:300])
                 if isinstance(error, DataError)
-                else RefusedError("the model failed on it")
+                else ModelFailedError("the model failed on it")
             )
             self._refuse(left[0], told)
             return

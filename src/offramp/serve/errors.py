@@ -14,9 +14,17 @@ class BadRequestError(RefusedError):
 
 
 class UnauthorizedError(RefusedError):
-    """The token is missing or wrong."""
+    """The token is missing or wrong.
+
+    Attributes:
+        challenge: how it can be given, as HTTP's `WWW-Authenticate` says it.
+    """
 
     status = 401
+
+    def __init__(self, message: str, challenge: str = "Bearer") -> None:
+        super().__init__(message)
+        self.challenge = challenge
 
 
 class NotFoundError(RefusedError):
@@ -43,6 +51,14 @@ class BusyError(RefusedError):
     def __init__(self, message: str, retry_after: float = 1.0) -> None:
         super().__init__(message)
         self.retry_after = retry_after
+
+
+class FullError(BusyError):
+    """The queue is full now, so it is worth waiting."""
+
+
+class ModelFailedError(RefusedError):
+    """The model raised on a sample that it should have taken."""
 
 
 class TooLateError(RefusedError):

@@ -1,6 +1,7 @@
 """What every route needs: the body within its limit, the token, and errors as the protocol's clients read them."""
 
 import asyncio
+import base64
 import hmac
 import json
 from collections.abc import Callable
@@ -10,6 +11,7 @@ from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect, HTTPConnection, Request
 from starlette.responses import JSONResponse, Response
 
+from offramp.serve.aside import aside
 from offramp.serve.errors import (
     BadRequestError,
     BusyError,
@@ -45,7 +47,7 @@ async def body_of(request: Request, most: int) -> bytes:
         if size > most:
             raise TooLargeError(f"expected a body of at most {most} bytes, got more")
         parts.append(part)
-    return b"".join(parts)
+    return await aside(size, b"".join, parts)
 
 
 def json_length(request: Request) -> int | None:
@@ -74,18 +76,34 @@ def json_of(body: bytes) -> Any:
         raise BadRequestError(f"expected JSON: {error}"[:200]) from error
 
 
-def allowed(connection: HTTPConnection, token: str | None) -> None:
-    """Refuses whoever does not have the token, where there is one.
+BASIC = 'Basic realm="offramp", charset="UTF-8"'
+"""What makes a browser ask for the token, and send it with all that the page asks for."""
+
+
+def allowed(connection: HTTPConnection, token: str | None, challenge: str = "Bearer") -> None:
+    """Refuses whoever does not have the token, where there is one: as a bearer token, or as a password of any user.
 
     Raises:
-        UnauthorizedError: if so.
+        UnauthorizedError: if so; or if a page of another site has a browser send a password that it remembers.
     """
     if token is None:
         return
     scheme, _, given = connection.headers.get("authorization", "").partition(" ")
-    right = hmac.compare_digest(given.strip().encode("latin-1", "replace"), token.encode("utf-8"))
-    if scheme.lower() != "bearer" or not right:
-        raise UnauthorizedError("expected the header Authorization: Bearer TOKEN with the right token")
+    secret = given.strip().encode("latin-1", "replace")
+    if basic := scheme.lower() == "basic":
+        secret = _password(secret)
+    if not hmac.compare_digest(secret, token.encode("utf-8")) or scheme.lower() not in ("basic", "bearer"):
+        raise UnauthorizedError("expected the header Authorization: Bearer TOKEN with the right token", challenge)
+    if basic:
+        same_origin(connection)
+
+
+def _password(given: bytes) -> bytes:
+    """The password of basic authentication; empty where there is none."""
+    try:
+        return base64.b64decode(given, validate=True).partition(b":")[2]
+    except ValueError:
+        return b""
 
 
 def same_origin(connection: HTTPConnection) -> None:
@@ -136,7 +154,7 @@ def refused(request: Request, error: Exception) -> Response:
     if isinstance(error, BusyError):
         headers["Retry-After"] = str(max(1, round(error.retry_after)))
     if isinstance(error, UnauthorizedError):
-        headers["WWW-Authenticate"] = "Bearer"
+        headers["WWW-Authenticate"] = error.challenge
     return JSONResponse({"error": said(error)}, error.status, headers)
 
 

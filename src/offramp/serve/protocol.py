@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from offramp.serve.errors import BadRequestError
+from offramp.serve.errors import BadRequestError, TooLargeError
 from offramp.serve.tensors import BYTES, datatype_of, from_bytes, from_json, to_bytes
 
 HEADER = "Inference-Header-Content-Length"
@@ -17,6 +17,9 @@ HEADER = "Inference-Header-Content-Length"
 EXTENSIONS = ("binary_tensor_data", "model_configuration", "model_repository", "statistics")
 """What the server speaks beyond the protocol."""
 
+
+MOST_JSON = 8 * 2**20
+"""Bytes of JSON in a request: the standard library reads them in one go, during which the server does nothing else."""
 
 MOST_ID, MOST_AXES, MOST_NUMBERS = 256, 16, 2**31
 """Limits of a request: characters of its id, which every answer repeats; axes and numbers of a tensor."""
@@ -103,11 +106,16 @@ def parse(body: bytes | memoryview, json_length: int | None) -> InferRequest:
 
     Raises:
         BadRequestError: saying what is wrong with it.
+        TooLargeError: if its JSON is.
     """
     view = memoryview(body)
     length = len(view) if json_length is None else json_length
     if not 0 <= length <= len(view):
         raise BadRequestError(f"expected {HEADER} between 0 and the {len(view)} bytes of the body, got {length}")
+    if length > MOST_JSON:
+        raise TooLargeError(
+            f"expected at most {MOST_JSON} bytes of JSON, got {length}; send tensors as raw bytes (binary_data_size)"
+        )
     told = _object(_json(view[:length]), "a request")
     parameters = _object(told.get("parameters"), "parameters")
     inputs = _inputs(told.get("inputs"), view[length:])

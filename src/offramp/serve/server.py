@@ -8,13 +8,15 @@ from types import FrameType
 
 import uvicorn
 
-from offramp.serve.app import Limits, application
+from offramp.serve.app import application
 from offramp.serve.batcher import Batching
 from offramp.serve.controller import Controller
 from offramp.serve.deployment import Deployment
 from offramp.serve.endpoint import Endpoint
 from offramp.serve.holding import Holding
+from offramp.serve.limits import Limits
 from offramp.serve.monitor import Audits
+from offramp.serve.streams import PREFIX
 from offramp.serve.watch import Watch
 
 LOG = logging.getLogger("offramp.serve")
@@ -122,21 +124,22 @@ def run(
     watch = Watch(deployment, audits, alarmed)
     endpoint = Endpoint(deployment, watch, batching, audits.share)
     holding = None if controller is None else Holding(endpoint, watch, controller)
-    app = application(endpoint, watch, limits)
+    app, idle = application(endpoint, watch, limits)
     config = uvicorn.Config(
         app,
         host=host,
         port=port,
         log_level="warning",
         ws="websockets-sansio",
-        ws_max_size=limits.max_body + 4,
+        ws_max_size=limits.max_body + PREFIX,
+        ws_ping_timeout=None,  # the answer to a ping waits, too, while a client is slowed down
         timeout_graceful_shutdown=5,
     )
     listening = config.bind_socket()
     url = f"http://{host}:{listening.getsockname()[1]}"
     if holding is not None:
         holding.start()
-    Server(config, lambda: started(url), endpoint.engine.refuse, app.state.idle).run([listening])
+    Server(config, lambda: started(url), endpoint.engine.refuse, idle).run([listening])
     if holding is not None:
         holding.end()
     endpoint.engine.close(GRACE)

@@ -1,0 +1,128 @@
+"""Big requests are worked on aside: the loop goes on meanwhile."""
+
+import asyncio
+import json
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import tritonclient.http as triton
+
+from offramp.serve.aside import SMALL, aside
+from offramp.serve.deployment import InputSpec
+from offramp.serve.protocol import MOST_JSON
+from tests.builds import images
+from tests.serve.asgi import INFER, Hosted
+from tests.serve.process import body, running, tensor
+from tests.serve.world import deployment
+
+HEADER = "inference-header-content-length"
+
+
+def raw(x: np.ndarray) -> tuple[bytes, int]:
+    made, length = triton.InferenceServerClient.generate_request_body([tensor(x)])
+    assert length is not None
+    return bytes(made), length
+
+
+def big(megabytes: int) -> np.ndarray:
+    """Ever so many bytes, of which the last are no number: the request is read, checked and refused, but not run."""
+    x = np.zeros((4, 3, megabytes * 2**20 // 48, 1), np.float32)
+    x[-1, -1, -1] = np.nan
+    return x
+
+
+def hosted() -> Hosted:
+    made = deployment()
+    return Hosted(replace(made, inputs=(InputSpec("input0", np.dtype("float32"), (3, -1, -1)),)))
+
+
+def test_the_loop_turns_while_sixty_megabytes_are_worked_on_and_small_requests_are_answered() -> None:
+    x, small = big(60), body(images(1, 5).numpy())
+    made, length = raw(x)
+
+    async def talk(host: Hosted) -> tuple[int, int, int]:
+        asked = asyncio.create_task(host.ask(INFER, made, **{HEADER: str(length)}))
+        turns = answered = 0
+        while not asked.done():
+            await asyncio.sleep(0)
+            turns += 1
+            if turns % 10 == 0:
+                answered += (await host.ask(INFER, small))[0] == 200
+        status, _, told = await asked
+        assert b"finite" in told
+        return status, turns, answered
+
+    host = hosted()
+    try:
+        status, turns, answered = asyncio.run(talk(host))
+    finally:
+        host.close()
+    assert status == 400
+    assert answered >= 3  # on the loop itself there would be none
+    assert turns >= 30
+
+
+def test_what_is_small_is_done_at_once() -> None:
+    async def turns_of(size: int) -> int:
+        done = asyncio.create_task(aside(size, sum, [1, 2]))
+        turns = 0
+        while not done.done():
+            await asyncio.sleep(0)
+            turns += 1
+        assert done.result() == 3
+        return turns
+
+    assert asyncio.run(turns_of(SMALL)) == 1
+    assert asyncio.run(turns_of(SMALL + 1)) > 1
+
+
+def test_small_requests_are_answered_by_a_process_that_gets_big_ones(folder: Path) -> None:
+    x = np.zeros((9000, 3, 12, 12), np.float32)
+    x[-1, -1, -1, -1] = np.nan
+    made, length = raw(np.concatenate([x] * 4))
+    assert len(made) > 60 * 10**6
+    with running(folder, "--max-queue", "100000") as server, ThreadPoolExecutor(1) as pool:
+        headers = {HEADER: str(length)}
+        asked = [pool.submit(server.ask, INFER, made, **headers) for _ in range(3)]
+        small = body(images(1, 5).numpy())
+        answered = 0
+        while not all(one.done() for one in asked):
+            answered += server.ask(INFER, small)[0] == 200
+        assert [one.result()[0] for one in asked] == [400, 400, 400]
+    assert answered >= 10
+
+
+def test_json_has_a_limit_of_its_own_that_says_what_to_do() -> None:
+    entry = {"name": "input0", "shape": [1], "datatype": "FP32", "data": [1.0] * (MOST_JSON // 5 + 1)}
+    text = json.dumps({"id": "much", "inputs": [entry]})
+    assert len(text) > MOST_JSON
+
+    async def talk(host: Hosted) -> None:
+        status, _, told = await host.ask(INFER, text.encode())
+        assert status == 413
+        assert b"raw bytes" in told
+        assert (await host.ask(INFER, text.encode() + b"raw", **{HEADER: str(len(text))}))[0] == 413
+        async with host.socket() as channel:
+            channel.say(text)
+            said = await channel.hear()
+            assert said["status"] == 413
+            assert "raw bytes" in said["error"]
+
+    host = Hosted()
+    try:
+        asyncio.run(talk(host))
+    finally:
+        host.close()
+
+
+def test_more_samples_than_the_queue_takes_are_refused_before_they_are_looked_at() -> None:
+    x = np.full((20_000, 3, 12, 12), np.nan, np.float32)
+    made, length = raw(x)
+    host = Hosted()
+    try:
+        status, _, told = asyncio.run(host.ask(INFER, made, **{HEADER: str(length)}))
+    finally:
+        host.close()
+    assert (status, b"at most 1024 samples" in told) == (413, True)
