@@ -9,6 +9,7 @@ from typing import Any
 from offramp.serve.app import application
 from offramp.serve.deployment import Deployment
 from offramp.serve.endpoint import Endpoint
+from offramp.serve.hosting import Version
 from offramp.serve.limits import Limits
 from offramp.serve.monitor import Audits
 from offramp.serve.watch import Watch
@@ -25,7 +26,7 @@ class Hosted:
         made = made or deployment()
         watch = Watch(made, Audits(), lambda _: None)
         self.endpoint = Endpoint(made, watch, **wishes)
-        self.app, self.idle = application(self.endpoint, watch, limits)
+        self.app, self.idle = application(Version(self.endpoint, watch), limits)
 
     async def finished(self) -> None:
         """Until all that was accepted is answered."""

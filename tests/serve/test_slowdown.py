@@ -54,18 +54,20 @@ def test_it_is_taken_back_and_held_for_longer_each_time_that_it_was_not_over() -
     slowdown = Slowdown(pace, {"a": POINT}, lambda _, slow: told.append((now[0], slow)), lambda: now[0])
     for second in range(200):
         now[0] = float(second)
+        slowdown.tick()
         slowdown.saw("a", [2] * 200)
     starts = [at for at, slow in told if slow]
     assert np.diff(starts).tolist() == [10.0, 20.0, 40.0, 40.0, 40.0, 40.0]
     assert [at for at, slow in told if not slow] == starts[1:]
     assert slowdown.slow("a")
     now[0] += 100.0
+    slowdown.tick()
     slowdown.saw("a", [0] * 2_000)
     assert not slowdown.slow("a")
     slowdown.saw("a", [2] * 2_000)
     assert slowdown.slow("a")
     now[0] += 11.0
-    slowdown.saw("a", [])
+    slowdown.tick()
     assert not slowdown.slow("a"), "held for the first time since it was over"
 
 

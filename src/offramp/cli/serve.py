@@ -2,12 +2,16 @@
 
 import sys
 import tempfile
+from collections.abc import Callable
 from dataclasses import replace
+from itertools import count
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
+from torch import nn
 
+from offramp.audit_files import Store
 from offramp.backends import NAMES
 from offramp.bundle import Bundle
 from offramp.cli.attached import loaded_for
@@ -19,6 +23,7 @@ from offramp.run.routing import FILE
 
 if TYPE_CHECKING:
     from offramp.serve.controller import Controller
+    from offramp.serve.deployment import Deployment
 
 
 def serve(
@@ -50,6 +55,18 @@ def serve(
     floor: Annotated[
         float | None, typer.Option(metavar="RISK", help="With --hold: only points certified for this risk or less.")
     ] = None,
+    cap: Annotated[
+        float | None,
+        typer.Option(
+            metavar="COST",
+            help="While samples go on for far longer than they did, let none cost more than this share of the model.",
+        ),
+    ] = None,
+    keep: Annotated[
+        Path | None, typer.Option(metavar="DIR", help="Keep audited inputs there, for `offramp refit`.")
+    ] = None,
+    keep_samples: Annotated[int, typer.Option(min=1, help="With --keep: so many of the newest.")] = 10_000,
+    keep_mb: Annotated[float, typer.Option(min=0.001, help="With --keep: within so much space.")] = 1024.0,
     token: Annotated[
         str | None, typer.Option(envvar="OFFRAMP_TOKEN", help="Bearer token that all but health needs.")
     ] = None,
@@ -61,61 +78,85 @@ def serve(
     """Serve a model that leaves early, by the Open Inference Protocol (V2), WebSocket and server-sent events.
 
     Clients for Triton and KServe work as they are. Each sample of a WebSocket is answered as soon as it is resolved.
+    BUNDLE may also be a folder of folders with numbers for names: the highest is served, and POST
+    /v2/repository/models/NAME/load takes a higher one while the server answers, POST .../rollback goes back.
     SIGTERM answers what was accepted and ends.
 
     Examples:
       offramp serve bundle timm:resnet50
       offramp serve stages --port 9000 --max-batch-size 64
       offramp serve bundle timm:resnet50 --hold p95=0.05 --floor 0.02
-      OFFRAMP_ADMIN_TOKEN=secret offramp serve bundle nets.py:resnet56 --weights r.th --fallback
+      offramp serve bundle timm:resnet50 --keep kept --audit-share 0.05
+      OFFRAMP_ADMIN_TOKEN=secret offramp serve versions nets.py:resnet56 --weights r.th --fallback
     """
     for package in ("prometheus_client", "starlette", "uvicorn", "websockets"):
         require(package, "serving")
-    from offramp.serve import loading
     from offramp.serve.batcher import Batching
-    from offramp.serve.controller import usable
+    from offramp.serve.care import Care
     from offramp.serve.limits import Limits
     from offramp.serve.monitor import Audits
     from offramp.serve.server import run
 
     batching = Batching(max_batch_size, max_queue_delay_ms / 1000.0, max_queue)
     limits = Limits(int(max_body_mb * 2**20), token, admin_token)
+    care = Care(
+        Audits(audit_share),
+        fallback,
+        None if hold is None else _control(hold, floor),
+        cap=cap,
+        store=None if keep is None else Store(keep, keep_samples, int(keep_mb * 2**20)),
+    )
     with tempfile.TemporaryDirectory(prefix="offramp-serve-") as stages:
-        if (bundle / FILE).exists():
-            deployment = loading.from_stages(bundle, backend, point, threads)
-        else:
-            loaded = Bundle.load(bundle)
-            network = loaded_for(loaded.manifest.model, model, weights).model
-            live = loaded.attach(network, small_of(loaded, small))
-            deployment = loading.from_bundle(live, backend, Path(stages), bundle.resolve().name, point, threads)
-        if name is not None:
-            deployment = replace(deployment, name=name)
+        newest = _loader(bundle, model, weights, small, name, point, backend, threads, Path(stages))
+        deployment = newest()
         typer.echo(f"{deployment.name} on {backend}, operating points {', '.join(deployment.points)}", err=True)
 
         def started(url: str) -> None:
             typer.echo(f"serving {deployment.name} at {url}")
             sys.stdout.flush()
 
-        run(
-            deployment,
-            batching,
-            limits,
-            Audits(audit_share),
-            fallback=fallback,
-            controller=None if hold is None else _controller(hold, usable(deployment.points, floor)),
-            host=host,
-            port=port,
-            started=started,
-        )
+        run(deployment, batching, limits, care, newest=newest, host=host, port=port, started=started)
 
 
-def _controller(wish: str, points: tuple[str, ...]) -> "Controller":
-    """The controller that a flag such as `p95=0.05` describes."""
-    from offramp.serve.controller import Controller
+def _loader(
+    folder: Path,
+    model: str | None,
+    weights: Path | None,
+    small: str | None,
+    name: str | None,
+    point: str | None,
+    backend: str,
+    threads: int,
+    stages: Path,
+) -> "Callable[[], Deployment]":
+    """Loads what there is now; the backbone of a bundle is loaded once."""
+    from offramp.serve import loading
+
+    networks: list[nn.Module] = []
+    times = count()
+
+    def newest() -> "Deployment":
+        here = loading.newest(folder)
+        known = name or folder.resolve().name
+        if (here / FILE).exists():
+            return replace(loading.from_stages(here, backend, point, threads), name=known)
+        loaded = Bundle.load(here)
+        if not networks:
+            networks.append(loaded_for(loaded.manifest.model, model, weights).model)
+        live = loaded.attach(networks[0], small_of(loaded, small))
+        return loading.from_bundle(live, backend, stages / str(next(times)), known, point, threads)
+
+    return newest
+
+
+def _control(wish: str, floor: float | None) -> "Callable[[Deployment], Controller]":
+    """Makes the controller that a flag such as `p95=0.05` describes."""
+    from offramp.serve.controller import Controller, usable
 
     measure, _, value = wish.partition("=")
     try:
         target = float(value)
     except ValueError as error:
         raise InputError(f"expected --hold such as p95=0.05, queue=20 or cost=0.5, got {wish!r}") from error
-    return Controller(points, measure, target)
+    Controller(("any",), measure, target)  # refused now, if it is none
+    return lambda deployment: Controller(usable(deployment.points, floor), measure, target)

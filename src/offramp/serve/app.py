@@ -10,27 +10,24 @@ from starlette.responses import Response
 from starlette.routing import BaseRoute, Route, WebSocketRoute
 
 from offramp.serve.deliveries import Deliveries
-from offramp.serve.endpoint import Endpoint
 from offramp.serve.errors import RefusedError
 from offramp.serve.guards import BASIC, allowed, failed, http_error, hung_up, refused, too_late
+from offramp.serve.hosting import Host
 from offramp.serve.limits import Limits
 from offramp.serve.routes import Routes
-from offramp.serve.watch import Watch
 
 MODEL = "/v2/models/{model}"
 
 Answers = Callable[[Request], Awaitable[Response]]
 
 
-def application(
-    endpoint: Endpoint, watch: Watch, limits: Limits | None = None
-) -> tuple[Deliveries, Callable[[], bool]]:
+def application(host: Host, limits: Limits | None = None) -> tuple[Deliveries, Callable[[], bool]]:
     """The server as an ASGI application, and what says whether all that was accepted is answered.
 
-    Where there is a token it is needed for everything but health. Switching has a token of its own.
+    Where there is a token it is needed for everything but health. Switching and replacing the model has one of its own.
     """
     limits = limits or Limits()
-    on = Routes(endpoint, watch, limits)
+    on = Routes(host, limits)
 
     def guarded(answers: Answers, challenge: str = "Bearer") -> Answers:
         async def answer(request: Request) -> Response:
@@ -48,12 +45,14 @@ def application(
         ("/infer_stream", guarded(on.stream), "POST"),
         ("/points", guarded(on.points), "GET"),
         ("/active", on.switch, "PUT"),
+        ("/rollback", on.roll_back, "POST"),
     ]
     routes: list[BaseRoute] = [
         Route("/v2", guarded(on.server)),
         Route("/v2/health/live", on.live),
         Route("/v2/health/ready", on.ready),
         Route("/v2/repository/index", guarded(on.index), methods=["POST"]),
+        Route("/v2/repository/models/{model}/load", on.load, methods=["POST"]),
         Route("/", guarded(on.page, BASIC)),
         Route("/live", guarded(on.now, BASIC)),
         Route("/metrics", guarded(on.metrics)),

@@ -68,6 +68,7 @@ class Deployment:
         rule: how scores decide, by name.
         executor_for: makes the executor for a set of enabled exits.
         arranged: makes of arrays by name what executors take.
+        version: of the model, as clients see it.
     """
 
     name: str
@@ -81,6 +82,7 @@ class Deployment:
     rule: str
     executor_for: ExecutorFor
     arranged: Callable[[Mapping[str, np.ndarray]], Any]
+    version: str = "1"
 
     def point(self, name: str) -> tuple[str, ServedPoint]:
         """The point of that name or alias, with its own name.

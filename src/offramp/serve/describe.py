@@ -10,9 +10,6 @@ from offramp.serve.sample import Answer
 from offramp.serve.tensors import datatype_of
 from offramp.serve.watch import Counted
 
-VERSION = "1"
-"""The version of a model that is served."""
-
 PLAIN = ("logits", "label")
 """Outputs that say nothing about exits."""
 
@@ -33,7 +30,7 @@ def metadata(endpoint: Endpoint) -> dict[str, Any]:
     }
     return {
         "name": deployment.name,
-        "versions": [VERSION],
+        "versions": [deployment.version],
         "platform": "offramp",
         "inputs": [
             {"name": spec.name, "datatype": datatype_of(spec.dtype), "shape": [-1, *spec.shape]}
@@ -69,7 +66,7 @@ def configuration(endpoint: Endpoint) -> dict[str, Any]:
 def index(endpoint: Endpoint) -> list[dict[str, Any]]:
     """The models there are, in Triton's words."""
     state = "READY" if endpoint.ready else "UNAVAILABLE"
-    return [{"name": endpoint.deployment.name, "version": VERSION, "state": state, "reason": ""}]
+    return [{"name": endpoint.deployment.name, "version": endpoint.deployment.version, "state": state, "reason": ""}]
 
 
 def points(endpoint: Endpoint) -> dict[str, Any]:
@@ -117,7 +114,7 @@ def statistics(endpoint: Endpoint, counted: Counted) -> dict[str, Any]:
 
     one = {
         "name": endpoint.deployment.name,
-        "version": VERSION,
+        "version": endpoint.deployment.version,
         "last_inference": counted.last,
         "inference_count": answered,
         "execution_count": counted.batches,

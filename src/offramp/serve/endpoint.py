@@ -3,7 +3,7 @@
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from random import Random
 from typing import Any
@@ -34,11 +34,13 @@ class Active:
 
     Attributes:
         name: of the point.
-        generation: how often it was switched.
+        generation: how often it was switched, the model's versions included.
+        version: of the model.
     """
 
     name: str
     generation: int
+    version: str = "1"
 
 
 @dataclass(frozen=True)
@@ -92,6 +94,7 @@ class Endpoint:
         audit_share: float = 0.0,
         seed: int | None = None,
         clock: Callable[[], float] = time.monotonic,
+        generation: int = 0,
     ) -> None:
         """Makes the executor and starts the thread of the batches.
 
@@ -102,6 +105,7 @@ class Endpoint:
             audit_share: probability that a sample which leaves early is run to the end all the same.
             seed: of that choice; None: another one each time.
             clock: tells the time in seconds.
+            generation: of the first active point.
 
         Raises:
             InputError: if the share is none.
@@ -122,7 +126,8 @@ class Endpoint:
             name: column(point.configuration.enabled, point.configuration.threshold)
             for name, point in deployment.points.items()
         }
-        self._active = Active(deployment.point(deployment.active)[0], 0)
+        self._active = Active(deployment.point(deployment.active)[0], generation, deployment.version)
+        self._cap: float | None = None
         self._switching, self._tried = threading.Lock(), threading.Lock()
 
     @property
@@ -148,8 +153,20 @@ class Endpoint:
         """
         own = self._named(name)
         with self._switching:
-            self._active = Active(own, self._active.generation + 1)
+            self._active = replace(self._active, name=own, generation=self._active.generation + 1)
             return self._active
+
+    def renew(self, generation: int) -> None:
+        """Begins again with that generation, where other versions of the model answered meanwhile."""
+        with self._switching:
+            self._active = replace(self._active, generation=generation)
+
+    def cap(self, share: float | None) -> None:
+        """From now on no sample costs more than that share of the backbone, whatever its scores; None: as it likes.
+
+        A sample leaves at the last exit that is on, costs no more than that, and no less than the first one.
+        """
+        self._cap = share
 
     def ask(self, inputs: Mapping[str, np.ndarray], wish: Wish, listener: Listener) -> Asked:
         """Puts the samples of a request into the queue.
@@ -168,7 +185,7 @@ class Endpoint:
         """
         active = self._active
         if wish.point is not None:
-            active = Active(self._named(wish.point), active.generation)
+            active = replace(active, name=self._named(wish.point))
         rows, last = self._rows(inputs), self._last(active.name, wish.max_exit)
         now, thresholds = self._clock(), self._columns[active.name]
         deadline = None if wish.deadline is None else now + wish.deadline
@@ -213,12 +230,16 @@ class Endpoint:
             raise NotFoundError(str(error)) from error
 
     def _last(self, name: str, max_exit: int | None) -> int:
-        """The last enabled exit up to the one that is asked for."""
+        """The last enabled exit up to the one that is asked for, and within the cap."""
         thresholds = self._columns[name]
         backbone = len(thresholds)
+        usable = [exit_ for exit_ in range(backbone) if thresholds[exit_] < NOT_ASKED]
+        leaving, cap = self.deployment.points[name].leaving, self._cap
+        if cap is not None and usable and leaving is not None and leaving[backbone] > cap:
+            capped = max([exit_ for exit_ in usable if leaving[exit_] <= cap], default=usable[0])
+            max_exit = capped if max_exit is None else min(max_exit, capped)
         if max_exit is None or max_exit >= backbone:
             return backbone
-        usable = [exit_ for exit_ in range(backbone) if thresholds[exit_] < NOT_ASKED]
         allowed = [exit_ for exit_ in usable if exit_ <= max_exit]
         if not allowed:
             least = usable[0] if usable else backbone

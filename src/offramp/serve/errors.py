@@ -33,6 +33,12 @@ class NotFoundError(RefusedError):
     status = 404
 
 
+class ConflictError(RefusedError):
+    """The model cannot be replaced as asked."""
+
+    status = 409
+
+
 class TooLargeError(RefusedError):
     """The body is larger than the server takes."""
 

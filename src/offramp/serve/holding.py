@@ -37,8 +37,9 @@ class Holding:
         return self._controller.points
 
     def start(self) -> None:
-        """Begins, in a thread of its own."""
-        threading.Thread(target=self._run, name="offramp-controller", daemon=True).start()
+        """Begins, in a thread of its own; also again, after an end."""
+        self._ended = threading.Event()
+        threading.Thread(target=self._run, args=(self._ended,), name="offramp-controller", daemon=True).start()
 
     def end(self) -> None:
         """No more steps."""
@@ -77,8 +78,8 @@ class Holding:
             return float("inf")  # all are stuck
         return found
 
-    def _run(self) -> None:
-        while not self._ended.wait(self._period):
+    def _run(self, ended: threading.Event) -> None:
+        while not ended.wait(self._period):
             try:
                 self.tick()
             except Exception:

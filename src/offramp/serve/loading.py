@@ -13,6 +13,16 @@ from offramp.serve.deployment import Deployment, InputSpec, ServedPoint, any_of
 from offramp.types import OperatingPoint
 
 
+def newest(folder: Path) -> Path:
+    """The folder within it whose name is the highest number, where it has such; else itself.
+
+    >>> newest(Path("bundle")).name
+    'bundle'
+    """
+    numbered = [one for one in folder.iterdir() if one.is_dir() and one.name.isdecimal()] if folder.is_dir() else []
+    return max(numbered, key=lambda one: int(one.name), default=folder)
+
+
 def from_stages(folder: Path, runtime: str = "onnx", point: str | None = None, threads: int = 0) -> Deployment:
     """A folder that `offramp export` wrote; torch need not be installed.
 

@@ -22,6 +22,7 @@ class Metrics:
         disagreement: estimated by audits, by operating point.
         promise: certified, by operating point.
         alarm: 1 where the promise was found broken.
+        slow: 1 where samples go on for too long.
     """
 
     def __init__(self, model: str, exits: Sequence[str], points: Sequence[str]) -> None:
@@ -46,6 +47,7 @@ class Metrics:
         self.active = gauge("active_point", "1 for the active operating point.", "point")
         self.disagreement = gauge("disagreement", "Share answered otherwise than by the backbone, by audits.", "point")
         self.promise = gauge("promised_disagreement", "What was certified.", "point")
+        self.slow = gauge("slow", "1 where samples go on for longer than they did when the point was chosen.", "point")
         self.alarm = gauge("alarm", "1 where more disagree than was certified.", "point")
 
     def now_active(self, point: str) -> None:

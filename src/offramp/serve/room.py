@@ -5,8 +5,9 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 from offramp.serve.aside import aside
-from offramp.serve.endpoint import Asked, Endpoint, Listener, Wish
+from offramp.serve.endpoint import Asked, Listener, Wish
 from offramp.serve.errors import FullError
+from offramp.serve.hosting import Host
 from offramp.serve.protocol import InferRequest
 
 TICK = 0.002
@@ -65,8 +66,8 @@ class Room:
 class Waiters:
     """Where requests wait for the queue to have room for them, one behind the other."""
 
-    def __init__(self, endpoint: Endpoint) -> None:
-        self._endpoint = endpoint
+    def __init__(self, host: Host) -> None:
+        self._host = host
         self._first = asyncio.Lock()
 
     async def ask(self, asked: InferRequest, wish: Wish, listener: Listener, size: int) -> Asked:
@@ -80,7 +81,7 @@ class Waiters:
 
         async def attempt() -> Asked:
             left = wish if wish.deadline is None else replace(wish, deadline=wish.deadline - (now() - began))
-            return await aside(size, self._endpoint.ask, asked.inputs, left, listener)
+            return await aside(size, self._host.endpoint.ask, asked.inputs, left, listener)
 
         if not self._first.locked():
             try:
@@ -89,7 +90,7 @@ class Waiters:
                 pass
         async with self._first:
             while True:
-                await _until(lambda: self._endpoint.engine.takes(asked.samples))
+                await _until(lambda: self._host.endpoint.engine.takes(asked.samples))
                 try:
                     return await attempt()
                 except FullError:  # somebody else was quicker

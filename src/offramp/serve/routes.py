@@ -18,6 +18,7 @@ from offramp.serve.asking import asked_of, wish_of
 from offramp.serve.endpoint import Endpoint
 from offramp.serve.errors import BadRequestError, NotFoundError, RefusedError, UnauthorizedError
 from offramp.serve.guards import allowed, body_of, json_length, json_of, same_origin, until_gone
+from offramp.serve.hosting import Host, Versions
 from offramp.serve.limits import Limits
 from offramp.serve.protocol import EXTENSIONS, HEADER, InferReply, InferRequest
 from offramp.serve.room import Waiters
@@ -34,10 +35,20 @@ SLACK = 5.0
 class Routes:
     """What the server answers, by path."""
 
-    def __init__(self, endpoint: Endpoint, watch: Watch, limits: Limits) -> None:
-        self.endpoint, self.watch, self.limits = endpoint, watch, limits
+    def __init__(self, host: Host, limits: Limits) -> None:
+        self.host, self.limits = host, limits
         self.conversations: set[Conversation] = set()
-        self._waiters = Waiters(endpoint)
+        self._waiters = Waiters(host)
+
+    @property
+    def endpoint(self) -> Endpoint:
+        """The model that answers now."""
+        return self.host.endpoint
+
+    @property
+    def watch(self) -> Watch:
+        """What is known of it."""
+        return self.host.watch
 
     async def live(self, request: Request) -> Response:
         """Whether the process answers."""
@@ -105,7 +116,7 @@ class Routes:
             "forced": sum(answer.forced for answer in answers),
         }
         outputs = describe.outputs_of(answers, endpoint.deployment.classes)
-        reply = InferReply(endpoint.deployment.name, describe.VERSION, outputs, asked.id, told)
+        reply = InferReply(endpoint.deployment.name, under_way.active.version, outputs, asked.id, told)
         encoded, length = await aside(outputs["logits"].nbytes, reply.encoded, asked)
         if length is None:
             return Response(encoded, media_type="application/json")
@@ -117,7 +128,7 @@ class Routes:
         asked, size = await self._asked(request)
         waiting = Each(asked.samples)
         under_way = await aside(size, endpoint.ask, asked.inputs, wish_of(asked.parameters), waiting.heard)
-        return Events(endpoint, asked, under_way, waiting)
+        return Events(endpoint.deployment.name, asked, under_way, waiting)
 
     async def _asked(self, request: Request) -> tuple[InferRequest, int]:
         """What a request asks, and how many bytes that took."""
@@ -134,7 +145,7 @@ class Routes:
         except RefusedError as error:
             await websocket.close(1008, str(error)[:120])
             return
-        conversation = Conversation(websocket, self.endpoint, self._waiters, self.limits)
+        conversation = Conversation(websocket, self.host, self._waiters, self.limits)
         self.conversations.add(conversation)
         try:
             await conversation.run()
@@ -164,7 +175,7 @@ class Routes:
 
     def idle(self) -> bool:
         """Whether all that was accepted is answered."""
-        return self.endpoint.engine.idle and all(one.idle for one in self.conversations)
+        return self.host.idle and all(one.idle for one in self.conversations)
 
     async def points(self, request: Request) -> Response:
         """The operating points, and which is active."""
@@ -172,15 +183,46 @@ class Routes:
 
     async def switch(self, request: Request) -> Response:
         """Another active operating point."""
-        if self.limits.admin_token is None:
-            raise UnauthorizedError("switching over the network is off; start the server with an admin token")
-        allowed(request, self.limits.admin_token)
+        self._admin(request)
         endpoint = self._model(request)
         told = json_of(await body_of(request, 65_536))
         if not isinstance(told, dict) or not isinstance(told.get("operating_point"), str):
             raise BadRequestError('expected {"operating_point": NAME}')
         active = endpoint.switch(told["operating_point"])
         return JSONResponse({"active": active.name, "generation": active.generation})
+
+    async def load(self, request: Request) -> Response:
+        """The newest version of the model, in Triton's words; what comes meanwhile is answered by the one before."""
+        versions = self._versions(request)
+        await asyncio.to_thread(versions.load)
+        return JSONResponse(self._version())
+
+    async def roll_back(self, request: Request) -> Response:
+        """The version before."""
+        self._versions(request).roll_back()
+        return JSONResponse(self._version())
+
+    def _version(self) -> dict[str, Any]:
+        active = self.endpoint.active
+        return {"version": active.version, "active": active.name, "generation": active.generation}
+
+    def _versions(self, request: Request) -> Versions:
+        """Where versions can be replaced, and only by whom it may be.
+
+        Raises:
+            UnauthorizedError: if by this client they may not.
+            NotFoundError: if this server has but one.
+        """
+        self._admin(request)
+        self._model(request)
+        if not isinstance(self.host, Versions):
+            raise NotFoundError("this server has one version of its model, and takes no other")
+        return self.host
+
+    def _admin(self, request: Request) -> None:
+        if self.limits.admin_token is None:
+            raise UnauthorizedError("this is off over the network; start the server with an admin token")
+        allowed(request, self.limits.admin_token)
 
     def _model(self, request: Request) -> Endpoint:
         """The model that a path names.
@@ -189,9 +231,10 @@ class Routes:
             NotFoundError: if it is not served here.
         """
         own = self.endpoint.deployment.name
-        name, version = request.path_params.get("model", own), request.path_params.get("version", describe.VERSION)
+        answers = self.endpoint.deployment.version
+        name, version = request.path_params.get("model", own), request.path_params.get("version", answers)
         if name != own:
             raise NotFoundError(f"expected the model {own}, got {name}"[:200])
-        if version != describe.VERSION:
-            raise NotFoundError(f"expected version {describe.VERSION} of {own}, got {version}"[:200])
+        if version != answers:
+            raise NotFoundError(f"expected version {answers} of {own}, got {version}"[:200])
         return self.endpoint

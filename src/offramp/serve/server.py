@@ -10,14 +10,11 @@ import uvicorn
 
 from offramp.serve.app import application
 from offramp.serve.batcher import Batching
-from offramp.serve.controller import Controller
+from offramp.serve.care import Care, cared
 from offramp.serve.deployment import Deployment
-from offramp.serve.endpoint import Endpoint
-from offramp.serve.holding import Holding
+from offramp.serve.hosting import Versions
 from offramp.serve.limits import Limits
-from offramp.serve.monitor import Audits
 from offramp.serve.streams import PREFIX
-from offramp.serve.watch import Watch
 
 LOG = logging.getLogger("offramp.serve")
 
@@ -91,10 +88,9 @@ def run(
     deployment: Deployment,
     batching: Batching,
     limits: Limits,
-    audits: Audits,
+    care: Care,
     *,
-    fallback: bool = False,
-    controller: Controller | None = None,
+    newest: Callable[[], Deployment],
     host: str = "127.0.0.1",
     port: int = 8000,
     started: Callable[[str], None] = lambda _: None,
@@ -105,41 +101,29 @@ def run(
         deployment: the model.
         batching: how samples come together.
         limits: of requests, and tokens.
-        audits: how many early answers are compared with the backbone's.
-        fallback: whether the most accurate point is made the active one when a promise is found broken.
-        controller: holds a target by switching; None: nobody switches but whoever is asked to.
+        care: what is looked after.
+        newest: loads the model anew, when it is asked to.
         host: address to listen on.
         port: to listen on; 0 for a free one.
         started: called with its URL once it listens.
+
+    Raises:
+        InputError: if what audits drew cannot be kept.
     """
-    safest = next(iter(deployment.points))
-
-    def alarmed(point: str) -> None:
-        LOG.warning("more disagreement at %s than was certified%s", point, f"; now at {safest}" if fallback else "")
-        if fallback and holding is not None:
-            holding.without(point)
-        if fallback and endpoint.active.name == point:
-            endpoint.switch(safest)
-
-    watch = Watch(deployment, audits, alarmed)
-    endpoint = Endpoint(deployment, watch, batching, audits.share)
-    holding = None if controller is None else Holding(endpoint, watch, controller)
-    app, idle = application(endpoint, watch, limits)
-    config = uvicorn.Config(
-        app,
-        host=host,
-        port=port,
-        log_level="warning",
-        ws="websockets-sansio",
-        ws_max_size=limits.max_body + PREFIX,
-        ws_ping_timeout=None,  # the answer to a ping waits, too, while a client is slowed down
-        timeout_graceful_shutdown=5,
-    )
-    listening = config.bind_socket()
-    url = f"http://{host}:{listening.getsockname()[1]}"
-    if holding is not None:
-        holding.start()
-    Server(config, lambda: started(url), endpoint.engine.refuse, idle).run([listening])
-    if holding is not None:
-        holding.end()
-    endpoint.engine.close(GRACE)
+    with cared(care, batching) as begun:
+        versions = Versions(begun, deployment, newest)
+        app, idle = application(versions, limits)
+        config = uvicorn.Config(
+            app,
+            host=host,
+            port=port,
+            log_level="warning",
+            ws="websockets-sansio",
+            ws_max_size=limits.max_body + PREFIX,
+            ws_ping_timeout=None,  # the answer to a ping waits, too, while a client is slowed down
+            timeout_graceful_shutdown=5,
+        )
+        listening = config.bind_socket()
+        url = f"http://{host}:{listening.getsockname()[1]}"
+        Server(config, lambda: started(url), versions.refuse, idle).run([listening])
+        versions.close(GRACE)

@@ -88,19 +88,14 @@ class Slowdown:
         self._pace, self._told, self._clock = pace, told, clock
         self._leaving = {name: np.array(point.leaving or ()) for name, point in points.items()}
         tests = {name: pace.test(point) for name, point in points.items()}
+        self._slow: set[str] = set()
         self._courses = {name: _Course(test, test.start()) for name, test in tests.items() if test is not None}
 
     def saw(self, name: str, exits: Sequence[int]) -> None:
-        """Samples of a point that left where its thresholds said, in their order; none: only the time is looked at."""
+        """Samples of a point that left where its thresholds said, in their order."""
         course = self._courses.get(name)
-        if course is None:
+        if course is None or course.until is not None:
             return
-        now = self._clock()
-        if course.until is not None:
-            if now < course.until:
-                return
-            course.until, course.evidence, course.unread = None, course.test.start(), []
-            self._told(name, False)
         course.unread += exits
         if len(course.unread) < UNREAD:
             return
@@ -108,12 +103,21 @@ class Slowdown:
         course.evidence = course.test.step(course.evidence, costs)
         if course.evidence.alarm is not None:
             times = min(2**course.held, self._pace.longest)
-            course.until, course.held = now + times * self._pace.hold, course.held + 1
+            course.until, course.held = self._clock() + times * self._pace.hold, course.held + 1
+            self._slow.add(name)
             self._told(name, True)
         elif course.evidence.seen >= CALM:
             course.held = 0
 
+    def tick(self) -> None:
+        """Takes back what was said long enough ago."""
+        for name in tuple(self._slow):
+            course = self._courses[name]
+            if course.until is not None and self._clock() >= course.until:
+                course.until, course.evidence, course.unread = None, course.test.start(), []
+                self._slow.discard(name)
+                self._told(name, False)
+
     def slow(self, name: str) -> bool:
         """Whether samples of a point go on for too long."""
-        course = self._courses.get(name)
-        return course is not None and course.until is not None
+        return name in self._slow

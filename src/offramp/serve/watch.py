@@ -12,6 +12,7 @@ from offramp.serve.deployment import Deployment
 from offramp.serve.metrics import Metrics
 from offramp.serve.monitor import Alarmed, Auditor, Audits, Recent
 from offramp.serve.sample import Answer, Ran, Sample
+from offramp.serve.slowdown import Pace, Slowdown, Told
 
 
 @dataclass
@@ -48,6 +49,7 @@ class Watch:
         costs: of recent samples, as a share of the backbone's.
         exits: of recent samples.
         auditor: what audits found.
+        slowdown: whether samples go on for too long.
         metrics: the same for Prometheus.
     """
 
@@ -57,13 +59,29 @@ class Watch:
         audits: Audits,
         alarmed: Alarmed,
         clock: Callable[[], float] = time.monotonic,
+        *,
+        pace: Pace | None = None,
+        slowed: Told = lambda *_: None,
+        keep: Callable[[Sample], None] | None = None,
     ) -> None:
+        """Nothing seen yet.
+
+        Args:
+            deployment: what is watched.
+            audits: how samples are drawn, as the endpoint draws them.
+            alarmed: called once for each point that breaks its promise.
+            clock: tells the time in seconds.
+            pace: when samples go on for too long.
+            slowed: told when they begin to, and when that is taken back.
+            keep: takes each sample that audits drew, once it is answered.
+        """
         self.counted = Counted()
         self.latency, self.costs, self.exits = (Recent(clock=clock) for _ in range(3))
         promises = {name: point.promise for name, point in deployment.points.items()}
         self.auditor = Auditor(audits, promises, alarmed)
         self.metrics = Metrics(deployment.name, deployment.exits, list(deployment.points))
-        self._deployment, self._clock = deployment, clock
+        self._deployment, self._clock, self._keep = deployment, clock, keep
+        self.slowdown = Slowdown(pace or Pace(), deployment.points, slowed, clock)
         for name in deployment.points:
             if (promise := self.auditor.found(name).promise) is not None:
                 self.metrics.promise.labels(deployment.name, name).set(promise)
@@ -93,6 +111,8 @@ class Watch:
             costs = self._costs[sample.point]
             if costs is not None:
                 self.costs.add(costs[sample.answer.exit_index])
+            if sample.audited and self._keep is not None:
+                self._keep(sample)
         self._audit(batch)
 
     def refused(self, sample: Sample) -> None:
@@ -104,15 +124,21 @@ class Watch:
             return
         compared = {id(one.sample): one for one in batch.compared}
         found: dict[str, list[bool | None]] = {}
+        exits: dict[str, list[int]] = {}
         for sample in batch.samples:
             if not sample.free:
                 continue
             one = compared.get(id(sample))
             disagreed = None if one is None else bool(one.early.logits.argmax() != one.backbone.argmax())
             found.setdefault(sample.point, []).append(disagreed)
+            assert isinstance(sample.answer, Answer)
+            exits.setdefault(sample.point, []).append(sample.answer.exit_index)
         for point, disagreed_ in found.items():
             self.auditor.saw(point, disagreed_)
             self._tell(point)
+        for point, left in exits.items():
+            self.slowdown.saw(point, left)
+        self.slowdown.tick()
 
     def _tell(self, point: str) -> None:
         model, known = self._deployment.name, self.auditor.found(point)
@@ -120,6 +146,7 @@ class Watch:
             self.metrics.disagreement.labels(model, point).set(known.disagreement)
         if known.promise is not None:
             self.metrics.alarm.labels(model, point).set(float(known.alarm is not None))
+        self.metrics.slow.labels(model, point).set(float(self.slowdown.slow(point)))
 
     def snapshot(self, active: str, waiting: int) -> dict[str, Any]:
         """What the page shows."""
@@ -129,6 +156,8 @@ class Watch:
             "model": self._deployment.name,
             "active": active,
             "waiting": waiting,
+            "version": self._deployment.version,
+            "slow": self.slowdown.slow(active),
             "rate": len(latency) / self.latency.seconds,
             "p50": float(np.quantile(latency, 0.5)) if len(latency) else None,
             "p95": float(np.quantile(latency, 0.95)) if len(latency) else None,
