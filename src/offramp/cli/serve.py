@@ -1,5 +1,6 @@
 """`offramp serve`: a bundle or exported stages behind a port."""
 
+import copy
 import sys
 import tempfile
 from collections.abc import Callable
@@ -143,7 +144,8 @@ def _loader(
         loaded = Bundle.load(here)
         if not networks:
             networks.append(loaded_for(loaded.manifest.model, model, weights).model)
-        live = loaded.attach(networks[0], small_of(loaded, small))
+        # a copy, since capturing a model changes it for a moment, in which the version before may run it
+        live = loaded.attach(copy.deepcopy(networks[0]), small_of(loaded, small))
         return loading.from_bundle(live, backend, stages / str(next(times)), known, point, threads)
 
     return newest

@@ -8,7 +8,6 @@ from typing import Protocol, runtime_checkable
 
 import numpy as np
 
-from offramp.errors import OfframpError
 from offramp.serve.deployment import Deployment
 from offramp.serve.endpoint import Endpoint, Wish
 from offramp.serve.errors import ConflictError, RefusedError
@@ -138,8 +137,8 @@ class Versions:
             return self._replaced().endpoint
         except RefusedError:
             raise
-        except OfframpError as error:
-            LOG.warning("the new version cannot be used: %s", error)
+        except Exception as error:  # whatever loading, exporting or the model raises
+            LOG.warning("the new version cannot be used", exc_info=error)
             raise ConflictError("the new version cannot be used; the log of the server says why") from error
         finally:
             self._replacing.release()
