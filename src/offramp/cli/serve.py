@@ -68,6 +68,7 @@ def serve(
     ] = None,
     keep_samples: Annotated[int, typer.Option(min=1, help="With --keep: so many of the newest.")] = 10_000,
     keep_mb: Annotated[float, typer.Option(min=0.001, help="With --keep: within so much space.")] = 1024.0,
+    log_format: Annotated[str, typer.Option(help="How the server logs on standard error: text or json.")] = "text",
     token: Annotated[
         str | None, typer.Option(envvar="OFFRAMP_TOKEN", help="Bearer token that all but health needs.")
     ] = None,
@@ -95,9 +96,11 @@ def serve(
     from offramp.serve.batcher import Batching
     from offramp.serve.care import Care
     from offramp.serve.limits import Limits
+    from offramp.serve.logs import configure
     from offramp.serve.monitor import Audits
     from offramp.serve.server import run
 
+    configure(log_format)
     batching = Batching(max_batch_size, max_queue_delay_ms / 1000.0, max_queue)
     limits = Limits(int(max_body_mb * 2**20), token, admin_token)
     care = Care(

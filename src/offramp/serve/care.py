@@ -13,11 +13,10 @@ from offramp.serve.endpoint import Endpoint
 from offramp.serve.holding import Holding
 from offramp.serve.hosting import Begun, Version
 from offramp.serve.keeping import Keeper
+from offramp.serve.logs import tell
 from offramp.serve.monitor import Audits
 from offramp.serve.slowdown import Pace
 from offramp.serve.watch import Watch
-
-LOG = logging.getLogger("offramp.serve")
 
 GRACE = 10.0
 """Seconds in which what was kept must be written at the end."""
@@ -65,8 +64,17 @@ def _version(care: Care, batching: Batching, keeper: Keeper | None, deployment: 
     safest = next(iter(deployment.points))
 
     def alarmed(point: str) -> None:
-        LOG.warning(
-            "more disagreement at %s than was certified%s", point, f"; now at {safest}" if care.fallback else ""
+        found = watch.auditor.found(point)
+        told = f"; now at {safest}" if care.fallback else ""
+        tell(
+            logging.WARNING,
+            "alarm",
+            f"more disagreement at {point} than was certified{told}",
+            point=point,
+            promise=found.promise,
+            disagreement=found.disagreement,
+            samples=found.samples,
+            fallback=safest if care.fallback else None,
         )
         if care.fallback and holding is not None:
             holding.without(point)
@@ -74,7 +82,8 @@ def _version(care: Care, batching: Batching, keeper: Keeper | None, deployment: 
             endpoint.switch(safest)
 
     def slowed(point: str, slow: bool) -> None:
-        LOG.warning("samples at %s go on %s", point, "for too long" if slow else "as before, or it is tried whether so")
+        told = "go on for too long" if slow else "are watched again, whether they still go on for too long"
+        tell(logging.WARNING, "slow", f"samples at {point} {told}", point=point, slow=slow, cap=care.cap)
         endpoint.cap(care.cap if slow else None)
 
     watch = Watch(

@@ -6,9 +6,8 @@ from dataclasses import replace
 
 from offramp.serve.controller import Controller, Standing
 from offramp.serve.endpoint import Endpoint
+from offramp.serve.logs import LOG, tell
 from offramp.serve.watch import Watch
-
-LOG = logging.getLogger("offramp.serve")
 
 
 class Holding:
@@ -62,7 +61,8 @@ class Holding:
             self._standing = controller.step(self._standing, self.measured())
             after = controller.points[self._standing.level]
             if self._standing.level != before and after != active:
-                LOG.info("%s of %.3g: from %s to %s", controller.measure, controller.target, active, after)
+                told = f"{controller.measure} of {controller.target:.3g}: from {active} to {after}"
+                tell(logging.INFO, "step", told, measure=controller.measure, target=controller.target, point=after)
                 self._endpoint.switch(after)
 
     def measured(self) -> float | None:

@@ -12,10 +12,9 @@ from offramp.serve.deployment import Deployment
 from offramp.serve.endpoint import Endpoint, Wish
 from offramp.serve.errors import ConflictError, RefusedError
 from offramp.serve.holding import Holding
+from offramp.serve.logs import LOG, tell
 from offramp.serve.sample import Answer, Row
 from offramp.serve.watch import Watch
-
-LOG = logging.getLogger("offramp.serve")
 
 PATIENCE = 60.0
 """Seconds that the first batch of a new version may take."""
@@ -159,7 +158,8 @@ class Versions:
             self._current, self._before = before, self._current
             self._before.end()
             before.begin()
-            LOG.warning("back to version %s", before.endpoint.deployment.version)
+            version = before.endpoint.deployment.version
+            tell(logging.WARNING, "rollback", f"back to version {version}", version=version)
             return before.endpoint
         finally:
             self._replacing.release()
@@ -180,7 +180,7 @@ class Versions:
         new.begin()
         if out is not None:
             threading.Thread(target=out.endpoint.engine.close, daemon=True).start()
-        LOG.warning("version %s answers", deployment.version)
+        tell(logging.WARNING, "version", f"version {deployment.version} answers", version=deployment.version)
         return new
 
     def _standing(self) -> list[Version]:

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import logging
 import time
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -20,6 +21,7 @@ from offramp.serve.errors import BadRequestError, NotFoundError, RefusedError, U
 from offramp.serve.guards import allowed, body_of, json_length, json_of, same_origin, until_gone
 from offramp.serve.hosting import Host, Versions
 from offramp.serve.limits import Limits
+from offramp.serve.logs import tell
 from offramp.serve.protocol import EXTENSIONS, HEADER, InferReply, InferRequest
 from offramp.serve.room import Waiters
 from offramp.serve.streams import Conversation, Events
@@ -189,6 +191,7 @@ class Routes:
         if not isinstance(told, dict) or not isinstance(told.get("operating_point"), str):
             raise BadRequestError('expected {"operating_point": NAME}')
         active = endpoint.switch(told["operating_point"])
+        tell(logging.INFO, "switch", f"now at {active.name}", point=active.name, generation=active.generation)
         return JSONResponse({"active": active.name, "generation": active.generation})
 
     async def load(self, request: Request) -> Response:

@@ -14,9 +14,8 @@ from offramp.serve.care import Care, cared
 from offramp.serve.deployment import Deployment
 from offramp.serve.hosting import Versions
 from offramp.serve.limits import Limits
+from offramp.serve.logs import tell
 from offramp.serve.streams import PREFIX
-
-LOG = logging.getLogger("offramp.serve")
 
 GRACE = 30.0
 """Seconds in which what was accepted must be answered."""
@@ -70,6 +69,7 @@ class Server(uvicorn.Server):
         if self._draining is not None or self._loop is None:
             self.should_exit = self.force_exit = True
             return
+        tell(logging.INFO, "drain", "going down; what was accepted is answered")
         self._draining = self._loop.create_task(self._drain())
         self._loop.call_soon_threadsafe(lambda: None)  # wakes the loop, which may be waiting for a socket
 
@@ -117,7 +117,8 @@ def run(
             app,
             host=host,
             port=port,
-            log_level="warning",
+            log_config=None,
+            access_log=False,
             ws="websockets-sansio",
             ws_max_size=limits.max_body + PREFIX,
             ws_ping_timeout=None,  # the answer to a ping waits, too, while a client is slowed down
