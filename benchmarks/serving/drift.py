@@ -20,12 +20,13 @@ from benchmarks.serving.corruptions import KINDS, Pictures
 from benchmarks.serving.drift_page import figure_of, page
 from benchmarks.serving.live import live
 from benchmarks.serving.scene import scene
-from benchmarks.serving.streams import recorded, rows
+from benchmarks.serving.streams import recorded, rows, slow_rows
 from offramp import deployed
 from offramp.load.models import load_model
 from offramp.load.preprocess import Preprocess
 from offramp.load.sources import open_source
 from offramp.machine import machine
+from offramp.serve.loading import from_stages
 
 DOCS = Path("docs")
 VERSION = 1
@@ -41,14 +42,14 @@ def main() -> None:
     torch.set_num_threads(1)
     config = json.loads(given.config.read_text())
     result = {"version": VERSION, "machine": machine("onnxruntime"), "config": config}
-    result |= kept(given.work / "streams.json", lambda: {"streams": streams(config, given.data, given.work)})
+    result |= kept(given.work / "streams.json", lambda: streams(config, given.data, given.work))
     result |= kept(given.work / "live.json", lambda: {"live": story(config, given.data, given.work)})
     (DOCS / "results" / "serving_drift.json").write_text(json.dumps(result, indent=1) + "\n")
     (DOCS / "serving_drift.md").write_text(page(result, given.config))
     figure_of(result, DOCS / "results" / "serving_drift.png")
 
 
-def streams(config: Mapping[str, Any], data: Path, work: Path) -> list[dict[str, Any]]:
+def streams(config: Mapping[str, Any], data: Path, work: Path) -> dict[str, Any]:
     """Alarms on streams of the report part, clean and corrupted."""
     made = scene(config, data, work)
     model = deployed.load(made.stages, threads=1)
@@ -61,8 +62,10 @@ def streams(config: Mapping[str, Any], data: Path, work: Path) -> list[dict[str,
     for kind, strength in config["streams"]["corruptions"]:
         images = as_taken(KINDS[kind](pictures, strength), preprocess)
         drifted[f"{kind} {strength}"] = {point: recorded(model, images, point) for point in points}
+    served = {point: from_stages(made.stages).points[point] for point in points}
+    found = {"slow": list(slow_rows(clean, drifted, served, config["streams"]))}
     levels = {point: bound.epsilon for point, bound in promises.items() if bound is not None}
-    return list(rows(clean, drifted, levels, config["streams"]))
+    return found | {"streams": list(rows(clean, drifted, levels, config["streams"]))}
 
 
 def story(config: Mapping[str, Any], data: Path, work: Path) -> dict[str, Any]:

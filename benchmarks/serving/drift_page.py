@@ -34,6 +34,18 @@ READ = """
 * The further above, the sooner: five times the certified level within thousands of requests, twice it within tens of
   thousands at 2 % audited. `--audit-share` buys speed: an audited sample costs what the whole model costs.
 
+## Samples that go on for too long
+
+Inputs can be made so that no exit takes them (a slow-down attack). What a sample costs is known without audits, so
+that is watched, too (`serve/slowdown.py`): it is told when the mean cost has moved more than half of the way from what
+it was to that of everything going to the end. The same streams; in the last row of each block only those come that no
+exit takes.
+
+| point | cost when chosen | stream | cost | told before | told | requests |
+|---|---|---|---|---|---|---|
+{slow}
+With `--cap COST` no sample costs more than that while it lasts; whoever is made to leave by it is marked as `forced`.
+
 ## The whole story on a real server
 
 `offramp serve versions --fallback --keep kept --audit-share {share:g} --point {point}`, {callers} callers, images that
@@ -81,6 +93,7 @@ def page(result: Mapping[str, Any], path: Path) -> str:
             all_clean=wishes["number"] * len(clean),
             length=wishes["clean"] + wishes["drifted"],
             promise=100 * promise,
+            slow=slow_table(result["slow"], wishes["number"]),
             phases=phases,
             **{key: config["live"][key] for key in ("share", "point", "callers")},
         )
@@ -89,6 +102,18 @@ def page(result: Mapping[str, Any], path: Path) -> str:
     taught = int(config["live"]["share"] * config["live"]["phases"]["blurred"] * 0.95)
     parts.append(END.format(taught=taught, **live["seconds"]))
     return "".join(parts)
+
+
+def slow_table(rows: list[dict[str, Any]], number: int) -> str:
+    """The lines about cost."""
+    lines = []
+    for row in rows:
+        requests = row["requests"]
+        told = f"{np.median(requests):.0f}, {max(requests)}" if requests else "-"
+        cells = [f"`{row['point']}`", f"{100 * row['expected']:.1f} %", row["corruption"]]
+        cells += [f"{100 * row['cost']:.1f} %", str(row["false"]), f"{row['found']} of {number}", told]
+        lines.append(f"| {' | '.join(cells)} |\n")
+    return "".join(lines)
 
 
 def summary(windows: list[dict[str, Any]], size: int) -> list[list[str]]:

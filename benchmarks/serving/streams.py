@@ -7,7 +7,9 @@ from typing import Any
 import numpy as np
 
 from offramp.run.model import EarlyExitModel
+from offramp.serve.deployment import ServedPoint
 from offramp.serve.monitor import Auditor, Audits
+from offramp.serve.slowdown import UNREAD, Pace, Slowdown
 
 CHUNK = 500
 """Samples that the auditor is told of at once; it judges each by itself."""
@@ -20,10 +22,12 @@ class Recorded:
     Attributes:
         early: who leaves before the end.
         wrong: who is answered otherwise than by the backbone.
+        exits: where they leave.
     """
 
     early: np.ndarray
     wrong: np.ndarray
+    exits: np.ndarray
 
     @property
     def disagreement(self) -> float:
@@ -35,7 +39,7 @@ def recorded(model: EarlyExitModel, images: np.ndarray, point: str, batch: int =
     """The answers of a point, and of the whole model, to all images."""
     labels, exits = _answers(model, images, point, batch)
     own, ends = _answers(model, images, "full", batch)
-    return Recorded(exits < ends.max(), labels != own)
+    return Recorded(exits < ends.max(), labels != own, exits)
 
 
 def _answers(model: EarlyExitModel, images: np.ndarray, point: str, batch: int) -> tuple[np.ndarray, np.ndarray]:
@@ -56,6 +60,49 @@ def alarm(before: Recorded, after: Recorded, samples: tuple[int, int], share: fl
             auditor.saw("point", [bool(wrong[at]) if seen[at] else None for at in range(len(some))])
     found = auditor.found("point").alarm
     return -1 if found is None else found
+
+
+def slow_rows(
+    clean: Mapping[str, Recorded],
+    drifted: Mapping[str, Mapping[str, Recorded]],
+    points: Mapping[str, ServedPoint],
+    config: Mapping[str, Any],
+) -> Iterator[dict[str, Any]]:
+    """The same for what samples cost: streams that stay clean, that change, and that come to hold only the slowest."""
+    for name, point in points.items():
+        assert point.leaving is not None
+        leaving = np.array(point.leaving)
+        last = clean[name].exits.max()
+        slowest = {"attack": clean[name].exits[clean[name].exits == last]}
+        changed = {kind: by[name].exits for kind, by in drifted.items()}
+        for kind, exits in ({"none": clean[name].exits} | changed | slowest).items():
+            numbers = [
+                _slow(clean[name].exits, exits, (config["clean"], config["drifted"]), point, seed)
+                for seed in range(config["number"])
+            ]
+            found = sorted(one - config["clean"] for one in numbers if one > config["clean"])
+            yield {
+                "point": name,
+                "expected": point.cost,
+                "corruption": kind,
+                "cost": float(leaving[exits].mean()),
+                "false": sum(0 <= one <= config["clean"] for one in numbers),
+                "found": len(found),
+                "requests": found,
+            }
+
+
+def _slow(before: np.ndarray, after: np.ndarray, samples: tuple[int, int], point: ServedPoint, seed: int) -> int:
+    """After how many samples of a stream that changes they are said to go on for too long; -1: never."""
+    rng, told, sent = np.random.default_rng(seed), list[int](), 0
+    slowdown = Slowdown(Pace(), {"point": point}, lambda *_: told.append(sent))
+    for exits, number in zip((before, after), samples, strict=True):
+        for some in np.array_split(rng.integers(0, len(exits), number), max(number // UNREAD, 1)):
+            sent += len(some)
+            slowdown.saw("point", exits[some].tolist())
+            if told:
+                return told[0]
+    return -1
 
 
 def rows(
