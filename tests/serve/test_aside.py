@@ -7,23 +7,16 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
-import tritonclient.http as triton
 
 from offramp.serve.aside import SMALL, aside
 from offramp.serve.deployment import InputSpec
 from offramp.serve.protocol import MOST_JSON
 from tests.builds import images
 from tests.serve.asgi import INFER, Hosted
-from tests.serve.process import body, running, tensor
+from tests.serve.process import body, raw, running
 from tests.serve.world import deployment
 
 HEADER = "inference-header-content-length"
-
-
-def raw(x: np.ndarray) -> tuple[bytes, int]:
-    made, length = triton.InferenceServerClient.generate_request_body([tensor(x)])
-    assert length is not None
-    return bytes(made), length
 
 
 def big(megabytes: int) -> np.ndarray:
