@@ -122,7 +122,8 @@ async def heard(world: World, asked: str | bytes) -> None:
     name = f"after {world.asked}"
     world.channel.say(asked)
     world.channel.say(message(X, False, request_id=name, parameters={"operating_point": "full"}))
-    right, others = [], []
+    right: list[Any] = []
+    others: list[Any] = []
     while len(right) < 2:
         told = await world.channel.hear()
         (right if told.get("id") == name else others).append(told)

@@ -35,7 +35,7 @@ class Moody:
 
 
 async def status(host: Hosted, path: str) -> int:
-    return (await host.ask(path, how="GET"))[0]
+    return (await host.ask(path, b"", "GET"))[0]
 
 
 async def ready_again(host: Hosted) -> None:

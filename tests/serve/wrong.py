@@ -77,7 +77,7 @@ def _in_entry(draw: st.DrawFn, entry: dict[str, Any]) -> None:
         sizes = st.one_of(st.integers(-3, X.nbytes + 9), NUMBERS)
         entry["parameters"] = {"binary_data_size": draw(sizes)}
     elif kind == "data":
-        data = list(FLAT)
+        data: list[Any] = list(FLAT)
         data[draw(st.integers(0, len(data) - 1))] = draw(JSONS)
         entry["data"] = draw(st.sampled_from([data, data[:-1], [data], [[one] for one in data], [data, data]]))
     elif kind == "parameters":
@@ -116,17 +116,18 @@ def _in_request(draw: st.DrawFn, told: dict[str, Any]) -> None:
 
 def _written(draw: st.DrawFn, told: Any) -> bytes:
     """As JSON, perhaps broken, with a key twice, or nested too deep."""
-    text = json.dumps(told, ensure_ascii=draw(st.booleans())).encode("utf-8", "surrogatepass")
+    text: bytes = json.dumps(told, ensure_ascii=draw(st.booleans())).encode("utf-8", "surrogatepass")
     how = draw(st.sampled_from(["whole"] * 6 + ["cut", "byte", "twice", "deep"]))
     if how == "cut":
-        return text[: draw(st.integers(0, len(text)))]
+        return bytes(text[: draw(st.integers(0, len(text)))])
     if how == "byte":
         at = draw(st.integers(0, len(text)))
         return text[:at] + draw(st.binary(max_size=3)) + text[at + draw(st.integers(0, 3)) :]
     if how == "twice":
         return text[:-1] + b', "inputs": ' + json.dumps(draw(JSONS)).encode() + b"}"
     if how == "deep":
-        return text[:-1] + b', "parameters": ' + draw(DEEP).encode() + b"}"
+        deep: str = draw(DEEP)
+        return text[:-1] + b', "parameters": ' + deep.encode() + b"}"
     return text
 
 
@@ -166,4 +167,5 @@ def messages(draw: st.DrawFn) -> str | bytes:
         return body
     if kind == "short":
         return draw(st.binary(max_size=5))
-    return min(length if length is not None else len(body), 2**32 - 1).to_bytes(4, "little") + body
+    told = len(body) if length is None else max(0, min(length, 2**32 - 1))
+    return told.to_bytes(4, "little") + body
