@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from torch.fx.experimental.symbolic_shapes import is_concrete_int
 
 from offramp.bundle import Bundle
 from offramp.deployed import UNCUT, available, runtime_of
@@ -210,6 +211,11 @@ def _unfit(made: Sequence[Stage], files: Sequence[StageFile], state: State, fold
     return {}
 
 
+def _size(size: int | torch.SymInt) -> int:
+    """A size, -1 where it is open; one that the graph was traced with as open may have turned out to be fixed."""
+    return -1 if isinstance(size, torch.SymInt) and not is_concrete_int(size) else int(size)
+
+
 def inputs_of(backbone: Backbone) -> tuple[dict[str, Any], ...]:
     """Per input of the model its name, shape without batch axis and NumPy type; -1 stands for an open size."""
     assert backbone.graph is not None
@@ -218,7 +224,7 @@ def inputs_of(backbone: Backbone) -> tuple[dict[str, Any], ...]:
     return tuple(
         {
             "name": name,
-            "shape": [-1 if isinstance(size, torch.SymInt) else int(size) for size in value.shape[1:]],
+            "shape": [_size(size) for size in value.shape[1:]],
             "dtype": str(np.dtype(str(tensor.dtype).removeprefix("torch."))),
         }
         for name, value, tensor in zip(names, values, leaves(backbone.example), strict=True)

@@ -38,17 +38,23 @@ class Hosted:
         assert self.endpoint.engine.close(20.0)
 
     async def ask(
-        self, path: str, body: bytes | Sequence[bytes] = b"", how: str = "POST", **headers: str
+        self,
+        path: str,
+        body: bytes | Sequence[bytes] = b"",
+        how: str = "POST",
+        gone: asyncio.Event | None = None,
+        /,
+        **headers: str,
     ) -> tuple[int, dict[str, str], bytes]:
-        """Status, headers and body of the reply to a request, whose body may come in parts."""
+        """Status, headers and body of the reply to a request, whose body may come in parts; `gone`: hangs up."""
         parts = [body] if isinstance(body, bytes) else list(body)
         sent: list[dict[str, Any]] = []
 
         async def receive() -> dict[str, Any]:
             if parts:
                 return {"type": "http.request", "body": parts.pop(0), "more_body": bool(parts)}
-            await asyncio.Event().wait()
-            raise AssertionError
+            await (gone or asyncio.Event()).wait()
+            return {"type": "http.disconnect"}
 
         async def send(message: Any) -> None:
             sent.append(message)
@@ -60,7 +66,7 @@ class Hosted:
 
     async def serve(self, channel: "Channel", **headers: str) -> None:
         """A WebSocket as the server has it, until it ends."""
-        await self.app(scope("websocket", SOCKET, "", headers), channel.to_server.get, channel.from_server.put)  # type: ignore[arg-type]
+        await self.app(scope("websocket", SOCKET, "", headers), channel.to_server.get, channel.from_server.put)
 
     @asynccontextmanager
     async def socket(self, **headers: str) -> AsyncIterator["Channel"]:
@@ -79,12 +85,23 @@ class Hosted:
             await task
 
 
+class Unread(asyncio.Queue[Any]):
+    """What the server said and nobody read; where the client left, it hears that when it says more."""
+
+    left = False
+
+    async def put(self, item: Any) -> None:
+        if self.left:
+            raise OSError("nobody is there")
+        await super().put(item)
+
+
 class Channel:
     """The client's side of a WebSocket; at most `unread` messages of the server are on their way."""
 
     def __init__(self, unread: int = 8) -> None:
         self.to_server: asyncio.Queue[dict[str, Any]] = asyncio.Queue()
-        self.from_server: asyncio.Queue[dict[str, Any]] = asyncio.Queue(unread)
+        self.from_server: Unread = Unread(unread)
         self.to_server.put_nowait({"type": "websocket.connect"})
 
     def say(self, message: str | bytes) -> None:
@@ -95,6 +112,7 @@ class Channel:
         """What was not read yet is lost, as on a socket that breaks."""
         while not self.to_server.empty():
             self.to_server.get_nowait()
+        self.from_server.left = True
         self.to_server.put_nowait({"type": "websocket.disconnect", "code": 1000})
 
     async def hear(self) -> Any:
@@ -117,7 +135,7 @@ def scope(kind: str, path: str, how: str, headers: dict[str, str]) -> dict[str, 
         "raw_path": path.encode(),
         "query_string": b"",
         "root_path": "",
-        "headers": [(name.lower().encode(), value.encode("latin-1")) for name, value in headers.items()],
+        "headers": [(name.lower().encode(), value.encode("latin-1", "replace")) for name, value in headers.items()],
         "client": ("127.0.0.1", 1),
         "server": ("127.0.0.1", 80),
         "subprotocols": [],

@@ -6,6 +6,9 @@ import pytest
 from tests.builds import bundle
 from tests.serve.process import NETS, Running, running
 
+collect_ignore = ["kserve_client.py"]
+"""It imports what only another environment has."""
+
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:

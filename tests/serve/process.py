@@ -83,3 +83,19 @@ def tensor(x: np.ndarray, binary: bool = True) -> Any:
 def body(x: np.ndarray, **rest: Any) -> bytes:
     entry = {"name": "input0", "shape": list(x.shape), "datatype": "FP32", "data": x.ravel().tolist()}
     return json.dumps({"inputs": [entry], **rest}).encode()
+
+
+def raw(x: np.ndarray, outputs: bool | None = None, **rest: Any) -> tuple[bytes, int]:
+    """A request with raw tensors, and how many of its bytes are JSON; `outputs`: whether they come raw, too."""
+    wanted = (
+        None if outputs is None else [triton.InferRequestedOutput(name, outputs) for name in ("logits", "exit_index")]
+    )
+    made, length = triton.InferenceServerClient.generate_request_body([tensor(x)], outputs=wanted, **rest)
+    assert length is not None
+    return bytes(made), length
+
+
+def message(x: np.ndarray, outputs: bool | None = None, **rest: Any) -> bytes:
+    """The same as a binary message."""
+    made, length = raw(x, outputs, **rest)
+    return length.to_bytes(4, "little") + made

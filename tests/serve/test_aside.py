@@ -2,28 +2,22 @@
 
 import asyncio
 import json
+import time
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
-import tritonclient.http as triton
 
 from offramp.serve.aside import SMALL, aside
 from offramp.serve.deployment import InputSpec
-from offramp.serve.protocol import MOST_JSON
+from offramp.serve.protocol import MOST_JSON, InferReply, InferRequest
 from tests.builds import images
 from tests.serve.asgi import INFER, Hosted
-from tests.serve.process import body, running, tensor
+from tests.serve.process import body, raw, running
 from tests.serve.world import deployment
 
 HEADER = "inference-header-content-length"
-
-
-def raw(x: np.ndarray) -> tuple[bytes, int]:
-    made, length = triton.InferenceServerClient.generate_request_body([tensor(x)])
-    assert length is not None
-    return bytes(made), length
 
 
 def big(megabytes: int) -> np.ndarray:
@@ -126,3 +120,25 @@ def test_more_samples_than_the_queue_takes_are_refused_before_they_are_looked_at
     finally:
         host.close()
     assert (status, b"at most 1024 samples" in told) == (413, True)
+
+
+def test_the_loop_turns_while_a_large_reply_is_written() -> None:
+    logits = np.random.default_rng(0).normal(size=(500, 1000)).astype(np.float32)
+    asked = InferRequest(None, {"x": np.zeros((500, 1))}, None, False, {})
+    reply = InferReply("m", "1", {"logits": logits}, "a", {"forced": 0})
+
+    async def talk() -> tuple[float, float, bytes]:
+        now = time.perf_counter
+        began = last = now()
+        stall = 0.0
+        written = asyncio.create_task(aside(logits.nbytes, reply.encoded, asked))
+        while not written.done():
+            await asyncio.sleep(0)
+            stall, last = max(stall, now() - last), now()
+        return stall, now() - began, (await written)[0]
+
+    stall, whole, text = asyncio.run(talk())
+    told = json.loads(text)
+    np.testing.assert_array_equal(np.array(told["outputs"][0]["data"], np.float32), logits.ravel())
+    assert (told["id"], told["parameters"], told["outputs"][0]["shape"]) == ("a", {"forced": 0}, [500, 1000])
+    assert stall < whole / 3  # written in one go the loop stands still for most of it

@@ -4,14 +4,18 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 
 from offramp.errors import InputError, UnknownNameError
+from offramp.exporting import inputs_of
+from offramp.model.points import analyse
 from offramp.serve.deployment import Deployment
 from offramp.serve.endpoint import Wish
 from offramp.serve.loading import from_bundle, from_stages
 from tests.builds import images
 from tests.exports import distinct, exported
 from tests.serve.world import SAMPLES, Ears, exits, served
+from tests.toys import logits_of
 
 POINTS = ("early", "sooner", "full")
 
@@ -61,3 +65,9 @@ def test_unknown_points_and_runtimes_are_refused(stages: Path, tmp_path: Path) -
         from_stages(stages, "magic")
     with pytest.raises(UnknownNameError, match="back end"):
         from_bundle(distinct(), "magic", tmp_path, "toy")
+
+
+def test_a_size_that_weights_fix_is_told_so_that_a_request_of_another_one_is_refused() -> None:
+    """A table's features were told as an open size, and what did not fit failed in the model with 500."""
+    net = torch.nn.Sequential(torch.nn.Linear(16, 8), torch.nn.ReLU(), torch.nn.Linear(8, 4))
+    assert [one["shape"] for one in inputs_of(analyse(net, torch.zeros(2, 16), logits_of))] == [[16]]

@@ -9,7 +9,6 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-import tritonclient.http as triton
 from websockets.asyncio.client import connect
 
 from offramp.serve.batcher import Batching
@@ -18,7 +17,7 @@ from offramp.serve.room import Load, Room
 from offramp.serve.streams import MOST_UNREAD
 from tests.builds import images
 from tests.serve.asgi import INFER, SOCKET, Channel, Hosted
-from tests.serve.process import Running, body, tensor
+from tests.serve.process import Running, body, message
 from tests.serve.world import deployment
 
 X = images(4, 5).numpy()
@@ -170,14 +169,14 @@ def test_a_deadline_runs_while_a_request_waits_for_the_queue() -> None:
 @pytest.mark.parametrize("kind", ["requests", "nonsense"])
 def test_who_never_reads_is_read_no_more_and_lets_others_be(kind: str) -> None:
     host = Hosted(limits=Limits(patience=60.0))
-    message = body(X).decode() if kind == "requests" else "{"
+    said = body(X).decode() if kind == "requests" else "{"
 
     async def talk() -> int:
         async with host.socket() as channel:
             for _ in range(20 * MOST_UNREAD):
-                channel.say(message)
+                channel.say(said)
             left = -1
-            while left != channel.to_server.qsize():
+            while left != channel.to_server.qsize() or not host.endpoint.engine.idle:
                 left = channel.to_server.qsize()
                 await asyncio.sleep(0.3)
             assert (await host.ask(INFER, body(X)))[0] == 200
@@ -236,9 +235,7 @@ def test_room_is_for_one_large_request_or_several_small_ones() -> None:
 
 def test_a_process_does_not_grow_for_one_who_never_reads(server: Running) -> None:
     """Over a real socket: one who sends as long as it can and reads nothing; others are answered meanwhile."""
-    wanted = [triton.InferRequestedOutput(name, binary_data=False) for name in ("logits", "label", "exit_index")]
-    raw, length = triton.InferenceServerClient.generate_request_body([tensor(images(24, 5).numpy())], outputs=wanted)
-    message = (length or 0).to_bytes(4, "little") + raw
+    sending = message(images(24, 5).numpy(), False)
     slow = socket.create_connection(("127.0.0.1", server.port))
     slow.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
 
@@ -248,7 +245,7 @@ def test_a_process_does_not_grow_for_one_who_never_reads(server: Running) -> Non
             channel.transport.pause_reading()
             with suppress(TimeoutError):
                 while sent < 20_000:
-                    await asyncio.wait_for(channel.send(message), 2)
+                    await asyncio.wait_for(channel.send(sending), 2)
                     sent += 1
             assert (await asyncio.to_thread(server.ask, INFER, body(X)))[0] == 200
             channel.transport.abort()
@@ -257,4 +254,4 @@ def test_a_process_does_not_grow_for_one_who_never_reads(server: Running) -> Non
     before = server.memory
     sent = asyncio.run(talk())
     assert sent < 5000
-    assert server.memory - before < 20_000 * len(message) // 10  # of what it would have sent
+    assert server.memory - before < 20_000 * len(sending) // 10  # of what it would have sent

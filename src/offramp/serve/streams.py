@@ -169,6 +169,7 @@ class Conversation:
                 else:
                     await self._socket.send_bytes(message)
             self._sending = False
+            await asyncio.sleep(0)  # between two of many messages others have their turn, and one hears who left
 
 
 class Events(StreamingResponse):

@@ -1,0 +1,1 @@
+"""Whether a server that runs for long grows."""
