@@ -5,7 +5,6 @@ import json
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 from starlette.applications import Starlette
@@ -37,10 +36,9 @@ from offramp.serve.protocol import EXTENSIONS, HEADER, InferReply
 from offramp.serve.streams import Conversation, events
 from offramp.serve.waiting import All, Each
 from offramp.serve.watch import Watch
+from offramp.serve.web import page
 
 MODEL = "/v2/models/{model}"
-
-PAGE = Path(__file__).with_name("page.html")
 
 SLACK = 5.0
 """Seconds after a deadline in which a batch that is under way may still reach its next exit."""
@@ -171,10 +169,6 @@ class Routes:
         known.now_active(self.endpoint.active.name)
         return Response(known.exposition(), media_type="text/plain; version=0.0.4")
 
-    async def page(self, request: Request) -> Response:
-        """What is going on, for people."""
-        return Response(PAGE.read_text(encoding="utf-8"), media_type="text/html", headers={"Cache-Control": "no-store"})
-
     async def now(self, request: Request) -> Response:
         """What the page shows, anew each second until the server goes down."""
         return StreamingResponse(self._moments(), media_type="text/event-stream")
@@ -182,6 +176,7 @@ class Routes:
     async def _moments(self) -> AsyncIterator[str]:
         while self.endpoint.open:
             told = self.watch.snapshot(self.endpoint.active.name, self.endpoint.engine.waiting)
+            told["switchable"] = self.limits.admin_token is not None
             yield f"data: {json.dumps(told)}\n\n"
             await asyncio.sleep(1.0)
 
@@ -241,7 +236,7 @@ def application(endpoint: Endpoint, watch: Watch, limits: Limits | None = None) 
         Route("/v2/health/live", on.live),
         Route("/v2/health/ready", on.ready),
         Route("/v2/repository/index", on.index, methods=["POST"]),
-        Route("/", on.page),
+        *page(),
         Route("/live", on.now),
         Route("/metrics", on.metrics),
         WebSocketRoute(MODEL + "/ws", on.socket),

@@ -35,12 +35,14 @@ class ServedPoint:
         cost: mean share of the backbone's multiply-accumulates when it was chosen; None where it is not known.
         bound: certified upper limit of the risk; None where nothing was certified.
         risk: of what; an alarm is raised for `disagreement` alone, since no other can be seen without labels.
+        loss: the risk measured when it was chosen; None where it is not known.
     """
 
     configuration: Configuration
     cost: float | None = None
     bound: float | None = None
     risk: str | None = None
+    loss: float | None = None
 
     @property
     def promise(self) -> float | None:

@@ -104,6 +104,7 @@ def from_bundle(
                 one.cost,
                 None if one.bound is None else one.bound.epsilon,
                 None if one.bound is None else one.bound.risk,
+                one.loss,
             )
             for one in points
         },
