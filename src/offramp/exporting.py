@@ -97,6 +97,7 @@ def _exported(
             cuts.name(point.configuration.enabled),
             None if point.bound is None else point.bound.epsilon,
             *costs_of(bundle, point),
+            point.loss,
         )
         for point in wanted
     }

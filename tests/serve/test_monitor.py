@@ -107,5 +107,26 @@ def test_what_is_watched_of_a_model_that_answers() -> None:
     assert sum(one["left"] for one in snapshot["exits"]) == 2 * SAMPLES
     assert sum(one["share"] for one in snapshot["exits"]) == pytest.approx(1.0)
     assert 0 < snapshot["cost"] < 1.1
+    configuration = made.points[name].configuration
+    assert [one["on"] for one in snapshot["exits"]] == [*configuration.enabled, True]
+    costs = made.points[name].leaving
+    assert costs is not None
+    assert [one["cost"] for one in snapshot["exits"]] == pytest.approx(list(costs))
+    shown = {one["name"]: one for one in snapshot["points"]}
+    assert list(shown) == list(made.points)
+    assert shown[name]["measured"] == pytest.approx(wrong)
+    assert shown[name]["differed"] == round(wrong * SAMPLES)
+    assert shown[name]["loss"] == bundle().point(name).loss
+    assert [one["measured"] for one in snapshot["points"] if one["name"] != name] == [None] * (len(shown) - 1)
+    assert not shown[made.point("full")[0]]["early"]
     text = watch.metrics.exposition().decode()
     assert f'offramp_exits_total{{exit="{made.exits[on]}",model="toy",point="{name}"}}' in text
+
+
+def test_what_is_shown_before_anything_was_asked() -> None:
+    made = deployment()
+    snapshot = Watch(made, Audits(0.0), lambda _: None).snapshot(made.active, 0)
+    assert (snapshot["rate"], snapshot["p50"], snapshot["cost"], snapshot["answered"]) == (0.0, None, None, 0)
+    assert [one["share"] for one in snapshot["exits"]] == [None] * len(made.exits)
+    assert {one["differed"] for one in snapshot["points"]} == {0}
+    assert {one["measured"] for one in snapshot["points"]} == {None}

@@ -57,6 +57,7 @@ class PointEntry:
             delta, or on average); None where nothing was certified.
         cost: mean share of the backbone's multiply-accumulates when it was chosen; None in folders of earlier versions.
         leaving: that share for each exit, the backbone's own last; None in folders of earlier versions.
+        loss: the risk measured when it was chosen; None in folders of earlier versions.
     """
 
     enabled: tuple[bool, ...]
@@ -65,6 +66,7 @@ class PointEntry:
     promise: float | None = None
     cost: float | None = None
     leaving: tuple[float, ...] | None = None
+    loss: float | None = None
 
     @property
     def configuration(self) -> Configuration:

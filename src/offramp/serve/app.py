@@ -15,6 +15,7 @@ from offramp.serve.guards import BASIC, allowed, failed, http_error, hung_up, re
 from offramp.serve.hosting import Host
 from offramp.serve.limits import Limits
 from offramp.serve.routes import Routes
+from offramp.serve.web import page
 
 MODEL = "/v2/models/{model}"
 
@@ -53,7 +54,7 @@ def application(host: Host, limits: Limits | None = None) -> tuple[Deliveries, C
         Route("/v2/health/ready", on.ready),
         Route("/v2/repository/index", guarded(on.index), methods=["POST"]),
         Route("/v2/repository/models/{model}/load", on.load, methods=["POST"]),
-        Route("/", guarded(on.page, BASIC)),
+        *page(lambda answers: guarded(answers, BASIC)),
         Route("/live", guarded(on.now, BASIC)),
         Route("/metrics", guarded(on.metrics)),
         WebSocketRoute(MODEL + "/ws", on.socket),

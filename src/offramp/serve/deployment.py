@@ -36,6 +36,7 @@ class ServedPoint:
         leaving: that share for each exit, the backbone's own last; None where it is not known.
         bound: certified upper limit of the risk; None where nothing was certified.
         risk: of what; an alarm is raised for `disagreement` alone, since no other can be seen without labels.
+        loss: the risk measured when it was chosen; None where it is not known.
     """
 
     configuration: Configuration
@@ -43,6 +44,7 @@ class ServedPoint:
     bound: float | None = None
     risk: str | None = None
     leaving: tuple[float, ...] | None = None
+    loss: float | None = None
 
     @property
     def promise(self) -> float | None:

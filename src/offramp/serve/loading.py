@@ -57,6 +57,7 @@ def from_stages(folder: Path, runtime: str = "onnx", point: str | None = None, t
                 entries[name].promise,
                 routing.risk,
                 entries[name].leaving,
+                entries[name].loss,
             )
             for name in ordered
         },
@@ -127,8 +128,8 @@ def from_bundle(
 def _served(point: OperatingPoint, cost: float, leaving: tuple[float, ...]) -> ServedPoint:
     bound = point.bound
     if bound is None:
-        return ServedPoint(point.configuration, cost, leaving=leaving)
-    return ServedPoint(point.configuration, cost, bound.epsilon, bound.risk, leaving)
+        return ServedPoint(point.configuration, cost, leaving=leaving, loss=point.loss)
+    return ServedPoint(point.configuration, cost, bound.epsilon, bound.risk, leaving, point.loss)
 
 
 def _safety(entry: PointEntry) -> tuple[bool, float, float]:

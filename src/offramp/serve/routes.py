@@ -5,7 +5,6 @@ import json
 import logging
 import time
 from collections.abc import AsyncIterator
-from pathlib import Path
 from typing import Any
 
 from starlette.requests import ClientDisconnect, Request
@@ -27,8 +26,6 @@ from offramp.serve.room import Waiters
 from offramp.serve.streams import Conversation, Events
 from offramp.serve.waiting import All, Each
 from offramp.serve.watch import Watch
-
-PAGE = Path(__file__).with_name("page.html")
 
 SLACK = 5.0
 """Seconds after a deadline in which a batch that is under way may still reach its next exit."""
@@ -161,10 +158,6 @@ class Routes:
         known.now_active(self.endpoint.active.name)
         return Response(known.exposition(), media_type="text/plain; version=0.0.4")
 
-    async def page(self, request: Request) -> Response:
-        """What is going on, for people."""
-        return Response(PAGE.read_text(encoding="utf-8"), media_type="text/html", headers={"Cache-Control": "no-store"})
-
     async def now(self, request: Request) -> Response:
         """What the page shows, anew each second until the server goes down."""
         return StreamingResponse(self._moments(), media_type="text/event-stream")
@@ -172,6 +165,7 @@ class Routes:
     async def _moments(self) -> AsyncIterator[str]:
         while self.endpoint.open:
             told = self.watch.snapshot(self.endpoint.active.name, self.endpoint.engine.waiting)
+            told["switchable"] = self.limits.admin_token is not None
             yield f"data: {json.dumps(told)}\n\n"
             await asyncio.sleep(1.0)
 

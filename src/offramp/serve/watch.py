@@ -80,7 +80,7 @@ class Watch:
         promises = {name: point.promise for name, point in deployment.points.items()}
         self.auditor = Auditor(audits, promises, alarmed)
         self.metrics = Metrics(deployment.name, deployment.exits, list(deployment.points))
-        self._deployment, self._clock, self._keep = deployment, clock, keep
+        self._deployment, self._clock, self._keep, self._audited = deployment, clock, keep, audits.share
         self.slowdown = Slowdown(pace or Pace(), deployment.points, slowed, clock)
         for name in deployment.points:
             if (promise := self.auditor.found(name).promise) is not None:
@@ -150,30 +150,57 @@ class Watch:
 
     def snapshot(self, active: str, waiting: int) -> dict[str, Any]:
         """What the page shows."""
-        latency, exits, costs = self.latency.values(), self.exits.values(), self.costs.values()
-        known, total = self.auditor.found(active), max(len(exits), 1)
+        latency, costs = self.latency.values(), self.costs.values()
         return {
             "model": self._deployment.name,
             "active": active,
             "waiting": waiting,
             "version": self._deployment.version,
             "slow": self.slowdown.slow(active),
+            "window": self.latency.seconds,
+            "answered": self.counted.samples,
+            "failed": self.counted.failed,
             "rate": len(latency) / self.latency.seconds,
             "p50": float(np.quantile(latency, 0.5)) if len(latency) else None,
             "p95": float(np.quantile(latency, 0.95)) if len(latency) else None,
             "cost": float(costs.mean()) if len(costs) else None,
-            "audit": {
-                "promise": known.promise,
-                "disagreement": known.disagreement,
-                "compared": known.compared,
-                "alarm": known.alarm is not None,
-            },
-            "exits": [
-                {"name": name, "left": self.counted.exits[index], "share": float((exits == index).sum()) / total}
-                for index, name in enumerate(self._deployment.exits)
-            ],
-            "points": [
-                {"name": name, "cost": point.cost, "bound": point.bound}
-                for name, point in self._deployment.points.items()
-            ],
+            "audit_share": self._audited,
+            "exits": self._exits_now(active),
+            "points": [self._point_now(name) for name in self._deployment.points],
+        }
+
+    def _exits_now(self, active: str) -> list[dict[str, Any]]:
+        """Of each exit what it costs at the active point, and how many leave there."""
+        deployment, exits, costs = self._deployment, self.exits.values(), self._costs[active]
+        on = (*deployment.points[active].configuration.enabled, True)
+        used = (*deployment.enabled, True)
+        return [
+            {
+                "name": name,
+                "on": on[index],
+                "used": used[index],
+                "cost": None if costs is None else float(costs[index]),
+                "left": self.counted.exits[index],
+                "share": float((exits == index).mean()) if len(exits) else None,
+            }
+            for index, name in enumerate(deployment.exits)
+        ]
+
+    def _point_now(self, name: str) -> dict[str, Any]:
+        """Of an operating point what was known when it was chosen, and what audits found since."""
+        point, known = self._deployment.points[name], self.auditor.found(name)
+        wrong = (known.disagreement or 0.0) * known.samples * self._audited
+        return {
+            "name": name,
+            "cost": point.cost,
+            "loss": point.loss,
+            "bound": point.bound,
+            "risk": point.risk,
+            "early": any(point.configuration.enabled),
+            "promise": known.promise,
+            "samples": known.samples,
+            "compared": known.compared,
+            "differed": round(wrong),
+            "measured": known.disagreement if known.compared else None,
+            "alarm": known.alarm is not None,
         }
