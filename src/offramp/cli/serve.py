@@ -2,11 +2,14 @@
 
 import sys
 import tempfile
+from collections.abc import Mapping
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+from pydantic import ValidationError
 
 from offramp.backends import NAMES
 from offramp.bundle import Bundle
@@ -55,6 +58,12 @@ def serve(
         str | None,
         typer.Option(envvar="OFFRAMP_ADMIN_TOKEN", help="Bearer token for switching, else it is off."),
     ] = None,
+    ray: Annotated[
+        bool, typer.Option("--ray", help="On a Ray cluster, each stage in replicas of its own; BUNDLE is an export.")
+    ] = False,
+    replicas: Annotated[
+        str, typer.Option(metavar="N,N,…", help="With --ray: replicas of each stage. [default: one each]")
+    ] = "",
 ) -> None:
     """Serve a model that leaves early, by the Open Inference Protocol (V2), WebSocket and server-sent events.
 
@@ -66,7 +75,30 @@ def serve(
       offramp serve stages --port 9000 --max-batch-size 64
       offramp serve bundle timm:resnet50 --hold p95=0.05 --floor 0.02
       OFFRAMP_ADMIN_TOKEN=secret offramp serve bundle nets.py:resnet56 --weights r.th --fallback
+      offramp serve stages --ray --replicas 4,2,1
     """
+    if ray:
+        return _on_ray(
+            bundle,
+            {"hold": hold, "fallback": fallback or None, "admin-token": admin_token},
+            {
+                "name": name,
+                "point": point,
+                "runtime": backend,
+                "threads": threads or 1,
+                "replicas": replicas,
+                "max_batch_size": max_batch_size,
+                "max_delay_ms": max_queue_delay_ms,
+                "max_queue": max_queue,
+                "max_body_mb": max_body_mb,
+                "audit_share": audit_share,
+                "token": token,
+            },
+            host,
+            port,
+        )
+    if replicas:
+        raise InputError("expected --ray beside --replicas; one process has one of each stage")
     for package in ("prometheus_client", "starlette", "uvicorn", "websockets"):
         require(package, "serving")
     from offramp.serve import loading
@@ -90,10 +122,6 @@ def serve(
             deployment = replace(deployment, name=name)
         typer.echo(f"{deployment.name} on {backend}, operating points {', '.join(deployment.points)}", err=True)
 
-        def started(url: str) -> None:
-            typer.echo(f"serving {deployment.name} at {url}")
-            sys.stdout.flush()
-
         run(
             deployment,
             batching,
@@ -103,8 +131,34 @@ def serve(
             controller=None if hold is None else _controller(hold, usable(deployment.points, floor)),
             host=host,
             port=port,
-            started=started,
+            started=partial(_started, deployment.name),
         )
+    return None
+
+
+def _started(name: str, url: str) -> None:
+    typer.echo(f"serving {name} at {url}")
+    sys.stdout.flush()
+
+
+def _on_ray(folder: Path, refused: Mapping[str, object], told: Mapping[str, Any], host: str, port: int) -> None:
+    """On a cluster; `refused` are options that only one process has."""
+    for package in ("ray", "ray.serve", "prometheus_client"):
+        require(package, "serving on many machines")
+    from offramp.serve.ray.arguments import Arguments
+    from offramp.serve.ray.running import run
+
+    if not (folder / FILE).exists():
+        raise InputError(f"expected a folder that offramp export wrote with --ray, got {folder}; run offramp export")
+    for name in refused:
+        if refused[name] is not None:
+            raise InputError(f"expected no --{name} with --ray; switch by the user_config of the deployment Ingress")
+    try:
+        arguments = Arguments(folder=folder, **told)
+    except ValidationError as error:
+        first = error.errors()[0]
+        raise InputError(f"expected {first['loc'][0]} as Ray Serve takes it: {first['msg']}") from error
+    run(arguments, host=host, port=port, started=partial(_started, told["name"] or folder.resolve().name))
 
 
 def _controller(wish: str, points: tuple[str, ...]) -> "Controller":

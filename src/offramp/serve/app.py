@@ -54,11 +54,13 @@ class Limits:
         max_body: bytes of a request.
         token: that inference needs; None: none.
         admin_token: that switching needs; None: it cannot be switched over the network.
+        instead: what is said to whoever tries to switch then.
     """
 
     max_body: int = 64 * 2**20
     token: str | None = None
     admin_token: str | None = None
+    instead: str = "start the server with an admin token"
 
 
 class Routes:
@@ -196,7 +198,7 @@ class Routes:
     async def switch(self, request: Request) -> Response:
         """Another active operating point."""
         if self.limits.admin_token is None:
-            raise UnauthorizedError("switching over the network is off; start the server with an admin token")
+            raise UnauthorizedError(f"switching over the network is off; {self.limits.instead}")
         allowed(request, self.limits.admin_token)
         endpoint = self._model(request)
         told = json_of(await body_of(request, 65_536))
