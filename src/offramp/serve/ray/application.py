@@ -20,8 +20,8 @@ def app(arguments: Arguments) -> Any:
     """The application for what was asked, as `serve run offramp.serve.ray:app` and config files take it.
 
     Its deployments are `Ingress`, `Stage0`, `Stage1`, … and, where an operating point never leaves early, `Uncut`.
-    Their options may be changed in a config file as those of any other; operating point and batches are user configs,
-    so changing them restarts nothing.
+    A config file may set their options as those of any other. Operating point and batches are user configs: where
+    only these and numbers of replicas change in it, Ray restarts nothing.
 
     Raises:
         BundleError: if the folder is not one that was exported.

@@ -5,6 +5,7 @@ Ray is imported where a replica begins, so that this can be read, and checked, w
 
 import asyncio
 import logging
+import os
 import time
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -62,9 +63,9 @@ class Stage:
             return found
         return replace(found, group=found.group.shifted(-time.monotonic()))
 
-    async def seen(self) -> tuple[int, int]:
-        """How many samples and how many batches this replica has run."""
-        return self._seen, self._batches
+    async def seen(self) -> tuple[int, int, int]:
+        """The number of this process, and how many samples and how many batches it has run."""
+        return os.getpid(), self._seen, self._batches
 
 
 def _samples(groups: Sequence[Group]) -> int:

@@ -33,10 +33,9 @@ def run(
     serve = require("ray.serve", "serving on many machines")
     made = app(arguments)
     name, port = arguments.name or arguments.folder.resolve().name, port or _free(host)
-    ended = threading.Event()
-    for number in (signal.SIGINT, signal.SIGTERM):
+    ended, own = threading.Event(), _joined()
+    for number in (signal.SIGINT, signal.SIGTERM):  # not before: Ray sets handlers of its own as it starts
         signal.signal(number, lambda *_: ended.set())
-    own = _joined()
     try:
         serve.start(proxy_location="EveryNode", http_options={"host": host, "port": port})
         serve.run(made, name=name, route_prefix="/")
