@@ -18,8 +18,9 @@ from offramp.serve.endpoint import Endpoint, Wish
 from offramp.serve.errors import RefusedError
 from offramp.serve.forwarding import Forwarding, Route, Step, Track
 from offramp.serve.loading import from_stages
-from offramp.serve.ray.stages import Folder, digest_of
 from offramp.serve.sample import Answer
+from offramp.serve.widest import widest
+from offramp.spread import Folder
 from tests.exports import NESTED, nested
 from tests.serve.world import Ears, Notes
 
@@ -33,7 +34,7 @@ def stages(folder: Path, by: str = "direct") -> Path:
 
 
 def seen(folder: Path) -> Folder:
-    return Folder(folder, digest_of(folder), "onnx", 1)
+    return widest(folder, "onnx", 1)
 
 
 Wrap = Callable[[int | None, Step], Step]
@@ -51,9 +52,8 @@ def route(folder: Folder, wrap: Wrap = lambda _, step: step) -> Route:
 
         return wrap(place, run)
 
-    assert folder.whole is not None
     early = Track(folder.names, tuple(step(place) for place in range(len(folder.stages))))
-    return Route(early, Track(folder.whole.inputs, (step(None),)), rule(folder.routing.rule))
+    return Route(early, Track(folder.uncut.inputs, (step(None),)), rule(folder.routing.rule))
 
 
 async def heard(

@@ -7,7 +7,8 @@ from offramp.serve.app import Limits
 from offramp.serve.batcher import Batching
 from offramp.serve.loading import from_stages
 from offramp.serve.ray.arguments import Arguments, Gathering, Standing
-from offramp.serve.ray.stages import Folder, counts, digest_of
+from offramp.serve.widest import needs_whole, widest
+from offramp.spread import counts
 
 INGRESS, WHOLE = "Ingress", "Uncut"
 """Names of deployments that are no stages."""
@@ -33,7 +34,7 @@ def app(arguments: Arguments) -> Any:
 
     from offramp.serve.ray.replicas import SWITCHED, Ingress, Speaking, Stage, served
 
-    folder = Folder(arguments.folder.resolve(), digest_of(arguments.folder), arguments.runtime, arguments.threads)
+    folder = widest(arguments.folder, arguments.runtime, arguments.threads)
     deployment = from_stages(folder.path, arguments.runtime, arguments.point, arguments.threads)
     point, _ = deployment.point(deployment.active)
     gathering = Gathering(max_batch_size=arguments.max_batch_size, max_delay_ms=arguments.max_delay_ms)
@@ -52,7 +53,7 @@ def app(arguments: Arguments) -> Any:
         stage(f"Stage{place}", place, replicas)
         for place, replicas in enumerate(counts(len(folder.stages), arguments.replicas))
     ]
-    whole = None if folder.whole is None else stage(WHOLE, None, arguments.whole_replicas)
+    whole = stage(WHOLE, None, arguments.whole_replicas) if needs_whole(folder) else None
     limits = Limits(int(arguments.max_body_mb * 2**20), arguments.token, None, SWITCHED)
     batching = Batching(arguments.max_batch_size, arguments.max_delay_ms / 1000.0, arguments.max_queue)
     speaking = Speaking(arguments.name, batching, limits, arguments.audit_share)

@@ -24,8 +24,8 @@ from offramp.serve.forwarding import Forwarding, LostError, Route, Step, Track
 from offramp.serve.loading import from_stages
 from offramp.serve.monitor import Audits
 from offramp.serve.ray.arguments import Gathering, Standing
-from offramp.serve.ray.stages import Folder
 from offramp.serve.watch import Watch
+from offramp.spread import Folder
 
 LOG = logging.getLogger("offramp.serve")
 
@@ -105,7 +105,7 @@ class Ingress:
         deployment = replace(deployment, name=speaking.name or deployment.name)
         watch = Watch(deployment, Audits(speaking.audit_share), _alarmed)
         early = Track(folder.names, tuple(_step(handle) for handle in stages))
-        uncut = None if whole is None or folder.whole is None else Track(folder.whole.inputs, (_step(whole),))
+        uncut = None if whole is None else Track(folder.uncut.inputs, (_step(whole),))
         route = Route(early, uncut, rule(deployment.rule))
         engine = Forwarding(route, watch, speaking.batching)
         self.endpoint = Endpoint(deployment, watch, None, speaking.audit_share, engine=engine)

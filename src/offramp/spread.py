@@ -1,4 +1,4 @@
-"""Which stages an exported folder is served from, and each of them ready to run by itself."""
+"""Exported stages on several machines: each process has the folder, loads one stage, and knows it is the right one."""
 
 import hashlib
 from dataclasses import dataclass
@@ -6,12 +6,11 @@ from functools import cached_property
 from pathlib import Path
 
 from offramp.decide.rule import rule
-from offramp.deployed import UNCUT, runtime_of
+from offramp.deployed import UNCUT, check_fit, runtime_of
 from offramp.errors import BundleError, InputError
 from offramp.run.apart import Apart
 from offramp.run.routing import FILE, Routing, StageFile
 from offramp.run.staged import MASK
-from offramp.serve.deployment import any_of
 
 
 @dataclass(frozen=True)
@@ -21,12 +20,14 @@ class Folder:
     Attributes:
         path: the same on all of them.
         digest: of what must be in it; see `digest_of`.
+        cut: name of the cut that is run.
         runtime: what runs the stages.
         threads: of each stage.
     """
 
     path: Path
     digest: str
+    cut: str
     runtime: str = "onnx"
     threads: int = 1
 
@@ -36,41 +37,35 @@ class Folder:
         return Routing.read(self.path)
 
     @property
-    def cut(self) -> str:
-        """Name of the cut that has the exits of all operating points."""
-        entries = self.routing.points.values()
-        widest = any_of([entry.enabled for entry in entries])
-        return next(entry.cut for entry in entries if entry.enabled == widest)
-
-    @property
     def stages(self) -> tuple[StageFile, ...]:
-        """Its stages; only the uncut model where no operating point has exits."""
+        """The stages of the cut."""
         return self.routing.cuts[self.cut]
 
     @property
-    def whole(self) -> StageFile | None:
-        """The uncut model, where an operating point needs it beside the stages."""
-        needed = self.cut != UNCUT and not all(any(entry.enabled) for entry in self.routing.points.values())
-        return self.routing.cuts[UNCUT][0] if needed else None
+    def uncut(self) -> StageFile:
+        """The whole model."""
+        return self.routing.cuts[UNCUT][0]
 
     @property
     def names(self) -> tuple[str, ...]:
-        """The model's inputs in the order in which the first stage takes them."""
-        names = self.routing.cuts[UNCUT][0].inputs
+        """The model's inputs in the order in which the first stage takes them; the mask twice where heads read it."""
+        names = self.uncut.inputs
         return names if len(self.stages[0].inputs) == len(names) else (*names, MASK)
 
     def ready(self, place: int | None) -> Apart:
-        """A stage by its number, or with None the uncut model, loaded in this process.
+        """A stage of the cut by its number, or with None the whole model, loaded in this process.
 
         Raises:
             BundleError: if this machine has other stages in the folder.
+            InputError: if the runtime is not installed here, or answers otherwise than the model.
         """
         found = digest_of(self.path)
         if found != self.digest:
             raise BundleError(
                 f"expected the stages {self.digest[:12]} in {self.path} on this node, got {found[:12]}; copy the folder"
             )
-        stage = self.routing.cuts[UNCUT][0] if place is None else self.stages[place]
+        check_fit(self.runtime, self.routing.unfit)
+        stage = self.uncut if place is None else self.stages[place]
         executor = runtime_of(self.runtime)(self.path, (stage,), stage, self.threads)
         return Apart(executor, stage.exits, rule(self.routing.rule), last=not stage.state)
 
@@ -94,7 +89,7 @@ def digest_of(folder: Path) -> str:
 
 
 def counts(stages: int, wanted: tuple[int, ...]) -> tuple[int, ...]:
-    """Replicas of each stage.
+    """How many processes each stage gets.
 
     Raises:
         InputError: if there are not as many numbers as stages.
@@ -103,8 +98,9 @@ def counts(stages: int, wanted: tuple[int, ...]) -> tuple[int, ...]:
         >>> counts(3, ()), counts(3, (4, 2, 1))
         ((1, 1, 1), (4, 2, 1))
     """
-    if wanted and len(wanted) != stages:
+    if wanted and (len(wanted) != stages or min(wanted) < 1):
         raise InputError(
-            f"expected numbers of replicas for {stages} stages, got {len(wanted)}; give one for each, as 4,2,1"
+            f"expected numbers of replicas for {stages} stages, got {','.join(map(str, wanted))}; give one of at least "
+            f"1 for each, as {','.join(['1'] * stages)}"
         )
     return wanted or (1,) * stages
