@@ -19,13 +19,27 @@ POINTS = ("early", "sooner", "late", "full")
 """`sooner` has the exits of `early` and lower thresholds; `late` has others; `full` has none."""
 
 
+NESTED = ("wide", "hasty", "full")
+"""`wide` leaves at three places, each for a third; `hasty` at two of them, for more; `full` has no exits."""
+
+
 @cache
 def distinct() -> Bundle:
     """The toy bundle with `POINTS` instead of its own."""
+    return _with(POINTS)
+
+
+@cache
+def nested() -> Bundle:
+    """The toy bundle with `NESTED` instead of its own."""
+    return _with(NESTED)
+
+
+def _with(names: Sequence[str]) -> Bundle:
     plain = bundle()
     asked = _configurations(plain)
     nowhere = (0.0,) * (len(plain.manifest.exits) + 1)
-    points = [OperatingPoint(name, asked[name], 0.0, 1.0, nowhere, "choose") for name in POINTS]
+    points = [OperatingPoint(name, asked[name], 0.0, 1.0, nowhere, "choose") for name in names]
     entries = tuple(map(operating_entry, points))
     manifest = plain.manifest.model_copy(update={"operating_points": entries, "report": entries, "aliases": {}})
     return replace(plain, manifest=manifest)
@@ -54,5 +68,7 @@ def _configurations(plain: Bundle) -> Mapping[str, Configuration]:
         "early": leaving(0.3, 0, 1),
         "sooner": leaving(0.7, 0, 1),
         "late": leaving(0.5, inner - 2, inner - 1),
+        "wide": leaving(0.33, 0, 2, inner - 1),
+        "hasty": leaving(0.6, 0, inner - 1),
         "full": Configuration.full(inner),
     }

@@ -1,5 +1,8 @@
 """A bundle with its backbone and data, as evaluate and run need them."""
 
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -30,6 +33,43 @@ def attached(
     A library model that the manifest names need not be named again; a file with code always must be, also that of a
     small model. The model is moved to the device.
     """
+    live, opening = prepared(folder, spec, weights, data, labels, device, small)
+    return live, opening.source
+
+
+@dataclass(frozen=True, eq=False)
+class Opening:
+    """Data as a command line names it, and what it goes through.
+
+    Attributes:
+        data: a path or `FILE.py:FACTORY`.
+        preprocess: of pictures and texts.
+        labels: a file of them.
+        source: what was opened.
+    """
+
+    data: str
+    preprocess: Preprocess | None
+    labels: Path | None
+    source: Source
+
+    def anywhere(self) -> Callable[[], Source]:
+        """Opens it in another process, which may be in another folder but sees the same files."""
+        file, colon, factory = self.data.rpartition(":") if ".py:" in self.data else (self.data, "", "")
+        where = str(Path(file).expanduser().resolve()) + colon + factory
+        return partial(open_source, where, self.preprocess, labels=self.labels)
+
+
+def prepared(
+    folder: Path,
+    spec: str | None,
+    weights: Path | None,
+    data: str,
+    labels: Path | None = None,
+    device: str = "cpu",
+    small: str | None = None,
+) -> tuple[Bundle, Opening]:
+    """The same as `attached`, and how the data was opened."""
     bundle = Bundle.load(folder)
     loaded = loaded_for(bundle.manifest.model, spec, weights)
     preprocess: Preprocess | None = loaded.preprocess
@@ -39,7 +79,7 @@ def attached(
     live = bundle.attach(_moved(loaded.model, device), small_of(bundle, small))
     assert live.multi_exit is not None
     check_taken(loaded.model, source.inputs(np.arange(1)), live.multi_exit.backbone.example, source.name)
-    return live, source
+    return live, Opening(data, preprocess, labels, source)
 
 
 def _moved(model: nn.Module, device: str) -> nn.Module:

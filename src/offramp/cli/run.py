@@ -3,22 +3,25 @@
 import csv
 import enum
 import math
+import shutil
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import numpy as np
 import typer
 
 from offramp.bundle import Bundle
-from offramp.cli.attached import attached
+from offramp.cli.attached import prepared
+from offramp.cli.lines import Lines
 from offramp.cli.options import BundlePath, Data, OptionalModel, Small, Weights
 from offramp.cli.progress import bars
+from offramp.cli.run_ray import Wish, parts_of, scored, write
 from offramp.errors import InputError
 from offramp.inputs import check_finite
+from offramp.load.optional import require
 from offramp.progress import Progress
 from offramp.report.paths import file_path
 from offramp.sources import Source
-from offramp.types import BACKBONE
 
 
 class Mode(enum.StrEnum):
@@ -44,22 +47,35 @@ def run(
     max_wait: Annotated[
         float, typer.Option(min=0.0, metavar="SECONDS", help="With throughput: how long an input waits for others.")
     ] = math.inf,
+    ray: Annotated[
+        bool, typer.Option("--ray", help="On a Ray cluster, a pool of workers for each stage; goes on after a kill.")
+    ] = False,
+    replicas: Annotated[
+        str, typer.Option(metavar="N,N,…", help="With --ray: workers of each stage. [default: one each]")
+    ] = "",
 ) -> None:
     """Run MODEL with its early exits over DATA and write one line per input: index, prediction, exit, score.
 
     Examples:
       offramp run bundle timm:resnet50 --data photos/ --point fast --out a.csv
       offramp run bundle timm:resnet50 --data photos/ --mode throughput --batch-size 64 --out a.csv
+      offramp run bundle timm:resnet50 --data photos/ --ray --replicas 8,4,2 --out a.csv
     """
     file_path(out)
-    live, source = attached(bundle, model, weights, data, small=small)
+    workers = _workers(ray, replicas)
+    live, opening = prepared(bundle, model, weights, data, small=small)
     live.point(point)
-    draft = out.with_name(out.name + ".part")
+    draft, source = out.with_name(out.name + ".part"), opening.source
     try:
         out.parent.mkdir(parents=True, exist_ok=True)
         with bars() as progress:
-            _write(live, source, point, batch_size, draft, progress, None if mode is Mode.latency else max_wait)
+            if workers is not None:
+                wish = Wish(point, batch_size, workers)
+                write(scored(live, opening, wish, parts_of(out), progress), live, draft)
+            else:
+                _write(live, source, point, batch_size, draft, progress, None if mode is Mode.latency else max_wait)
         draft.replace(out)
+        shutil.rmtree(parts_of(out), ignore_errors=True)
     except OSError as error:
         raise InputError(
             f"cannot write {out}: {error.strerror or error}; free space or choose another place"
@@ -78,7 +94,7 @@ def _write(
     """
     fast = live.use(point)
     with path.open("w", newline="") as stream:
-        lines = _Lines(live, csv.writer(stream))
+        lines = Lines(live, csv.writer(stream))
         pool = None if max_wait is None else fast.pooled(lines.add, batch_size, max_wait)
         for start in range(0, len(source), batch_size):
             indices = np.arange(start, min(start + batch_size, len(source)))
@@ -93,20 +109,19 @@ def _write(
             pool.flush()
 
 
-class _Lines:
-    """One line for each input, in their order, though answers come in another."""
+def _workers(ray: bool, replicas: str) -> tuple[int, ...] | None:
+    """Workers of each stage on a cluster; None for none.
 
-    def __init__(self, live: Bundle, writer: Any) -> None:
-        self._exits = [*(f"{exit_.point}/{exit_.head}" for exit_ in live.manifest.exits), BACKBONE]
-        self._task, self._writer = live.task, writer
-        self._early: dict[int, list[object]] = {}
-        self._next = 0
-        writer.writerow(["index", "prediction", "exit_index", "exit", "score"])
-
-    def add(self, number: int, output: np.ndarray, exit_index: int, score: float) -> None:
-        """Keeps a line until it is its turn."""
-        answer = self._task.predict(output[None])[0]
-        self._early[number] = [number, answer, exit_index, self._exits[exit_index], f"{score:.6f}"]
-        while self._next in self._early:
-            self._writer.writerow(self._early.pop(self._next))
-            self._next += 1
+    Raises:
+        InputError: if they are no numbers, or there is no cluster.
+    """
+    if not ray:
+        if replicas:
+            raise InputError("expected --ray beside --replicas; one process has one of each stage")
+        return None
+    for package in ("ray", "ray.data"):
+        require(package, "running on many machines")
+    try:
+        return tuple(int(part) for part in replicas.split(",")) if replicas else ()
+    except ValueError as error:
+        raise InputError(f"expected --replicas such as 4,2,1, got {replicas!r}") from error

@@ -1,30 +1,18 @@
 """`offramp serve`: a bundle or exported stages behind a port."""
 
-import copy
-import sys
 import tempfile
-from collections.abc import Callable
-from dataclasses import replace
-from itertools import count
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
-from torch import nn
 
 from offramp.audit_files import Store
 from offramp.backends import NAMES
-from offramp.bundle import Bundle
-from offramp.cli.attached import loaded_for
 from offramp.cli.options import OptionalModel, Small, Weights
+from offramp.cli.served import control, loader, on_ray, told_at
 from offramp.errors import InputError
 from offramp.load.optional import require
-from offramp.load.small import small_of
-from offramp.run.routing import FILE
-
-if TYPE_CHECKING:
-    from offramp.serve.controller import Controller
-    from offramp.serve.deployment import Deployment
 
 
 def serve(
@@ -76,6 +64,12 @@ def serve(
         str | None,
         typer.Option(envvar="OFFRAMP_ADMIN_TOKEN", help="Bearer token for switching, else it is off."),
     ] = None,
+    ray: Annotated[
+        bool, typer.Option("--ray", help="On a Ray cluster, each stage in replicas of its own; BUNDLE is an export.")
+    ] = False,
+    replicas: Annotated[
+        str, typer.Option(metavar="N,N,…", help="With --ray: replicas of each stage. [default: one each]")
+    ] = "",
 ) -> None:
     """Serve a model that leaves early, by the Open Inference Protocol (V2), WebSocket and server-sent events.
 
@@ -90,7 +84,30 @@ def serve(
       offramp serve bundle timm:resnet50 --hold p95=0.05 --floor 0.02
       offramp serve bundle timm:resnet50 --keep kept --audit-share 0.05
       OFFRAMP_ADMIN_TOKEN=secret offramp serve versions nets.py:resnet56 --weights r.th --fallback
+      offramp serve stages --ray --replicas 4,2,1
     """
+    if ray:
+        return on_ray(
+            bundle,
+            {"hold": hold, "fallback": fallback or None, "admin-token": admin_token, "cap": cap, "keep": keep},
+            {
+                "name": name,
+                "point": point,
+                "runtime": backend,
+                "threads": threads or 1,
+                "replicas": replicas,
+                "max_batch_size": max_batch_size,
+                "max_delay_ms": max_queue_delay_ms,
+                "max_queue": max_queue,
+                "max_body_mb": max_body_mb,
+                "audit_share": audit_share,
+                "token": token,
+            },
+            host,
+            port,
+        )
+    if replicas:
+        raise InputError("expected --ray beside --replicas; one process has one of each stage")
     for package in ("prometheus_client", "starlette", "uvicorn", "websockets"):
         require(package, "serving")
     from offramp.serve.batcher import Batching
@@ -106,62 +123,23 @@ def serve(
     care = Care(
         Audits(audit_share),
         fallback,
-        None if hold is None else _control(hold, floor),
+        None if hold is None else control(hold, floor),
         cap=cap,
         store=None if keep is None else Store(keep, keep_samples, int(keep_mb * 2**20)),
     )
     with tempfile.TemporaryDirectory(prefix="offramp-serve-") as stages:
-        newest = _loader(bundle, model, weights, small, name, point, backend, threads, Path(stages))
+        newest = loader(bundle, model, weights, small, name, point, backend, threads, Path(stages))
         deployment = newest()
         typer.echo(f"{deployment.name} on {backend}, operating points {', '.join(deployment.points)}", err=True)
 
-        def started(url: str) -> None:
-            typer.echo(f"serving {deployment.name} at {url}")
-            sys.stdout.flush()
-
-        run(deployment, batching, limits, care, newest=newest, host=host, port=port, started=started)
-
-
-def _loader(
-    folder: Path,
-    model: str | None,
-    weights: Path | None,
-    small: str | None,
-    name: str | None,
-    point: str | None,
-    backend: str,
-    threads: int,
-    stages: Path,
-) -> "Callable[[], Deployment]":
-    """Loads what there is now; the backbone of a bundle is loaded once."""
-    from offramp.serve import loading
-
-    networks: list[nn.Module] = []
-    times = count()
-
-    def newest() -> "Deployment":
-        here = loading.newest(folder)
-        known = name or folder.resolve().name
-        if (here / FILE).exists():
-            return replace(loading.from_stages(here, backend, point, threads), name=known)
-        loaded = Bundle.load(here)
-        if not networks:
-            networks.append(loaded_for(loaded.manifest.model, model, weights).model)
-        # a copy, since capturing a model changes it for a moment, in which the version before may run it
-        live = loaded.attach(copy.deepcopy(networks[0]), small_of(loaded, small))
-        return loading.from_bundle(live, backend, stages / str(next(times)), known, point, threads)
-
-    return newest
-
-
-def _control(wish: str, floor: float | None) -> "Callable[[Deployment], Controller]":
-    """Makes the controller that a flag such as `p95=0.05` describes."""
-    from offramp.serve.controller import Controller, usable
-
-    measure, _, value = wish.partition("=")
-    try:
-        target = float(value)
-    except ValueError as error:
-        raise InputError(f"expected --hold such as p95=0.05, queue=20 or cost=0.5, got {wish!r}") from error
-    Controller(("any",), measure, target)  # refused now, if it is none
-    return lambda deployment: Controller(usable(deployment.points, floor), measure, target)
+        run(
+            deployment,
+            batching,
+            limits,
+            care,
+            newest=newest,
+            host=host,
+            port=port,
+            started=partial(told_at, deployment.name),
+        )
+    return None

@@ -16,6 +16,7 @@ _INSTALL = {
     "nncf": "'offramp[openvino]'",
     "openvino": "'offramp[openvino]'",
     "optuna": "'offramp[search]'",
+    "ray": "'offramp[ray]'",
     "sklearn": "'offramp[search]'",
     "prometheus_client": "'offramp[serve]'",
     "starlette": "'offramp[serve]'",

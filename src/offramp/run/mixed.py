@@ -92,7 +92,8 @@ class Mixed:
             DataError: if the model cannot take the inputs.
         """
         samples = self.executor.samples(inputs)
-        way = _Way(np.arange(samples), self.rule.start(samples), threshold.copy(), last, self, waiting)
+        memory = self.rule.start(samples)
+        way = Way(np.arange(samples), memory, threshold.copy(), last, waiting, self.stops, self.rule)
         with running():
             asked = bool((threshold < NOT_ASKED).any())
             said = self.executor.drive(inputs, way.stop) if asked else self.executor.whole(inputs)
@@ -101,8 +102,14 @@ class Mixed:
             waiting.heard(Heard(way.alive, said, self.exits, everyone, ~everyone))
 
 
-class _Way:
-    """Who is still under way in a batch."""
+class Way:
+    """Who is still under way in a batch.
+
+    Attributes:
+        alive: positions in the batch of those who are.
+        memory: what the rule remembers of each of them.
+        threshold: of each exit for each sample of the batch; exits that are not asked any more are written to it.
+    """
 
     def __init__(
         self,
@@ -110,17 +117,19 @@ class _Way:
         memory: Memory,
         threshold: Float[np.ndarray, "exits samples"],
         last: Int[np.ndarray, " samples"],
-        mixed: Mixed,
         waiting: Waiting,
+        stops: tuple[tuple[int, ...], ...],
+        rule: Rule,
     ) -> None:
-        self.alive, self.memory, self._threshold, self._last = alive, memory, threshold, last
-        self._mixed, self._waiting = mixed, waiting
+        """A batch on its way; `stops` and `rule` are those of `Mixed`, the others as `Mixed.run` takes them."""
+        self.alive, self.memory, self.threshold, self._last = alive, memory, threshold, last
+        self._waiting, self._stops, self._rule = waiting, stops, rule
 
     def stop(self, place: int, say: Say) -> Int[np.ndarray, " staying"] | None:
         """Asks the exits at a place; the rows that stay, or None for all."""
         staying = np.ones(len(self.alive), bool)
-        for exit_ in self._mixed.stops[place]:
-            limit = self._threshold[exit_, self.alive]
+        for exit_ in self._stops[place]:
+            limit = self.threshold[exit_, self.alive]
             rows = np.flatnonzero(staying & (limit < NOT_ASKED))
             if len(rows):
                 staying[rows] = self._ask(exit_, rows, limit[rows], say(exit_))
@@ -137,14 +146,14 @@ class _Way:
         """Which of those who are asked stay."""
         who, memory = self.alive[rows], None if self.memory is None else self.memory[rows]
         # in double precision, since a threshold is not rounded to single
-        decisive, memory = self._mixed.rule.step(said.score[rows].astype(np.float64), memory)
+        decisive, memory = self._rule.step(said.score[rows].astype(np.float64), memory)
         if self.memory is not None:
             self.memory[rows] = memory
         sure = decisive >= limit
         leaving = sure | (self._last[who] == exit_) | self._waiting.hurried(who)
         answers = Said(said.logits[rows], decisive.astype(said.score.dtype))
         staying = self._waiting.heard(Heard(who, answers, exit_, leaving, leaving & ~sure))
-        self._threshold[:, who[leaving]] = NOT_ASKED  # answered; who stays all the same is compared at the end
+        self.threshold[:, who[leaving]] = NOT_ASKED  # answered; who stays all the same is compared at the end
         return staying
 
 

@@ -14,6 +14,7 @@ from offramp.decide.rule import rule
 from offramp.errors import InputError, UnknownNameError
 from offramp.run.loop import stops_of
 from offramp.run.mixed import NOT_ASKED, Mixed, column
+from offramp.serve.answering import Answering
 from offramp.serve.batcher import Batching
 from offramp.serve.deployment import Deployment
 from offramp.serve.engine import Engine, Watcher
@@ -83,7 +84,7 @@ class Endpoint:
 
     Attributes:
         deployment: the model.
-        engine: its batches.
+        engine: runs its samples.
     """
 
     def __init__(
@@ -95,8 +96,9 @@ class Endpoint:
         seed: int | None = None,
         clock: Callable[[], float] = time.monotonic,
         generation: int = 0,
+        engine: Answering | None = None,
     ) -> None:
-        """Makes the executor and starts the thread of the batches.
+        """Makes the executor and starts the thread of the batches, unless something else runs them.
 
         Args:
             deployment: the model.
@@ -106,6 +108,7 @@ class Endpoint:
             seed: of that choice; None: another one each time.
             clock: tells the time in seconds.
             generation: of the first active point.
+            engine: runs the samples; None: this process does.
 
         Raises:
             InputError: if the share is none.
@@ -114,14 +117,7 @@ class Endpoint:
             raise InputError(f"expected a share of audits between 0 and 1, got {audit_share}")
         self.deployment, self._clock = deployment, clock
         self._audit_share, self._random = audit_share, Random(seed)
-        enabled = deployment.enabled
-        mixed = Mixed(
-            deployment.executor_for(enabled),
-            stops_of(enabled, deployment.point_of),
-            rule(deployment.rule),
-            len(enabled),
-        )
-        self.engine = Engine(mixed, deployment.arranged, watcher, batching, clock)
+        self.engine: Answering = engine or _engine(deployment, watcher, batching, clock)
         self._columns = {
             name: column(point.configuration.enabled, point.configuration.threshold)
             for name, point in deployment.points.items()
@@ -145,15 +141,20 @@ class Endpoint:
         """The point that the next request will get, unless it asks for another."""
         return self._active
 
-    def switch(self, name: str) -> Active:
+    def switch(self, name: str, generation: int | None = None) -> Active:
         """Makes a point the active one; requests that are under way keep theirs.
+
+        Args:
+            name: of the point.
+            generation: that it has from now on, where several servers count together; None: the next one.
 
         Raises:
             NotFoundError: listing the points.
         """
         own = self._named(name)
         with self._switching:
-            self._active = replace(self._active, name=own, generation=self._active.generation + 1)
+            following = self._active.generation + 1 if generation is None else generation
+            self._active = replace(self._active, name=own, generation=following)
             return self._active
 
     def renew(self, generation: int) -> None:
@@ -268,6 +269,14 @@ class Endpoint:
                 raise BadRequestError(f"expected shape {expected} for input {spec.name!r}, got {list(tensor.shape)}")
             found[spec.name] = _as(tensor, spec.dtype, spec.name)
         return [{name: tensor[at] for name, tensor in found.items()} for at in range(sizes.pop())]
+
+
+def _engine(deployment: Deployment, watcher: Watcher, batching: Batching | None, clock: Callable[[], float]) -> Engine:
+    """The batches in this process."""
+    enabled = deployment.enabled
+    executor, stops = deployment.executor_for(enabled), stops_of(enabled, deployment.point_of)
+    mixed = Mixed(executor, stops, rule(deployment.rule), len(enabled))
+    return Engine(mixed, deployment.arranged, watcher, batching, clock)
 
 
 def _as(tensor: np.ndarray, dtype: np.dtype[Any], name: str) -> np.ndarray:

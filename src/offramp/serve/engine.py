@@ -92,7 +92,7 @@ class Engine:
         """Runs them; where that fails, each half again, so that one that the model cannot take harms no other."""
         if not batch:
             return
-        began, way = self._clock(), _Way(batch, self._clock)
+        began, way = self._clock(), Waiters(batch, self._clock)
         error: Exception | None = None
         try:
             stacked = {name: np.stack([sample.row[name] for sample in batch]) for name in batch[0].row}
@@ -134,7 +134,7 @@ def _safely(watches: Callable[[T], None], seen: T) -> None:
         LOG.exception("what watches the batches failed")
 
 
-class _Way:
+class Waiters:
     """Those in a batch, who wait for answers."""
 
     def __init__(self, batch: Sequence[Sample], clock: Callable[[], float]) -> None:

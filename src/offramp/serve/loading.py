@@ -7,9 +7,9 @@ from typing import Any
 import numpy as np
 
 from offramp import deployed
-from offramp.errors import InputError
 from offramp.run.routing import PointEntry, Routing
-from offramp.serve.deployment import Deployment, InputSpec, ServedPoint, any_of
+from offramp.serve.deployment import Deployment, InputSpec, ServedPoint
+from offramp.serve.widest import cut_of
 from offramp.types import OperatingPoint
 
 
@@ -34,12 +34,7 @@ def from_stages(folder: Path, runtime: str = "onnx", point: str | None = None, t
     routing = Routing.read(folder)
     entries = routing.points
     make = deployed.executors(folder, routing, runtime, threads)
-    sets = {entry.enabled for entry in entries.values()}
-    if any_of(list(sets)) not in sets:
-        raise InputError(
-            f"expected one operating point in {folder} that has the exits of all others, got points with exits of "
-            "their own; export fewer points, or serve the bundle"
-        )
+    cut_of(routing, folder)
     ordered = sorted(entries, key=lambda name: _safety(entries[name]))
     return Deployment(
         name=folder.resolve().name,

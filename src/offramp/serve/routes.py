@@ -218,7 +218,7 @@ class Routes:
 
     def _admin(self, request: Request) -> None:
         if self.limits.admin_token is None:
-            raise UnauthorizedError("this is off over the network; start the server with an admin token")
+            raise UnauthorizedError(f"this is off over the network; {self.limits.instead}")
         allowed(request, self.limits.admin_token)
 
     def _model(self, request: Request) -> Endpoint:

@@ -1,0 +1,1 @@
+"""A whole data set scored on a cluster, stage by stage."""
