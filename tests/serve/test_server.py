@@ -30,7 +30,18 @@ def test_health_metadata_and_index(server: Running) -> None:
     assert [one["name"] for one in told["outputs"]] == ["logits", "label", "exit_index", "confidence"]
     assert client.get_model_config("toy")["max_batch_size"] == 32
     assert client.get_model_repository_index() == [{"name": "toy", "version": "1", "state": "READY", "reason": ""}]
-    assert client.get_inference_statistics("toy")["model_stats"][0]["name"] == "toy"
+    before = client.get_inference_statistics("toy")["model_stats"][0]
+    client.infer("toy", [tensor(images(3, 5).numpy())])
+    for _ in range(1000):  # they are counted behind the answer
+        after = client.get_inference_statistics("toy", "1")["model_stats"][0]
+        if after["inference_count"] > before["inference_count"]:
+            break
+        time.sleep(0.01)
+    assert (after["name"], after["version"]) == ("toy", "1")
+    assert after["inference_count"] == before["inference_count"] + 3
+    for path in ("/v2/", "/v2/models/toy/", "/v2/models"):
+        code, said = server.ask(path, how="GET")
+        assert (code, list(said)) == (404, ["error"])
 
 
 @pytest.mark.parametrize("binary", [True, False])
@@ -47,6 +58,29 @@ def test_inference_by_the_standard_client(server: Running, binary: bool, point: 
     np.testing.assert_allclose(found.as_numpy("logits"), expected.output.numpy(), rtol=1e-4, atol=1e-5)
     np.testing.assert_array_equal(found.as_numpy("label"), expected.output.argmax(1).numpy())
     np.testing.assert_allclose(found.as_numpy("confidence"), expected.score.numpy(), rtol=1e-4)
+
+
+def test_parameters_survive_batches(server: Running) -> None:
+    """Many requests at once, in common batches, each with wishes of its own: each gets its own."""
+    x, drawn = images(SAMPLES, 5), np.random.default_rng(0)
+    free = {point: bundle().use(point)(x).exit_index.numpy() for point in ("balanced", "fastest", "full")}
+    backbone = len(bundle().manifest.exits)
+    asked, client = [], server.client
+    for number in range(90):
+        point = ("balanced", "fastest", "full")[number % 3]
+        on = [exit_ for exit_, enabled in enumerate(bundle().point(point).configuration.enabled) if enabled]
+        last = int(drawn.choice([*on, backbone]))
+        rows = drawn.integers(0, SAMPLES, int(drawn.integers(1, 6)))
+        wishes = {"operating_point": point, "max_exit": last}
+        under_way = client.async_infer("toy", [tensor(x.numpy()[rows])], request_id=str(number), parameters=wishes)
+        asked.append((number, point, last, rows, under_way))
+    for number, point, last, rows, under_way in asked:
+        found = under_way.get_result()
+        told = found.get_response()
+        assert (told["id"], told["parameters"]["operating_point"]) == (str(number), bundle().point(point).name)
+        expected = np.minimum(free[point][rows], last)
+        np.testing.assert_array_equal(found.as_numpy("exit_index"), expected)
+        assert told["parameters"]["forced"] == int((free[point][rows] > last).sum())
 
 
 def test_outputs_that_are_asked_for_and_no_others(server: Running) -> None:
