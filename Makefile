@@ -3,6 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
+RAY := $(VENV)/.ray
 export OMP_NUM_THREADS ?= 2
 
 .PHONY: install demo test check slow bench zoo docs clean
@@ -31,7 +32,12 @@ check: install
 test: check
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m 'not slow' -q -n 2 --dist loadscope
 
-slow: install
+# Ray is large and only a few slow tests need it.
+$(RAY): $(STAMP)
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[ray]'
+	touch $(RAY)
+
+slow: install $(RAY)
 	$(BIN)/python -m pytest -m slow -q
 
 zoo: install

@@ -2,19 +2,18 @@
 
 import sys
 import tempfile
-from collections.abc import Mapping
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
-from pydantic import ValidationError
 
 from offramp.backends import NAMES
 from offramp.bundle import Bundle
 from offramp.cli.attached import loaded_for
 from offramp.cli.options import OptionalModel, Small, Weights
+from offramp.cli.serve_ray import on_ray
 from offramp.errors import InputError
 from offramp.load.optional import require
 from offramp.load.small import small_of
@@ -78,25 +77,7 @@ def serve(
       offramp serve stages --ray --replicas 4,2,1
     """
     if ray:
-        return _on_ray(
-            bundle,
-            {"hold": hold, "fallback": fallback or None, "admin-token": admin_token},
-            {
-                "name": name,
-                "point": point,
-                "runtime": backend,
-                "threads": threads or 1,
-                "replicas": replicas,
-                "max_batch_size": max_batch_size,
-                "max_delay_ms": max_queue_delay_ms,
-                "max_queue": max_queue,
-                "max_body_mb": max_body_mb,
-                "audit_share": audit_share,
-                "token": token,
-            },
-            host,
-            port,
-        )
+        return on_ray(locals(), _started)  # nothing but the options is there yet
     if replicas:
         raise InputError("expected --ray beside --replicas; one process has one of each stage")
     for package in ("prometheus_client", "starlette", "uvicorn", "websockets"):
@@ -139,26 +120,6 @@ def serve(
 def _started(name: str, url: str) -> None:
     typer.echo(f"serving {name} at {url}")
     sys.stdout.flush()
-
-
-def _on_ray(folder: Path, refused: Mapping[str, object], told: Mapping[str, Any], host: str, port: int) -> None:
-    """On a cluster; `refused` are options that only one process has."""
-    for package in ("ray", "ray.serve", "prometheus_client"):
-        require(package, "serving on many machines")
-    from offramp.serve.ray.arguments import Arguments
-    from offramp.serve.ray.running import run
-
-    if not (folder / FILE).exists():
-        raise InputError(f"expected a folder that offramp export wrote with --ray, got {folder}; run offramp export")
-    for name in refused:
-        if refused[name] is not None:
-            raise InputError(f"expected no --{name} with --ray; switch by the user_config of the deployment Ingress")
-    try:
-        arguments = Arguments(folder=folder, **told)
-    except ValidationError as error:
-        first = error.errors()[0]
-        raise InputError(f"expected {first['loc'][0]} as Ray Serve takes it: {first['msg']}") from error
-    run(arguments, host=host, port=port, started=partial(_started, told["name"] or folder.resolve().name))
 
 
 def _controller(wish: str, points: tuple[str, ...]) -> "Controller":
