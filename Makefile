@@ -5,6 +5,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 CLIENTS := .venv-kserve
 KSERVE := 0.21.0
+RAY := $(VENV)/.ray
 export OMP_NUM_THREADS ?= 2
 
 .PHONY: install clients demo test check slow soak bench zoo docs clean
@@ -41,7 +42,12 @@ check: install
 test: check clients
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m 'not slow' -q -n 2 --dist loadscope
 
-slow: install
+# Ray is large and only a few slow tests need it.
+$(RAY): $(STAMP)
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[ray]'
+	touch $(RAY)
+
+slow: install $(RAY)
 	$(BIN)/python -m pytest -m slow -q
 
 soak: install

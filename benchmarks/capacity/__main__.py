@@ -12,6 +12,7 @@ import json
 import os
 import tempfile
 import time
+from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -40,7 +41,6 @@ def stages(config: Config, folder: Path, images: np.ndarray) -> Rows:
                 plain = loads(config["rate"], (1.0,), (known.whole,), batch, config["utilisation"])[0]
                 row = {"runtime": runtime, "batch": batch, "point": point, **asdict(known)}
                 found.append(row | {"loads": [asdict(one) for one in load], "plain": asdict(plain)})
-                print(runtime, batch, point, [one.replicas for one in load], "uncut", plain.replicas, flush=True)
     return found
 
 
@@ -67,13 +67,17 @@ def main() -> None:
         export(bundle, Path(scratch) / "stages", config["points"])
         found = json.loads(wishes.out.read_text()) if wishes.out.exists() else {}
         found |= {"config": config, "machine": machine("onnxruntime", "openvino", "ray")}
-        if wishes.only in (None, "stages"):
-            found["stages"] = stages(config, Path(scratch) / "stages", images.numpy())
-        if wishes.only in (None, "messages"):
-            rows = messages(Path(scratch) / "stages", config["messages"], images.numpy())
-            found["messages"] = [asdict(row) for row in rows]
-            print(*found["messages"], sep="\n", flush=True)
-    wishes.out.write_text(json.dumps(found, indent=1) + "\n")
+        asked: dict[str, Callable[[], Rows]] = {
+            "stages": lambda: stages(config, Path(scratch) / "stages", images.numpy()),
+            "messages": lambda: [
+                asdict(row) for row in messages(Path(scratch) / "stages", config["messages"], images.numpy())
+            ],
+        }
+        for name, measure in asked.items():
+            if wishes.only in (None, name):
+                found[name] = measure()
+                wishes.out.write_text(json.dumps(found, indent=1) + "\n")
+                print(*found[name], sep="\n", flush=True)
 
 
 if __name__ == "__main__":

@@ -1,6 +1,7 @@
 """What messages cost: processor seconds of proxy, ingress and stages per request, on a Ray cluster of one machine."""
 
 import os
+import re
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -79,10 +80,11 @@ def _processor() -> dict[str, float]:
             fields = (entry / "stat").read_text().rpartition(")")[2].split()
         except (OSError, ValueError):
             continue
+        replica = command.partition(f"ServeReplica:{NAME}:")[2]
         if command.startswith("ray::ProxyActor"):
             name = "proxy"
-        elif command.startswith(f"ray::ServeReplica:{NAME}:"):
-            name = command.split(":")[4].split(".")[0].rstrip("\0 ").lower()
+        elif command.startswith("ray::") and replica:
+            name = re.split(r"[^\w]", replica)[0].lower()
         else:
             continue
         found[name] = found.get(name, 0.0) + (int(fields[11]) + int(fields[12])) / tick

@@ -10,7 +10,8 @@ import typer
 from offramp.audit_files import Store
 from offramp.backends import NAMES
 from offramp.cli.options import OptionalModel, Small, Weights
-from offramp.cli.served import control, loader, on_ray, told_at
+from offramp.cli.serve_ray import on_ray
+from offramp.cli.served import control, loader, told_at
 from offramp.errors import InputError
 from offramp.load.optional import require
 
@@ -87,25 +88,7 @@ def serve(
       offramp serve stages --ray --replicas 4,2,1
     """
     if ray:
-        return on_ray(
-            bundle,
-            {"hold": hold, "fallback": fallback or None, "admin-token": admin_token, "cap": cap, "keep": keep},
-            {
-                "name": name,
-                "point": point,
-                "runtime": backend,
-                "threads": threads or 1,
-                "replicas": replicas,
-                "max_batch_size": max_batch_size,
-                "max_delay_ms": max_queue_delay_ms,
-                "max_queue": max_queue,
-                "max_body_mb": max_body_mb,
-                "audit_share": audit_share,
-                "token": token,
-            },
-            host,
-            port,
-        )
+        return on_ray(locals(), told_at)  # nothing but the options is there yet
     if replicas:
         raise InputError("expected --ray beside --replicas; one process has one of each stage")
     for package in ("prometheus_client", "starlette", "uvicorn", "websockets"):

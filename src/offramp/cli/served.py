@@ -2,21 +2,18 @@
 
 import copy
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import replace
-from functools import partial
 from itertools import count
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import typer
-from pydantic import ValidationError
 from torch import nn
 
 from offramp.bundle import Bundle
 from offramp.cli.attached import loaded_for
 from offramp.errors import InputError
-from offramp.load.optional import require
 from offramp.load.small import small_of
 from offramp.run.routing import FILE
 
@@ -29,26 +26,6 @@ def told_at(name: str, url: str) -> None:
     """Says where a model is served."""
     typer.echo(f"serving {name} at {url}")
     sys.stdout.flush()
-
-
-def on_ray(folder: Path, refused: Mapping[str, object], told: Mapping[str, Any], host: str, port: int) -> None:
-    """On a cluster; `refused` are options that only one process has."""
-    for package in ("ray", "ray.serve", "prometheus_client"):
-        require(package, "serving on many machines")
-    from offramp.serve.ray.arguments import Arguments
-    from offramp.serve.ray.running import run
-
-    if not (folder / FILE).exists():
-        raise InputError(f"expected a folder that offramp export wrote with --ray, got {folder}; run offramp export")
-    for name in refused:
-        if refused[name] is not None:
-            raise InputError(f"expected no --{name} with --ray; switch by the user_config of the deployment Ingress")
-    try:
-        arguments = Arguments(folder=folder, **told)
-    except ValidationError as error:
-        first = error.errors()[0]
-        raise InputError(f"expected {first['loc'][0]} as Ray Serve takes it: {first['msg']}") from error
-    run(arguments, host=host, port=port, started=partial(told_at, told["name"] or folder.resolve().name))
 
 
 def loader(

@@ -6,12 +6,12 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
-from typing import Any
 
 import numpy as np
 
 from offramp.decide.rule import rule
 from offramp.errors import InputError, UnknownNameError
+from offramp.run.apart import Apart
 from offramp.run.group import Failed, Group
 from offramp.run.mixed import column
 from offramp.run.routing import Routing
@@ -132,19 +132,19 @@ def measured(
     entry = routing.points[own]
     names = dict(zip(made.uncut.inputs, inputs, strict=True))
     limits = column(entry.enabled, entry.threshold)
-    whole = _seconds(made.ready(None), _group(tuple(inputs), limits, routing.rule), batch, rounds, clock)
+    timed = [(made.ready(None), _group(tuple(inputs), limits, routing.rule))]
     group = _group(tuple(names[name] for name in made.names), limits, routing.rule)
-    samples, answered, seconds, received = group.samples, [], [], []
+    samples, answered = group.samples, []
     for place in range(len(made.stages)):
         apart = made.ready(place)
-        received.append(sum(array[:1].nbytes for array in group.state))
-        seconds.append(_seconds(apart, group, batch, rounds, clock))
+        timed.append((apart, group))
         told = apart.run(group)
-        left = 0 if told.group is None else told.group.samples
-        answered.append((group.samples - left) / samples)
+        answered.append((group.samples - len(told.rows)) / samples)
         if told.group is None:
             break  # nobody comes to those behind
         group = told.group
+    whole, *seconds = _seconds(timed, batch, rounds, clock)
+    received = [sum(array[:1].nbytes for array in one.state) for _, one in timed[1:]]
     rest = len(made.stages) - len(seconds)
     return Measured((*answered, *[0.0] * rest), (*seconds, *[0.0] * rest), whole, (*received, *[0] * rest))
 
@@ -163,15 +163,18 @@ def _group(state: tuple[np.ndarray, ...], limits: np.ndarray, by: str) -> Group:
     )
 
 
-def _seconds(apart: Any, group: Group, batch: int, rounds: int, clock: Callable[[], float]) -> float:
-    """The median time of a full batch; where too few samples come here, some of them occur more than once."""
-    found = []
+def _seconds(timed: Sequence[tuple[Apart, Group]], batch: int, rounds: int, clock: Callable[[], float]) -> list[float]:
+    """The median time of a full batch in each stage, one after the other in each round.
+
+    Where too few samples come to a stage, some of them occur more than once.
+    """
+    found: list[list[float]] = [[] for _ in timed]
     for number in range(rounds + 2):
-        rows = (np.arange(batch) + number * batch) % group.samples
-        some = [group.rows(rows)]
-        began = clock()
-        told = apart.answers(some)[0]
-        found.append(clock() - began)
-        if isinstance(told, Failed):
-            raise InputError(f"a stage failed on the samples: {told.message}")
-    return float(median(found[2:]))
+        for (apart, group), times in zip(timed, found, strict=True):
+            some = [group.rows((np.arange(batch) + number * batch) % group.samples)]
+            began = clock()
+            told = apart.answers(some)[0]
+            times.append(clock() - began)
+            if isinstance(told, Failed):
+                raise InputError(f"a stage failed on the samples: {told.message}")
+    return [float(median(times[2:])) for times in found]  # the first ones make things ready

@@ -50,7 +50,7 @@ class Stage:
             self._batches += 1
             return await asyncio.get_running_loop().run_in_executor(self._thread, self._apart.answers, groups)
 
-        self._together = serve.batch(batch_size_fn=_samples)(run)
+        self._together = serve.batch(batch_size_fn=_weight)(run)
 
     def reconfigure(self, user_config: Mapping[str, Any]) -> None:
         """Other batches, from the next one on."""
@@ -72,6 +72,11 @@ class Stage:
 
 def _samples(groups: Sequence[Group]) -> int:
     return sum(group.samples for group in groups)
+
+
+def _weight(groups: Sequence[Group]) -> int:
+    """What counts for the size of a batch; a group alone always fits, since it cannot be divided here."""
+    return 1 if len(groups) == 1 else _samples(groups)
 
 
 @dataclass(frozen=True)
