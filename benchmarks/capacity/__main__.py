@@ -37,8 +37,8 @@ def stages(config: Config, folder: Path, images: np.ndarray) -> Rows:
         for batch in config["batches"]:
             for point in (name for name in config["points"] if name != "full"):
                 known = measured(folder, point, [images], batch, runtime, config["rounds"], time.process_time)
-                load = loads(config["rate"], known.shares, known.seconds, batch, config["utilisation"])
-                plain = loads(config["rate"], (1.0,), (known.whole,), batch, config["utilisation"])[0]
+                load = loads(float(config["rate"]), known.shares, known.seconds, batch, config["utilisation"])
+                plain = loads(float(config["rate"]), (1.0,), (known.whole,), batch, config["utilisation"])[0]
                 row = {"runtime": runtime, "batch": batch, "point": point, **asdict(known)}
                 found.append(row | {"loads": [asdict(one) for one in load], "plain": asdict(plain)})
     return found

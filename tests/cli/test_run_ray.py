@@ -144,7 +144,7 @@ def test_a_killed_worker_is_replaced_and_nothing_is_lost(
 ) -> None:
     out = tmp_path / "p.csv"
     running = process(*slow(world, nodes, out))
-    until(lambda: answered(out) > 0, 120.0)
+    until(lambda: answered(out) > 0)
     victims = workers(nodes, kind)
     assert victims
     for victim in victims:
@@ -158,7 +158,7 @@ def test_a_killed_run_goes_on_where_it_was(
 ) -> None:
     out = tmp_path / "p.csv"
     running = process(*slow(world, nodes, out))
-    until(lambda: answered(out) > 3000, 120.0)
+    until(lambda: answered(out) > 3000)
     running.kill()
     running.communicate()
     assert not out.exists()

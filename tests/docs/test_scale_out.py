@@ -23,10 +23,10 @@ def test_the_figures_of_the_page_follow_from_what_was_measured() -> None:
             for row in found["stages"]
             if (row["runtime"], str(row["batch"]), row["point"]) == (runtime, batch, point)
         ]
-        each = loads(found["config"]["rate"], row["shares"], row["seconds"], row["batch"], 0.7)
+        each = loads(float(found["config"]["rate"]), row["shares"], row["seconds"], row["batch"], 0.7)
         assert stages == " + ".join(str(load.replicas) for load in each)
         assert early.replace(",", "") == str(sum(load.replicas for load in each))
-        plain = loads(found["config"]["rate"], (1.0,), (row["whole"],), row["batch"], 0.7)
+        plain = loads(float(found["config"]["rate"]), (1.0,), (row["whole"],), row["batch"], 0.7)
         assert whole.replace(",", "") == str(plain[0].replicas)
 
 

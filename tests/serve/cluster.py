@@ -69,7 +69,7 @@ class Serving:
         http = {"host": "127.0.0.1", "port": self.port}
         config.write_text(json.dumps({"proxy_location": "HeadOnly", "http_options": http, "applications": [told]}))
         command = [str(Path(sys.executable).with_name("serve")), "run", str(config), "--non-blocking"]
-        ran = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
+        ran = subprocess.run(command, capture_output=True, text=True, timeout=300, check=False)
         assert ran.returncode == 0, ran.stderr[-2000:]
         wanted = {"Ingress": ingress} | {one["name"]: one["num_replicas"] for one in stages}
         until(lambda: wanted.items() <= self.replicas().items())
@@ -103,7 +103,7 @@ def free_port() -> int:
         return port
 
 
-def until(true: Callable[[], bool], seconds: float = 60.0) -> None:
+def until(true: Callable[[], bool], seconds: float = 300.0) -> None:
     end = time.monotonic() + seconds
     while not true():
         assert time.monotonic() < end, "it did not come to that"

@@ -235,7 +235,7 @@ def test_the_command_line_serves_until_a_signal_comes(serving: Serving, single: 
         x = images(8, 9).numpy()
         same(ask(serving.port, x, "wide"), ask(single, x, "wide"))
         process.send_signal(signal.SIGTERM)
-        assert process.wait(60) == 0
+        assert process.wait(300) == 0
     finally:
         process.kill()
         process.wait()
