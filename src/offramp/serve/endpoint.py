@@ -24,7 +24,6 @@ from offramp.serve.sample import Answer, Row, Sample
 Listener = Callable[[int, "Answer | RefusedError"], None]
 """Called with the number of a sample in its request, and its answer or what went wrong."""
 
-
 TRIAL = 3600.0
 """Seconds that a trial of a model that seems broken may take."""
 
