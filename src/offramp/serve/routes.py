@@ -5,6 +5,7 @@ import json
 import logging
 import time
 from collections.abc import AsyncIterator
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 from starlette.requests import ClientDisconnect, Request
@@ -191,7 +192,8 @@ class Routes:
     async def load(self, request: Request) -> Response:
         """The newest version of the model, in Triton's words; what comes meanwhile is answered by the one before."""
         versions = self._versions(request)
-        await asyncio.to_thread(versions.load)
+        alone = ThreadPoolExecutor(1, "offramp-load")  # it takes long, and threads for large requests are few
+        await asyncio.get_running_loop().run_in_executor(alone, versions.load)
         return JSONResponse(self._version())
 
     async def roll_back(self, request: Request) -> Response:

@@ -129,7 +129,8 @@ function show(now) {
   const alarms = now.points.filter(point => point.alarm).map(point => point.name);
   write($("model"), now.model);
   document.title = `${alarms.length ? "▲ " : ""}${now.model} · offramp`;
-  state(`live at ${now.active}` + (alarms.length ? `; alarm at ${alarms.join(", ")}` : ""), alarms.length > 0);
+  state(`live at ${now.active}` + (now.version === "1" ? "" : `, version ${now.version}`) + (alarms.length ? `; alarm at ${alarms.join(", ")}` : "")
+    + (now.slow ? "; inputs go on for far longer than they did" : ""), alarms.length > 0 || now.slow);
   write($("window"), String(now.window));
   list($("tiles"), [
     ["inputs per second", now.rate.toFixed(now.rate < 10 ? 1 : 0)],
