@@ -61,8 +61,8 @@ class Caller:
         self._streams: tuple[asyncio.StreamReader, asyncio.StreamWriter] | None = None
 
     async def ask(self, request: bytes) -> tuple[int, bytes]:
-        """The status and the body of the reply."""
-        if self._streams is None:
+        """The status and the body of the reply; a connection that was closed, since it was idle, is made anew."""
+        if self._streams is None or self._streams[0].at_eof():
             self._streams = await asyncio.open_connection("127.0.0.1", self._port)
         reader, writer = self._streams
         writer.write(request)

@@ -68,9 +68,11 @@ def run(made: Scene, config: Mapping[str, Any], options: Sequence[str]) -> dict[
 
         thread = threading.Thread(target=looks)
         thread.start()
-        heard = asyncio.run(_phases(target, config))
-        ended.set()
-        thread.join()
+        try:
+            heard = asyncio.run(_phases(target, config))
+        finally:
+            ended.set()
+            thread.join()
     return {"windows": windows(heard, seen, config)}
 
 

@@ -26,9 +26,10 @@ operating points that are certified for at most {floor_percent:.0f} % disagreeme
 
 READ = """
 *within*: seconds in which the 95th percentile met the target. The first seconds after the step are those in which the
-queue fills and the controller looks twice (once a second) before it moves one point; each step back waits for
-{patience} quiet seconds, and twice as long where the last one failed. It ended at `{last}`, {ended} s after the load
-fell. The same load on the whole model alone is beyond what one core can do, so its queue grows until it is full.
+queue fills and the controller looks twice (once a second) before it moves, at once to the cheapest point where the
+target is missed by more than twice; then what waits is worked off. Each step back waits for {patience} quiet seconds,
+and twice as long where the last one failed. It ended at `{last}`, {ended} s after the load fell. The same load on the
+whole model alone is beyond what one core can do, so its queue grows until it is full.
 """
 
 

@@ -28,6 +28,12 @@ def test_it_goes_to_cheaper_points_in_haste_and_back_with_patience() -> None:
         assert standing.level == level
 
 
+def test_far_above_the_target_it_takes_the_cheapest_at_once_and_comes_back_step_by_step() -> None:
+    control = Controller(("full", "balanced", "fast", "faster"), "p95", 0.1, haste=2, patience=2)
+    assert levels(control, [0.21, 0.21, *[0.01] * 6]) == [0, 3, 3, 2, 2, 1, 1, 0]
+    assert levels(control, [0.21, 0.15]) == [0, 1], "what counts is how far it is when it moves"
+
+
 def test_between_room_and_target_nothing_changes_and_counts_begin_anew() -> None:
     control = Controller(POINTS, "queue", 10.0, haste=2, patience=2)
     assert levels(control, [20.0, 8.0, 20.0, 8.0, 20.0, 8.0]) == [0] * 6
@@ -70,7 +76,9 @@ def test_points_without_a_certificate_within_the_floor_are_not_used() -> None:
     assert usable(points, None) == ("full", "a", "b", "c")
 
 
-@pytest.mark.parametrize("wrong", [{"measure": "mood"}, {"points": ()}, {"target": 0.0}, {"haste": 0}, {"room": 1.0}])
+@pytest.mark.parametrize(
+    "wrong", [{"measure": "mood"}, {"points": ()}, {"target": 0.0}, {"haste": 0}, {"room": 1.0}, {"far": 0.5}]
+)
 def test_a_controller_that_makes_no_sense_is_refused(wrong: dict[str, object]) -> None:
     with pytest.raises(InputError, match="expected"):
         Controller(**{"points": POINTS, "measure": "p95", "target": 1.0, **wrong})  # type: ignore[arg-type]

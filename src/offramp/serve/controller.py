@@ -34,7 +34,7 @@ class Standing:
 
 @dataclass(frozen=True, slots=True)
 class Controller:
-    """Steps one point at a time, quickly towards cheaper ones, slowly back.
+    """Steps one point at a time, quickly towards cheaper ones, slowly back; far above the target it takes the cheapest.
 
     Between `room` times the target and the target nothing changes, and a step back needs `patience` measurements in a
     row that leave room. If the target is missed soon after a step back, the next one waits twice as long: a cheap point
@@ -47,6 +47,7 @@ class Controller:
         haste: measurements in a row over the target before a step to a cheaper point.
         patience: measurements in a row with room before a step back.
         room: share of the target below which there is room.
+        far: times the target above which it goes to the cheapest point at once, since what waits must be worked off.
 
     Example:
         >>> control = Controller(("full", "balanced", "fast"), "queue", 10.0, haste=1, patience=2)
@@ -66,20 +67,23 @@ class Controller:
     haste: int = 2
     patience: int = 10
     room: float = 0.6
+    far: float = 2.0
 
     def __post_init__(self) -> None:
         if self.measure not in MEASURES:
             raise InputError(f"expected a measure among {', '.join(MEASURES)}, got {self.measure!r}")
         if not self.points:
             raise InputError("expected an operating point within the floor, got none; lower the floor or certify more")
-        if not self.target > 0 or self.haste < 1 or self.patience < 1 or not 0.0 < self.room < 1.0:
-            raise InputError("expected a positive target, haste and patience of at least 1, and room between 0 and 1")
+        if not self.target > 0 or self.haste < 1 or self.patience < 1 or not 0.0 < self.room < 1.0 <= self.far:
+            raise InputError(
+                "expected a positive target, haste and patience of at least 1, room between 0 and 1, far of at least 1"
+            )
 
     def step(self, standing: Standing, measured: float | None) -> Standing:
         """Where it stands after a measurement; None: there was nothing to do, which leaves room."""
         wait = self.patience * 2**standing.doubled
         if measured is not None and measured > self.target:
-            return self._missed(standing)
+            return self._missed(standing, measured > self.far * self.target)
         if standing.since is not None:
             held = standing.since >= wait
             standing = replace(standing, since=None, doubled=0) if held else replace(standing, since=standing.since + 1)
@@ -89,11 +93,11 @@ class Controller:
             return replace(standing, over=0, under=standing.under + 1)
         return replace(standing, level=standing.level - 1, over=0, under=0, since=0)
 
-    def _missed(self, standing: Standing) -> Standing:
+    def _missed(self, standing: Standing, far: bool) -> Standing:
         if standing.over + 1 < self.haste:
             return replace(standing, over=standing.over + 1, under=0)
         failed = standing.since is not None and 2**standing.doubled < LONGEST
-        level = min(standing.level + 1, len(self.points) - 1)
+        level = len(self.points) - 1 if far else min(standing.level + 1, len(self.points) - 1)
         return Standing(level, doubled=standing.doubled + failed)
 
 
