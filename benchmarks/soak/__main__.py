@@ -133,13 +133,15 @@ def serving(stages: Path) -> Iterator[tuple["subprocess.Popen[str]", int]]:
 
 async def watched(pid: int, clients: Clients, config: dict[str, Any]) -> tuple[list[float], list[int], list[int]]:
     """Times, resident bytes and open files while the clients are at work."""
+    before = opened(pid)
+    await clients.crowd(config["clients"])
     began = time.monotonic()
     until = began + 60.0 * config["minutes"]
     work = [
         asyncio.create_task(clients.work(lambda: time.monotonic() > until, config["pause"]))
         for _ in range(config["clients"])
     ]
-    seconds, memory, files = [0.0], [resident(pid)], [opened(pid)]
+    seconds, memory, files = [0.0], [resident(pid)], [before]
     while time.monotonic() < until:
         await asyncio.sleep(config["every"])
         seconds.append(time.monotonic() - began)

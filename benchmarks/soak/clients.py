@@ -57,6 +57,11 @@ class Clients:
             "look": self.look,
         }
 
+    async def crowd(self, clients: int) -> None:
+        """What takes most memory, by all at once: what is kept of that is taken at the beginning, and is no growth."""
+        for _ in range(10):
+            await asyncio.gather(*(self.big() for _ in range(2 * clients)))
+
     async def work(self, until: Callable[[], bool], pause: float) -> None:
         """One client after the other, each kind as often as the next."""
         while not until():

@@ -10,6 +10,9 @@ T = TypeVar("T")
 SMALL = 64 * 1024
 """Bytes of a request that are worked on at once: less than what a thread costs."""
 
+THREADS = 2
+"""Threads of a server for that: each keeps the most memory that it ever took, and the interpreter has turns for one."""
+
 
 async def aside(size: int, work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
     """What the work brings, done in a thread where it is about many bytes.

@@ -9,7 +9,7 @@ from offramp.serve.errors import BadRequestError
 from offramp.serve.protocol import InferRequest, parse
 
 
-def asked_of(body: bytes, json_length: int | None) -> InferRequest:
+def asked_of(body: bytes | bytearray, json_length: int | None) -> InferRequest:
     """The request in a body, with outputs that there are.
 
     Raises:

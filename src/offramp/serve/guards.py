@@ -11,7 +11,6 @@ from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect, HTTPConnection, Request
 from starlette.responses import JSONResponse, Response
 
-from offramp.serve.aside import aside
 from offramp.serve.errors import (
     BadRequestError,
     BusyError,
@@ -28,8 +27,8 @@ FAILED = "the server failed on this request"
 """All that a client hears of a failure of the server's own."""
 
 
-async def body_of(request: Request, most: int) -> bytes:
-    """The body.
+async def body_of(request: Request, most: int) -> bytearray:
+    """The body, gathered in one place, so that a large one is in memory once.
 
     Raises:
         TooLargeError: if it has more bytes; what is left of it is not read.
@@ -41,13 +40,12 @@ async def body_of(request: Request, most: int) -> bytes:
     length = request.headers.get("content-length", "")
     if length.isdigit() and (len(length) > 15 or int(length) > most):
         raise TooLargeError(f"expected a body of at most {most} bytes, got more")
-    parts, size = [], 0
+    body = bytearray()
     async for part in request.stream():
-        size += len(part)
-        if size > most:
+        if len(body) + len(part) > most:
             raise TooLargeError(f"expected a body of at most {most} bytes, got more")
-        parts.append(part)
-    return await aside(size, b"".join, parts)
+        body += part
+    return body
 
 
 def json_length(request: Request) -> int | None:
@@ -64,7 +62,7 @@ def json_length(request: Request) -> int | None:
     return int(told)
 
 
-def json_of(body: bytes) -> Any:
+def json_of(body: bytes | bytearray) -> Any:
     """The JSON in a body.
 
     Raises:

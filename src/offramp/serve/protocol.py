@@ -111,7 +111,7 @@ def _numbers(tensor: np.ndarray) -> str:
     return ", ".join(json.dumps(piece.tolist())[1:-1] for piece in pieces)
 
 
-def parse(body: bytes | memoryview, json_length: int | None) -> InferRequest:
+def parse(body: bytes | bytearray | memoryview, json_length: int | None) -> InferRequest:
     """The request in a body.
 
     Args:

@@ -4,11 +4,13 @@ import asyncio
 import logging
 import socket
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from types import FrameType
 
 import uvicorn
 
 from offramp.serve.app import application
+from offramp.serve.aside import THREADS
 from offramp.serve.batcher import Batching
 from offramp.serve.controller import Controller
 from offramp.serve.deployment import Deployment
@@ -61,6 +63,7 @@ class Server(uvicorn.Server):
     async def serve(self, sockets: list[socket.socket] | None = None) -> None:
         """Until a signal, and then until everything is answered."""
         self._loop = asyncio.get_running_loop()
+        self._loop.set_default_executor(ThreadPoolExecutor(THREADS, "offramp-aside"))
         await super().serve(sockets)
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
