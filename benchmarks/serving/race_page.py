@@ -18,6 +18,7 @@ ResNet-56 for CIFAR-10 (a bundle made without labels, tuned for ONNX Runtime on 
 as 12 KiB of float32. `full` is the uncut model behind `offramp serve`; `balanced` and `fastest` are operating points of
 the same server, with its defaults (2 % of early answers audited). LitServe 0.2.19 runs the same uncut file in ONNX
 Runtime with one thread, batches of up to 32 and its fast queue, and is asked in base64 JSON, which its parsing takes.
+Both have uvicorn with `uvloop` and `httptools`, which LitServe brings (`pip install 'uvicorn[standard]'` for offramp).
 Each server has one core and the callers have the other; they are asked in turn for {seconds:g} s in each of {rounds}
 rounds, while the other servers are stopped (`SIGSTOP`).
 
