@@ -60,9 +60,9 @@ others), each sent once: {phases}. Certified: {promise:.0f} % disagreement.
 
 END = """
 After the alarm the server answers by the whole model. `offramp refit --kept kept` taught the heads further on
-{taught} kept inputs and certified them anew: {refit:.0f} s with the export by the clock, on a machine that was busy with
-other work and left it waiting for most of that. `POST /v2/repository/models/resnet56/load` took {load:.1f} s, in which
-the old version went on answering. `POST .../rollback` would go back.
+{taught} kept inputs and certified them anew: {refit:.0f} s with the export by the clock, on a machine that was busy
+with other work and left it waiting for most of that. `POST /v2/repository/models/resnet56/load` took {load:.1f} s, in
+which the old version went on answering. `POST .../rollback` would go back.
 """
 
 
