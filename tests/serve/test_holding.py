@@ -21,7 +21,7 @@ def test_it_steps_to_cheaper_points_while_latency_is_high_and_back_when_nothing_
     endpoint, watch, holding, now = held("p95", 0.1)
     try:
         for level in (1, 2):
-            watch.latency.add(0.5)
+            watch.latency.add(0.15)
             holding.tick()
             assert endpoint.active.name == holding.points[level]
         now[0] = 60.0
@@ -51,7 +51,7 @@ def test_a_broken_point_is_used_no_more() -> None:
     broken = holding.points[1]
     try:
         holding.without(broken)
-        watch.latency.add(0.5)
+        watch.latency.add(0.15)
         holding.tick()
         assert broken not in holding.points
         assert endpoint.active.name == holding.points[1] != broken
