@@ -1,6 +1,5 @@
 """What messages cost: processor seconds of proxy, ingress and stages per request, on a Ray cluster of one machine."""
 
-import os
 import re
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
@@ -9,6 +8,8 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+
+from benchmarks.processor import processor_seconds
 
 NAME = "capacity"
 PORT = 8765
@@ -73,12 +74,13 @@ def _row(size: int, wishes: Mapping[str, Any], images: np.ndarray) -> MessageRow
 def _processor() -> dict[str, float]:
     """Processor seconds so far, by what a process of Ray is."""
     found: dict[str, float] = {}
-    tick = os.sysconf("SC_CLK_TCK")
     for entry in Path("/proc").iterdir():
+        if not entry.name.isdecimal():
+            continue
         try:
             command = (entry / "cmdline").read_bytes().decode(errors="replace")
-            fields = (entry / "stat").read_text().rpartition(")")[2].split()
-        except (OSError, ValueError):
+            seconds = processor_seconds(int(entry.name))
+        except OSError:
             continue
         replica = command.partition(f"ServeReplica:{NAME}:")[2]
         if command.startswith("ray::ProxyActor"):
@@ -87,5 +89,5 @@ def _processor() -> dict[str, float]:
             name = re.split(r"[^\w]", replica)[0].lower()
         else:
             continue
-        found[name] = found.get(name, 0.0) + (int(fields[11]) + int(fields[12])) / tick
+        found[name] = found.get(name, 0.0) + seconds
     return found

@@ -40,20 +40,12 @@ def paused(processes: Sequence[int]) -> Iterator[None]:
             os.killpg(process, signal.SIGCONT)
 
 
-def processor_seconds(process: int) -> float:
-    """That a process and those it started have used so far."""
-    ticks = 0
-    for one in _family(process):
-        fields = Path(f"/proc/{one}/stat").read_text().rpartition(")")[2].split()
-        ticks += int(fields[11]) + int(fields[12])
-    return ticks / os.sysconf("SC_CLK_TCK")
-
-
-def _family(process: int) -> Iterator[int]:
+def family(process: int) -> Iterator[int]:
+    """A process and those it started, and they."""
     yield process
     for task in Path(f"/proc/{process}/task").iterdir():
         for child in (task / "children").read_text().split():
-            yield from _family(int(child))
+            yield from family(int(child))
 
 
 @contextmanager

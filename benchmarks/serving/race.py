@@ -19,16 +19,17 @@ from typing import Any
 
 import numpy as np
 
+from benchmarks.processor import processor_seconds
 from benchmarks.serving.contestants import (
     INSTALL,
     PEERS,
     asking_litserve,
     asking_offramp,
+    family,
     free_port,
     litserve,
     offramp,
     paused,
-    processor_seconds,
     served,
 )
 from benchmarks.serving.load import Heard, Target, closed, once, opened
@@ -111,9 +112,14 @@ def measured(all_: list[Contestant], one: Contestant, load: Any) -> tuple[Heard,
     """What came back, and what it took of the processor, while the other servers are stopped."""
     others = {other.process for other in all_} - {one.process}
     with paused(sorted(others)):
-        before = processor_seconds(one.process)
+        before = _used(one)
         heard = asyncio.run(load)
-        return heard, processor_seconds(one.process) - before
+        return heard, _used(one) - before
+
+
+def _used(one: Contestant) -> float:
+    """Processor seconds of a server and of what it started."""
+    return sum(map(processor_seconds, family(one.process)))
 
 
 def closed_rows(all_: list[Contestant], config: Mapping[str, Any]) -> Iterator[dict[str, Any]]:

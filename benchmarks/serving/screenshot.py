@@ -8,10 +8,7 @@ The bundle is one of `python -m benchmarks.cifar_front benchmarks/cifar_front/co
 import argparse
 import http.client
 import json
-import os
 import shutil
-import subprocess
-import sys
 import threading
 import time
 from collections.abc import Iterator
@@ -23,6 +20,7 @@ import numpy as np
 from playwright.sync_api import sync_playwright
 
 from benchmarks.cifar_resnet import PREPROCESS
+from benchmarks.server import served
 from offramp.bundle import Bundle
 
 MODEL = "benchmarks/cifar_resnet.py:resnet56"
@@ -43,25 +41,13 @@ def main() -> None:
     parser.add_argument("--width", type=int, default=1180)
     parser.add_argument("--height", type=int, default=700)
     given = parser.parse_args()
-    with served(given.bundle, given.data / WEIGHTS) as port, traffic(port, sent(given), given.rate):
+    options = [str(given.bundle), MODEL, "--weights", str(given.data / WEIGHTS), "--name", NAME, "--audit-share", "0.1"]
+    with (
+        served(*options, admin_token="for-the-picture") as (_, port),
+        traffic(port, sent(given), given.rate),
+    ):
         for scheme, path in look(f"http://127.0.0.1:{port}/", given).items():
             print(f"{path}: {scheme}, {path.stat().st_size / 1000:.0f} kB")
-
-
-@contextmanager
-def served(bundle: Path, weights: Path) -> Iterator[int]:
-    """The port of a server in a process of its own."""
-    command = [sys.executable, "-m", "offramp", "serve", str(bundle), MODEL, "--weights", str(weights), "--port", "0"]
-    command += ["--name", NAME, "--threads", "1", "--audit-share", "0.1"]
-    environment = {**os.environ, "OMP_NUM_THREADS": "1", "OFFRAMP_ADMIN_TOKEN": "for-the-picture"}
-    process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=environment)
-    assert process.stdout is not None
-    try:
-        yield int(process.stdout.readline().rsplit(":", 1)[1])
-    finally:
-        process.terminate()
-        process.wait()
-        process.stdout.close()
 
 
 @contextmanager

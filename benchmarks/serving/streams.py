@@ -1,6 +1,6 @@
 """How many requests it takes until an alarm: streams drawn from what the server answers, and its auditor."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -80,15 +80,12 @@ def slow_rows(
                 _slow(clean[name].exits, exits, (config["clean"], config["drifted"]), point, seed)
                 for seed in range(config["number"])
             ]
-            found = sorted(one - config["clean"] for one in numbers if one > config["clean"])
             yield {
                 "point": name,
                 "expected": point.cost,
                 "corruption": kind,
                 "cost": float(leaving[exits].mean()),
-                "false": sum(0 <= one <= config["clean"] for one in numbers),
-                "found": len(found),
-                "requests": found,
+                **_verdicts(numbers, config["clean"]),
             }
 
 
@@ -120,14 +117,17 @@ def rows(
                     alarm(clean[point], changed[point], (before, after), share, promise, seed)
                     for seed in range(config["number"])
                 ]
-                after_drift = [one - before for one in alarms if one > before]
                 yield {
                     "point": point,
                     "promise": promise,
                     "share": share,
                     "corruption": name,
                     "disagreement": changed[point].disagreement,
-                    "false": sum(0 <= one <= before for one in alarms),
-                    "found": len(after_drift),
-                    "requests": sorted(after_drift),
+                    **_verdicts(alarms, before),
                 }
+
+
+def _verdicts(alarms: Sequence[int], clean: int) -> dict[str, Any]:
+    """Of alarms after so many samples of streams that change behind the clean ones; -1 is none."""
+    found = sorted(one - clean for one in alarms if one > clean)
+    return {"false": sum(0 <= one <= clean for one in alarms), "found": len(found), "requests": found}

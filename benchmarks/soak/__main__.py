@@ -8,19 +8,16 @@ Writes resident memory over time, open files, and how everything ended, as JSON 
 import argparse
 import asyncio
 import json
-import os
-import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 
+from benchmarks.server import served
 from benchmarks.soak.clients import BIG, Clients
 from benchmarks.soak.figure import draw
 from benchmarks.soak.growth import growth
@@ -75,7 +72,7 @@ def soak(config: dict[str, Any], folder: Path) -> dict[str, Any]:
     net, inputs = made(folder, config["seed"])
     with torch.no_grad():
         labels = net(inputs).argmax(1).numpy()
-    with serving(folder / "stages") as (process, port):
+    with served(str(folder / "stages"), admin_token=TOKEN) as (process, port):
         clients = Clients(port, inputs.numpy(), labels, ["full", "balanced", "fastest"], TOKEN, rng)
         seconds, memory, files = asyncio.run(watched(process.pid, clients, config))
         process.terminate()
@@ -114,21 +111,6 @@ def made(folder: Path, seed: int) -> tuple[torch.nn.Module, torch.Tensor]:
     bundle = build(net, inputs[:400], out=folder / "bundle", recipe=RECIPE, max_drop=0.1, batch_size=64, timed=())
     export(bundle, folder / "stages")
     return net.eval(), inputs
-
-
-@contextmanager
-def serving(stages: Path) -> Iterator[tuple["subprocess.Popen[str]", int]]:
-    """The server, as anybody would start it."""
-    command = [sys.executable, "-m", "offramp", "serve", str(stages), "--port", "0", "--threads", "1"]
-    environment = {**os.environ, "OFFRAMP_ADMIN_TOKEN": TOKEN}
-    process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=environment)
-    assert process.stdout is not None
-    try:
-        yield process, int(process.stdout.readline().rsplit(":", 1)[1])
-    finally:
-        process.kill()
-        process.wait()
-        process.stdout.close()
 
 
 async def watched(pid: int, clients: Clients, config: dict[str, Any]) -> tuple[list[float], list[int], list[int]]:

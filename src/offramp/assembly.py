@@ -78,24 +78,36 @@ def assemble(
         points=tuple(point_entry(point) for point in multi_exit.points),
         exits=tuple(_exit_entry(multi_exit, index, by, small) for index, by in enumerate(decided.calibrators)),
         gate=gate_entry(decided.gate),
-        costs=tuple(map(cost_entry, (decided.cost, *seconds))),
         risk=decided.risk,
         goal={"max_drop": options.max_drop, "delta": options.delta},
-        operating_points=tuple(operating_entry(point) for point in decided.points),
-        aliases=decided.aliases,
-        report=tuple(operating_entry(point) for point in decided.report),
         data=data_entry(source),
         extra_data=tuple(data_entry(more) for more in extra),
-        split=SplitEntry(
-            seed=options.seed,
-            shares=dict(zip(PARTS, options.shares.values(), strict=True)),
-            counts={part: len(indices) for part, indices in parts.items()},
-        ),
+        split=split_entry(options, parts),
         provenance=_provenance(options) | ({"head_search": [asdict(one) for one in found]} if found else {}),
+        **point_entries(decided, seconds),
     )
     splits = {part: indices.astype(np.int64) for part, indices in parts.items()}
     trained = None if multi_exit.original is None else tensors_of(backbone.model)
     return Bundle(manifest, tensors_of(multi_exit.heads), splits, multi_exit, trained)
+
+
+def point_entries(decided: Decided, seconds: Sequence[CostProfile] = ()) -> dict[str, Any]:
+    """What was decided, by the manifest's names: costs, operating points, aliases and report."""
+    return {
+        "costs": tuple(map(cost_entry, (decided.cost, *seconds))),
+        "operating_points": tuple(map(operating_entry, decided.points)),
+        "aliases": decided.aliases,
+        "report": tuple(map(operating_entry, decided.report)),
+    }
+
+
+def split_entry(options: Options, parts: Parts) -> SplitEntry:
+    """How the data was divided, as the manifest keeps it."""
+    return SplitEntry(
+        seed=options.seed,
+        shares=dict(zip(PARTS, options.shares.values(), strict=True)),
+        counts={part: len(indices) for part, indices in parts.items()},
+    )
 
 
 def tensors_of(module: nn.Module) -> dict[str, torch.Tensor]:

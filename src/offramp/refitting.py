@@ -9,12 +9,12 @@ from pathlib import Path
 import numpy as np
 from torch import nn
 
-from offramp.assembly import data_entry, tensors_of
+from offramp.assembly import data_entry, point_entries, split_entry, tensors_of
 from offramp.bundle import Bundle
 from offramp.decide import guarantees
 from offramp.decide.replay import operating_point
 from offramp.deciding import Decided, decide, table
-from offramp.entries import calibration_entry, cost_entry, gate_entry, operating_entry
+from offramp.entries import calibration_entry, gate_entry
 from offramp.errors import BundleError, InputError
 from offramp.heads.network import Answers
 from offramp.learning import record_networks, record_parts, record_training, train_heads
@@ -110,7 +110,7 @@ def refit(
     decided = decide(multi_exit, recordings, task, None, parts, options, learned)
     found = replace(
         bundle,
-        manifest=_manifest(bundle, decided, source, extra, options, train),
+        manifest=_manifest(bundle, decided, source, extra, split_entry(options, parts), train),
         heads=tensors_of(multi_exit.heads),
         splits={part: indices.astype(np.int64) for part, indices in parts.items()},
         multi_exit=multi_exit,
@@ -169,9 +169,9 @@ def _work(out: Path) -> Path:
 
 
 def _manifest(
-    bundle: Bundle, decided: Decided, source: Source, extra: Sequence[Source], options: Options, train: bool
+    bundle: Bundle, decided: Decided, source: Source, extra: Sequence[Source], split: SplitEntry, train: bool
 ) -> Manifest:
-    old, parts = bundle.manifest, options.shares.divide(len(source), options.seed)
+    old = bundle.manifest
     exits = tuple(
         entry.model_copy(update={"calibration": calibration_entry(by)})
         for entry, by in zip(old.exits, decided.calibrators, strict=True)
@@ -180,17 +180,10 @@ def _manifest(
         update={
             "exits": exits,
             "gate": gate_entry(decided.gate),
-            "costs": (cost_entry(decided.cost),),
-            "operating_points": tuple(map(operating_entry, decided.points)),
-            "aliases": decided.aliases,
-            "report": tuple(map(operating_entry, decided.report)),
+            **point_entries(decided),
             "data": data_entry(source),
             "extra_data": tuple(map(data_entry, extra)),
-            "split": SplitEntry(
-                seed=options.seed,
-                shares=dict(zip(PARTS, options.shares.values(), strict=True)),
-                counts={part: len(indices) for part, indices in parts.items()},
-            ),
+            "split": split,
             "provenance": {
                 **{key: value for key, value in old.provenance.items() if key != "tuned"},
                 "refit": {"of": old.data.model_dump(), "trained": train},

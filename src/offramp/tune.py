@@ -7,11 +7,11 @@ from pathlib import Path
 
 import numpy as np
 
+from offramp.assembly import point_entries
 from offramp.backends import executors
 from offramp.bundle import Bundle
 from offramp.decide import guarantees
 from offramp.deciding import Decided, Wish, decide_by
-from offramp.entries import cost_entry, operating_entry
 from offramp.errors import DataError, InputError
 from offramp.load.combine import subset
 from offramp.machine import threads_set
@@ -138,10 +138,7 @@ def _recorded(bundle: Bundle, live: MultiExit, source: Source, part: str, progre
 def _with(bundle: Bundle, decided: Decided, profiles: Sequence[CostProfile]) -> Bundle:
     manifest = bundle.manifest.model_copy(
         update={
-            "costs": tuple(map(cost_entry, (decided.cost, *profiles))),
-            "operating_points": tuple(map(operating_entry, decided.points)),
-            "aliases": decided.aliases,
-            "report": tuple(map(operating_entry, decided.report)),
+            **point_entries(decided, profiles),
             "provenance": {**bundle.manifest.provenance, "tuned": profiles[0].device},
         }
     )

@@ -1,4 +1,4 @@
-"""What `offramp serve` serves: a bundle or stages, loaded as often as it is asked to, or stages on a cluster."""
+"""What `offramp serve` serves, loaded as often as it is asked to, and the controller that it is asked for."""
 
 import copy
 import sys

@@ -6,7 +6,6 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from random import Random
-from typing import Any
 
 import numpy as np
 
@@ -20,6 +19,7 @@ from offramp.serve.deployment import Deployment
 from offramp.serve.engine import Engine, Watcher
 from offramp.serve.errors import BadRequestError, NotFoundError, RefusedError
 from offramp.serve.sample import Answer, Row, Sample
+from offramp.serve.tensors import cast
 
 Listener = Callable[[int, "Answer | RefusedError"], None]
 """Called with the number of a sample in its request, and its answer or what went wrong."""
@@ -232,9 +232,11 @@ class Endpoint:
     def _last(self, name: str, max_exit: int | None) -> int:
         """The last enabled exit up to the one that is asked for, and within the cap."""
         thresholds = self._columns[name]
-        backbone = len(thresholds)
+        backbone, cap = len(thresholds), self._cap
+        if cap is None and (max_exit is None or max_exit >= backbone):
+            return backbone
         usable = [exit_ for exit_ in range(backbone) if thresholds[exit_] < NOT_ASKED]
-        leaving, cap = self.deployment.points[name].leaving, self._cap
+        leaving = self.deployment.points[name].leaving
         if cap is not None and usable and leaving is not None and leaving[backbone] > cap:
             capped = max([exit_ for exit_ in usable if leaving[exit_] <= cap], default=usable[0])
             max_exit = capped if max_exit is None else min(max_exit, capped)
@@ -266,7 +268,7 @@ class Endpoint:
             ):
                 expected = [-1, *spec.shape]
                 raise BadRequestError(f"expected shape {expected} for input {spec.name!r}, got {list(tensor.shape)}")
-            found[spec.name] = _as(tensor, spec.dtype, spec.name)
+            found[spec.name] = cast(tensor, spec.dtype, spec.name)
         return [{name: tensor[at] for name, tensor in found.items()} for at in range(sizes.pop())]
 
 
@@ -276,25 +278,3 @@ def _engine(deployment: Deployment, watcher: Watcher, batching: Batching | None,
     executor, stops = deployment.executor_for(enabled), stops_of(enabled, deployment.point_of)
     mixed = Mixed(executor, stops, rule(deployment.rule), len(enabled))
     return Engine(mixed, deployment.arranged, watcher, batching, clock)
-
-
-def _as(tensor: np.ndarray, dtype: np.dtype[Any], name: str) -> np.ndarray:
-    """In the type of the model, where that loses nothing but digits.
-
-    Raises:
-        BadRequestError: if the type is another kind of number, or a number is not finite or too large.
-    """
-    if not np.can_cast(tensor.dtype, dtype, "same_kind"):
-        raise BadRequestError(f"expected numbers like {dtype.name} for input {name!r}, got {tensor.dtype.name}")
-    with np.errstate(over="ignore"):
-        found = tensor.astype(dtype, copy=False)
-    if dtype.kind == "f":
-        wrong = ~np.isfinite(found)
-    elif tensor.dtype != dtype:
-        wrong = found != tensor
-    else:
-        return found
-    if wrong.any():
-        bad = int(wrong.reshape(len(found), -1).any(axis=1).argmax())
-        raise BadRequestError(f"expected finite numbers within {dtype.name} for {name!r}, got others in sample {bad}")
-    return found

@@ -2,7 +2,8 @@
 
 import logging
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import Protocol, runtime_checkable
 
@@ -130,17 +131,14 @@ class Versions:
         Raises:
             ConflictError: if there is none that fits and works, or one is being loaded; then nothing changes.
         """
-        if not self._replacing.acquire(blocking=False):
-            raise ConflictError("another version is being loaded; wait until it is there")
-        try:
-            return self._replaced().endpoint
-        except RefusedError:
-            raise
-        except Exception as error:  # whatever loading, exporting or the model raises
-            LOG.warning("the new version cannot be used", exc_info=error)
-            raise ConflictError("the new version cannot be used; the log of the server says why") from error
-        finally:
-            self._replacing.release()
+        with self._alone():
+            try:
+                return self._replaced().endpoint
+            except RefusedError:
+                raise
+            except Exception as error:  # whatever loading, exporting or the model raises
+                LOG.warning("the new version cannot be used", exc_info=error)
+                raise ConflictError("the new version cannot be used; the log of the server says why") from error
 
     def roll_back(self) -> Endpoint:
         """Takes the version before again.
@@ -148,9 +146,7 @@ class Versions:
         Raises:
             ConflictError: if there is none, or another one is being loaded.
         """
-        if not self._replacing.acquire(blocking=False):
-            raise ConflictError("another version is being loaded; wait until it is there")
-        try:
+        with self._alone():
             before = self._before
             if before is None:
                 raise ConflictError("expected a version before this one, there is none to go back to")
@@ -161,6 +157,18 @@ class Versions:
             version = before.endpoint.deployment.version
             tell(logging.WARNING, "rollback", f"back to version {version}", version=version)
             return before.endpoint
+
+    @contextmanager
+    def _alone(self) -> Iterator[None]:
+        """While a version takes the place of another.
+
+        Raises:
+            ConflictError: if one does so already.
+        """
+        if not self._replacing.acquire(blocking=False):
+            raise ConflictError("another version is being loaded; wait until it is there")
+        try:
+            yield
         finally:
             self._replacing.release()
 

@@ -95,6 +95,28 @@ def _flat(data: Any, name: str) -> list[Any]:
     return level
 
 
+def cast(tensor: np.ndarray, dtype: np.dtype[Any], name: str) -> np.ndarray:
+    """In the type of the model, where that loses nothing but digits.
+
+    Raises:
+        BadRequestError: if the type is another kind of number, or a number is not finite or too large.
+    """
+    if not np.can_cast(tensor.dtype, dtype, "same_kind"):
+        raise BadRequestError(f"expected numbers like {dtype.name} for input {name!r}, got {tensor.dtype.name}")
+    with np.errstate(over="ignore"):
+        found = tensor.astype(dtype, copy=False)
+    if dtype.kind == "f":
+        wrong = ~np.isfinite(found)
+    elif tensor.dtype != dtype:
+        wrong = found != tensor
+    else:
+        return found
+    if wrong.any():
+        bad = int(wrong.reshape(len(found), -1).any(axis=1).argmax())
+        raise BadRequestError(f"expected finite numbers within {dtype.name} for {name!r}, got others in sample {bad}")
+    return found
+
+
 def to_bytes(tensor: np.ndarray) -> bytes:
     """Raw bytes, row by row, little-endian; strings each behind their length as four bytes."""
     if tensor.dtype.kind in "OSU":
