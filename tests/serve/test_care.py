@@ -16,6 +16,7 @@ from offramp.serve.keeping import Keeper
 from offramp.serve.monitor import Audits
 from offramp.serve.sample import Answer, Sample
 from offramp.serve.slowdown import Pace
+from offramp.serve.watch import Watch
 from tests.serve.world import Ears, deployment, exits, inputs, served
 
 
@@ -105,6 +106,30 @@ def test_a_cap_makes_samples_leave_at_the_last_exit_within_it() -> None:
         assert exits(asked(endpoint, point)) == free
 
 
+def told(watch: Watch, point: str) -> float | None:
+    return watch.metrics.registry.get_sample_value("offramp_slow", {"model": "toy", "point": point})
+
+
+def test_the_cap_stays_as_long_as_samples_go_on_for_too_long_at_any_point() -> None:
+    made = deployment()
+    slow, other = [name for name, one in made.points.items() if any(one.configuration.enabled)][:2]
+    with cared(Care(Audits(0.0), pace=Pace(slack=0.1), cap=0.6), Batching()) as begun:
+        version = begun(made, 0)
+        slowdown, backbone = version.watch.slowdown, len(made.points[slow].configuration.enabled)
+        free = exits(asked(version.endpoint, slow))
+        for name in (slow, other):
+            slowdown.saw(name, [backbone] * 1_000)
+        capped = exits(asked(version.endpoint, slow))
+        slowdown._courses[other].until = 0.0  # it is over there, and not at the first one
+        slowdown.tick()
+        assert (slowdown.slow(slow), slowdown.slow(other)) == (True, False)
+        assert exits(asked(version.endpoint, slow)) == capped != free
+        slowdown._courses[slow].until = 0.0
+        slowdown.tick()
+        assert exits(asked(version.endpoint, slow)) == free
+        version.endpoint.engine.close(20.0)
+
+
 def test_samples_that_go_on_for_too_long_are_capped_until_it_is_tried_again() -> None:
     """Inputs are noise here, on which no exit is sure: what a slow-down attack looks like."""
     care = Care(Audits(0.0), pace=Pace(slack=0.1, hold=0.3), cap=0.6)
@@ -125,8 +150,10 @@ def test_samples_that_go_on_for_too_long_are_capped_until_it_is_tried_again() ->
         assert len(seen[-1]) == 1
         assert leaving[next(iter(seen[-1]))] <= 0.6
         assert watch.snapshot(point, 0)["slow"]
+        assert told(watch, point) == 1.0, "also while samples are no evidence, since they are capped"
         deadline = threading.Event()
         deadline.wait(0.35)
         asked(endpoint, point)
         assert exits(asked(endpoint, point)) == [backbone] * 40, "it is tried whether it is over"
+        assert told(watch, point) == 0.0
         endpoint.engine.close(20.0)

@@ -84,7 +84,7 @@ def _version(care: Care, batching: Batching, keeper: Keeper | None, deployment: 
     def slowed(point: str, slow: bool) -> None:
         told = "go on for too long" if slow else "are watched again, whether they still go on for too long"
         tell(logging.WARNING, "slow", f"samples at {point} {told}", point=point, slow=slow, cap=care.cap)
-        endpoint.cap(care.cap if slow else None)
+        endpoint.cap(care.cap if watch.slowdown.anywhere else None)
 
     watch = Watch(
         deployment, care.audits, alarmed, pace=care.pace, slowed=slowed, keep=None if keeper is None else keeper.keep

@@ -118,6 +118,11 @@ class Slowdown:
                 self._slow.discard(name)
                 self._told(name, False)
 
+    @property
+    def anywhere(self) -> bool:
+        """Whether they do so at any point."""
+        return bool(self._slow)
+
     def slow(self, name: str) -> bool:
         """Whether samples of a point go on for too long."""
         return name in self._slow

@@ -81,7 +81,8 @@ class Watch:
         self.auditor = Auditor(audits, promises, alarmed)
         self.metrics = Metrics(deployment.name, deployment.exits, list(deployment.points))
         self._deployment, self._clock, self._keep, self._audited = deployment, clock, keep, audits.share
-        self.slowdown = Slowdown(pace or Pace(), deployment.points, slowed, clock)
+        self._slowed = slowed
+        self.slowdown = Slowdown(pace or Pace(), deployment.points, self._slow, clock)
         for name in deployment.points:
             if (promise := self.auditor.found(name).promise) is not None:
                 self.metrics.promise.labels(deployment.name, name).set(promise)
@@ -123,21 +124,18 @@ class Watch:
         if not batch.complete:
             return
         compared = {id(one.sample): one for one in batch.compared}
-        found: dict[str, list[bool | None]] = {}
-        exits: dict[str, list[int]] = {}
+        found: dict[str, list[tuple[bool | None, int]]] = {}
         for sample in batch.samples:
             if not sample.free:
                 continue
             one = compared.get(id(sample))
             disagreed = None if one is None else bool(one.early.logits.argmax() != one.backbone.argmax())
-            found.setdefault(sample.point, []).append(disagreed)
             assert isinstance(sample.answer, Answer)
-            exits.setdefault(sample.point, []).append(sample.answer.exit_index)
-        for point, disagreed_ in found.items():
-            self.auditor.saw(point, disagreed_)
+            found.setdefault(sample.point, []).append((disagreed, sample.answer.exit_index))
+        for point, seen in found.items():
+            self.auditor.saw(point, [disagreed for disagreed, _ in seen])
             self._tell(point)
-        for point, left in exits.items():
-            self.slowdown.saw(point, left)
+            self.slowdown.saw(point, [left for _, left in seen])
         self.slowdown.tick()
 
     def _tell(self, point: str) -> None:
@@ -146,7 +144,10 @@ class Watch:
             self.metrics.disagreement.labels(model, point).set(known.disagreement)
         if known.promise is not None:
             self.metrics.alarm.labels(model, point).set(float(known.alarm is not None))
-        self.metrics.slow.labels(model, point).set(float(self.slowdown.slow(point)))
+
+    def _slow(self, point: str, slow: bool) -> None:
+        self.metrics.slow.labels(self._deployment.name, point).set(float(slow))
+        self._slowed(point, slow)
 
     def snapshot(self, active: str, waiting: int) -> dict[str, Any]:
         """What the page shows."""
