@@ -30,6 +30,8 @@ queue fills and the controller looks twice (once a second) before it moves, at o
 target is missed by more than twice; then what waits is worked off. Each step back waits for {patience} quiet seconds,
 and twice as long where the last one failed. It ended at `{last}`, {ended} s after the load fell. The same load on the
 whole model alone is beyond what one core can do, so its queue grows until it is full.
+
+In the published run another server was soaked beside the load, on its core and at the lowest priority.
 """
 
 
