@@ -5,7 +5,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import array_shapes, arrays
 
 from offramp.serve.errors import BadRequestError
-from offramp.serve.tensors import BF16, TYPES, datatype_of, from_bytes, from_json, to_bytes
+from offramp.serve.tensors import BF16, TYPES, cast, datatype_of, from_bytes, from_json, to_bytes
 
 
 @given(data=st.data(), name=st.sampled_from(sorted(TYPES)))
@@ -23,6 +23,14 @@ def test_json_there_and_back(data: st.DataObject, name: str) -> None:
     tensor = data.draw(arrays(TYPES[name], array_shapes(max_dims=3, max_side=4), elements=finite))
     for form in (tensor.tolist(), tensor.ravel().tolist()):
         np.testing.assert_array_equal(from_json(form, name, tensor.shape, "x"), tensor)
+
+
+def test_a_number_just_beyond_the_range_of_floats_is_refused_as_not_finite() -> None:
+    """Found by the fuzzing: NumPy warns of it, and where warnings are errors that was a failure of the server's own."""
+    found = from_json([3.4028235677973366e38, 1.0], "FP32", (2,), "x")
+    assert found.tolist() == [np.inf, 1.0]
+    with pytest.raises(BadRequestError, match="got others in sample 0"):
+        cast(found, np.dtype("float32"), "x")
 
 
 def test_bfloat16_is_the_upper_half_of_a_single() -> None:

@@ -76,7 +76,8 @@ def from_json(data: Any, datatype: str, shape: Sequence[int], name: str) -> np.n
         wrong = ", ".join(sorted(kind.__name__ for kind in kinds - KINDS[dtype.kind]))
         raise BadRequestError(f"expected numbers of type {datatype} in input {name!r}, got {wrong}")
     try:
-        return np.array(flat, dtype).reshape(shape)
+        with np.errstate(over="ignore"):  # what is beyond the range of floats becomes infinite, and is refused as such
+            return np.array(flat, dtype).reshape(shape)
     except OverflowError as error:
         raise BadRequestError(
             f"expected numbers of type {datatype} in input {name!r}, got some beyond its range"
