@@ -12,6 +12,7 @@ from offramp.bundle import Bundle
 from offramp.entries import operating_entry
 from offramp.exporting import export
 from offramp.model.multi_exit import Recording
+from offramp.reading import reader
 from offramp.types import Configuration, OperatingPoint
 from tests.builds import bundle, images
 
@@ -55,7 +56,7 @@ def _configurations(plain: Bundle) -> Mapping[str, Configuration]:
     live = plain.multi_exit
     assert live is not None
     with torch.no_grad():
-        said = live.outputs(images(240, 5), plain.task.logits_of).numpy()
+        said = live.outputs(images(240, 5), reader(plain.task)).numpy()
     scores = Recording(said, "choose").scores(plain.gate, plain.calibrators)
     inner = len(live.exits)
 

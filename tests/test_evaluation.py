@@ -96,6 +96,7 @@ def test_calibration_is_that_of_what_the_run_loop_answers(labelled: bool) -> Non
         assert point.ece == pytest.approx(calibration_error(said, target).expected, abs=1e-4)
         assert point.brier == pytest.approx(brier(said, target), abs=1e-4)
         assert point.nll == pytest.approx(negative_log_likelihood(said, target), abs=1e-4)
+        assert point.reliability is not None
         assert sum(point.reliability.count) == 60
     assert len(found.exits) == len(bundle().manifest.exits) + 1
     own = calibration_error(plain.softmax(1).numpy(), target).expected

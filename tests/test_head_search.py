@@ -19,6 +19,7 @@ from offramp.method_bench import Bench
 from offramp.method_config import MethodConfig
 from offramp.method_figures import MethodRow
 from offramp.options import Options
+from offramp.reading import reader
 from offramp.recipe import HeadSearch, Recipe
 from offramp.sources import Source
 from offramp.split import Shares
@@ -95,8 +96,8 @@ def test_heads_that_their_names_spell_are_stored_and_attached_again(tmp_path: Pa
     assert made.multi_exit is not None
     assert loaded.multi_exit is not None
     with torch.no_grad():
-        expected = made.multi_exit.outputs(inputs, made.task.logits_of)
-        found = loaded.multi_exit.outputs(inputs, made.task.logits_of)
+        expected = made.multi_exit.outputs(inputs, reader(made.task))
+        found = loaded.multi_exit.outputs(inputs, reader(made.task))
     torch.testing.assert_close(found, expected, rtol=0, atol=0)
 
 

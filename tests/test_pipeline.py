@@ -18,6 +18,7 @@ from offramp.model.augment import Augment
 from offramp.model.selection import spread
 from offramp.options import Options
 from offramp.pipeline import WORK, build
+from offramp.reading import reader
 from offramp.split import PARTS
 from offramp.tasks.classification import Classification
 from offramp.types import Configuration
@@ -223,7 +224,7 @@ def test_heads_come_from_the_seed_and_sit_at_the_given_points() -> None:
     before, backbone = torch.get_rng_state(), live("cnn").backbone
     points = spread(backbone.points, RECIPE.points)
     one, same, other = (
-        attach(backbone, points, Options(recipe=RECIPE, seed=seed), Classification().logits_of) for seed in (0, 0, 1)
+        attach(backbone, points, Options(recipe=RECIPE, seed=seed), reader(Classification())) for seed in (0, 0, 1)
     )
     torch.testing.assert_close(one.heads.state_dict(), same.heads.state_dict(), rtol=0, atol=0)
     assert not torch.equal(one.head(0).net[0].weight, other.head(0).net[0].weight)  # type: ignore[arg-type]

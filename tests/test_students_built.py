@@ -8,6 +8,7 @@ import torch
 from offramp.bundle import Bundle
 from offramp.model.augment import Augment
 from offramp.model.modes import frozen
+from offramp.reading import reader
 from offramp.recipe import Recipe, Student
 from offramp.train.course import Course
 from tests.builds import RECIPE, images, make
@@ -32,7 +33,7 @@ def test_a_student_is_built_kept_and_attached_again(tmp_path: Path, recipe: Reci
     assert made.multi_exit is not None
     inputs = images(20, 3)
     with torch.no_grad(), frozen(model), frozen(loaded.multi_exit.backbone.model):
-        logits_of = made.task.logits_of
+        logits_of = reader(made.task)
         expected = made.multi_exit.outputs(inputs, logits_of)
         torch.testing.assert_close(loaded.multi_exit.outputs(inputs, logits_of), expected, rtol=1e-5, atol=1e-5)
     cheapest = made.points[-1].name

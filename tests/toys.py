@@ -13,6 +13,7 @@ from offramp.inputs import Inputs
 from offramp.load.arrays import open_array
 from offramp.model.backbone import Graph
 from offramp.model.multi_exit import MultiExit, Recording
+from offramp.reading import reader
 from offramp.run.eager import Eager
 from offramp.sources import Source
 from offramp.tasks.classification import Classification
@@ -25,7 +26,7 @@ __all__ = ["CLICKS", "CNN", "MLP", "NAMES", "TEXT", "TOYS", "VIT", "Toy", "attac
 
 NAMES = {toy.name: toy for toy in TOYS}
 HEADS = ("grid-linear", "pooled-mlp")
-logits_of = Classification().logits_of
+logits_of = reader(Classification())
 
 
 @cache

@@ -34,6 +34,7 @@ from offramp.model.selection import select
 from offramp.options import Options
 from offramp.pipeline import example_of
 from offramp.progress import silent
+from offramp.reading import reader
 from offramp.recipes import recipe
 from offramp.sources import Source
 from offramp.split import Shares
@@ -67,7 +68,7 @@ def measured(config: Config, seed: int, work: Path) -> dict[str, Any]:
     """One seed: the time of the search, and both sets of heads at each tolerance."""
     loaded = load_model(config["backbone"], config["weights"])
     source = open_source(config["data"], loaded.preprocess)
-    backbone = analyse(loaded.model, example_of(source), TASK.logits_of)
+    backbone = analyse(loaded.model, example_of(source), reader(TASK))
     options = Options(
         max_drop=config["max_drop"] / 100,
         recipe=replace(recipe(config["recipe"]), points=config["points"]),
@@ -110,7 +111,7 @@ def _arm(
     chosen = options.chosen()
     parts = options.shares.divide(len(source), options.seed)
     points = select(backbone.points, None, chosen.points)
-    model = attach(backbone, points, options, TASK.logits_of, heads)
+    model = attach(backbone, points, options, reader(TASK), heads)
     lessons = record_training(model, TASK, source, (), parts, options, folder)
     caches = record_parts(model, TASK, source, parts, options, folder)
     train_heads(model, lessons, chosen, None, parts, options, folder, silent)

@@ -13,10 +13,11 @@ from benchmarks.regimes.budget import columns, curve, same, table, thinned, thre
 from benchmarks.regimes.data import parts
 from benchmarks.regimes.training import Lab, answers, regime, untrained
 from offramp.model.multi_exit import MultiExit
+from offramp.reading import reader
 from offramp.sources import Source
 from offramp.tasks.classification import Classification
 
-LOGITS = Classification().logits_of
+LOGITS = reader(Classification())
 
 
 def cell(config: Mapping[str, Any], size: int, seed: int, row: str, root: Path, work: Path) -> dict[str, Any]:

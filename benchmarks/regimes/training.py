@@ -17,6 +17,7 @@ from offramp.model.modes import frozen
 from offramp.model.multi_exit import MultiExit
 from offramp.model.points import analyse
 from offramp.progress import Progress
+from offramp.reading import reader
 from offramp.sources import Source
 from offramp.tasks.classification import Classification
 from offramp.train import trunk_regime
@@ -26,7 +27,7 @@ from offramp.train.trained import Trained
 from offramp.train.trunk import Trunk
 from offramp.types import Exit
 
-LOGITS = Classification().logits_of
+LOGITS = reader(Classification())
 ROWS = 500
 
 

@@ -22,6 +22,7 @@ from offramp.load.models import load_model
 from offramp.load.sources import open_source
 from offramp.model.multi_exit import MultiExit
 from offramp.model.points import analyse
+from offramp.reading import reader
 from offramp.run.executor import Executor
 from offramp.run.stage_seconds import ExecutorFor
 from offramp.tasks.classification import Classification
@@ -79,14 +80,14 @@ def imposed(name: str, config: Mapping[str, Any], int8: bool, threads: int, devi
         from offramp import quantised
 
         model = quantised(model, torch.randn(16, *shape))
-    backbone = analyse(model.to(device), torch.randn(2, *shape, device=device), Classification().logits_of)
+    backbone = analyse(model.to(device), torch.randn(2, *shape, device=device), reader(Classification()))
     points = [min(backbone.points, key=lambda point: abs(point.depth - depth)) for depth in config["depths"]]
     exits = tuple(Exit(point.name, config["head"]) for point in points)
     generator = torch.Generator().manual_seed(0)
     kind = head_type(config["head"])
     heads = [kind.build(point.feature_shape, backbone.classes, generator) for point in points]
     multi_exit = MultiExit(backbone, exits, torch.nn.ModuleList(heads))
-    live = Live(multi_exit, Classification().logits_of, MaxProb(), (Identity(),) * len(exits))
+    live = Live(multi_exit, reader(Classification()), MaxProb(), (Identity(),) * len(exits))
     everyone = Configuration((True,) * len(exits), (0.5,) * len(exits))
 
     def draw(batch: int, rng: np.random.Generator) -> torch.Tensor:

@@ -12,9 +12,9 @@ from offramp.model.backbone import Backbone
 from offramp.model.modes import frozen
 from offramp.model.points import analyse
 from offramp.model.selection import spread
+from offramp.reading.answer import answer_of
 from offramp.run.choice import driver
 from offramp.run.driver import Driver
-from offramp.tasks.answer import answer_of
 from offramp.testing.untouched import untouched
 
 CUTS = 3

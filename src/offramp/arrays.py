@@ -3,13 +3,13 @@
 from typing import Any
 
 try:
-    from jaxtyping import Bool, Float, Int
+    from jaxtyping import Bool, Float, Int, Num
 except ModuleNotFoundError:
 
     class _Plain:
         def __class_getitem__(cls, item: tuple[Any, str]) -> Any:
             return item[0]
 
-    Bool = Float = Int = _Plain  # type: ignore[assignment]
+    Bool = Float = Int = Num = _Plain  # type: ignore[assignment]
 
-__all__ = ["Bool", "Float", "Int"]
+__all__ = ["Bool", "Float", "Int", "Num"]

@@ -34,6 +34,7 @@ from offramp.model.by_graph import by_graph
 from offramp.model.fingerprint import model_fingerprint, state_fingerprint
 from offramp.model.multi_exit import MultiExit
 from offramp.network_entries import SmallEntry
+from offramp.reading import reader
 from offramp.refilled import check_given
 from offramp.run.choice import executor
 from offramp.run.model import EarlyExitModel
@@ -66,10 +67,7 @@ class Bundle:
     @property
     def task(self) -> Task:
         """The task of the backbone."""
-        name = self.manifest.model.task
-        if name not in tasks.NAMES:
-            raise UnknownNameError.among("task", name, tasks.NAMES)
-        return tasks.NAMES[name]
+        return tasks.task(self.manifest.model.task)
 
     @property
     def gate(self) -> Gate:
@@ -153,12 +151,12 @@ class Bundle:
         example = example_inputs(self.manifest.inputs)
         original, model = (None, model) if self.backbone is None else (model, self._trained(model))
         if entry.route == "graph":
-            backbone = by_graph(model, example, self.task.logits_of)
+            backbone = by_graph(model, example, reader(self.task))
         else:  # tried on real inputs; the fingerprint says that this is the same model
             points = tuple(exit_point(point) for point in self.manifest.points if point.name != INPUT)
             backbone = Backbone(model, example, points, entry.classes, entry.macs, None)
         exits = tuple(Exit(exit_.point, exit_.head) for exit_ in self.manifest.exits)
-        heads = made_heads(self.manifest, self.heads, (backbone, self.task.logits_of), small)
+        heads = made_heads(self.manifest, self.heads, (backbone, reader(self.task)), small)
         return replace(self, multi_exit=MultiExit(backbone, exits, heads, original))
 
     def _trained(self, model: nn.Module) -> nn.Module:
@@ -179,7 +177,7 @@ class Bundle:
         """
         if self.multi_exit is None:
             raise InputError("expected a bundle attached to its backbone; pass model=, or call attach(model) first")
-        return Live(self.multi_exit, self.task.logits_of, self.gate, self.calibrators)
+        return Live(self.multi_exit, reader(self.task), self.gate, self.calibrators)
 
     def use(self, name: str, model: nn.Module | None = None, small: nn.Module | None = None) -> EarlyExitModel:
         """The model that leaves early, at the operating point `name`.

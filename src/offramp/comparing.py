@@ -50,6 +50,7 @@ from offramp.model.multi_exit import MultiExit
 from offramp.model.selection import select
 from offramp.options import Options
 from offramp.progress import Progress, silent
+from offramp.reading import reader
 from offramp.recipe import Recipe
 from offramp.sources import Labels
 from offramp.split import Parts
@@ -137,7 +138,7 @@ def _attached(bench: Bench, chosen: Recipe, seed: int, progress: Progress) -> Mu
     small = bench.small if chosen.needs_small else None
     labels, work = bench.source.labels() if chosen.labels else None, bench.work / f"seed{seed}-heads"
     found = found_heads(bench.backbone, task, bench.source, points, labels, parts, options, work, progress)
-    return attach(bench.backbone, points, options, task.logits_of, heads_at(found), small)
+    return attach(bench.backbone, points, options, reader(task), heads_at(found), small)
 
 
 def _together(models: Sequence[MultiExit]) -> MultiExit:
@@ -184,7 +185,7 @@ def _row(shared: _Shared, name: str, progress: Progress) -> MethodRow:
     options = replace(shared.options, recipe=chosen, labels=chosen.labels)
     labels = shared.labels if chosen.labels else None
     lessons = shared.lessons[:1] if chosen.labels else shared.lessons
-    check_labels(labels, chosen, bench.backbone.classes, bench.extra if not chosen.labels else ())
+    check_labels(labels, chosen, bench.extra if not chosen.labels else ())
     if chosen.trunk is not None:
         folder = shared.folder / name
         model, _ = train_backbone(model, task, bench.source, labels, shared.parts, options, folder, progress)

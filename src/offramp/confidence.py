@@ -4,40 +4,55 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
-from jaxtyping import Float, Int
+from jaxtyping import Float, Int, Shaped
 
 from offramp.calibrate.calibrator import Calibrator
 from offramp.decide.replay import replay
 from offramp.deciding import loss_of, losses, table
+from offramp.errors import InputError
 from offramp.gates.gate import Gate
 from offramp.model.multi_exit import Recording
 from offramp.sources import Labels
 from offramp.tasks.task import Task
 from offramp.types import Configuration, CostProfile, ExitTable
 
-LEAST = np.finfo(np.float32).tiny
-"""Smallest probability, so that likelihoods stay finite."""
-
 
 @dataclass(frozen=True, eq=False)
 class Said:
-    """Probabilities of all exits on some samples.
+    """What all exits say on some samples.
 
     Attributes:
-        probability: calibrated, the backbone's own last.
-        target: labels where they are known, else the backbone's class.
+        task: what it means.
+        output: calibrated, the backbone's own last.
+        probability: of classes; None where the task has none of which one is right.
+        reference: output of the user's model.
+        target: labels where they are known, else the answer of the user's model.
         against: what the target is, `"labels"` or `"backbone"`.
         table: scores and disagreement, which say who leaves where.
         error: where an exit's answer is not the label; None without labels.
         original_error: the same of the user's model, where the backbone is a trained copy of it.
     """
 
-    probability: Float[np.ndarray, "exits samples classes"]
-    target: Int[np.ndarray, " samples"]
+    task: Task
+    output: Float[np.ndarray, "exits samples outputs"]
+    probability: Float[np.ndarray, "exits samples classes"] | None
+    reference: Float[np.ndarray, "samples outputs"]
+    target: Shaped[np.ndarray, "samples ..."]
     against: str
     table: ExitTable
     error: Float[np.ndarray, "exits samples"] | None
     original_error: Float[np.ndarray, " samples"] | None = None
+
+    @property
+    def of_classes(self) -> Float[np.ndarray, "exits samples classes"]:
+        """The probabilities.
+
+        Raises:
+            InputError: if the task has no classes of which one is right.
+        """
+        if self.probability is None:
+            raise InputError(f"expected a task with one right class for each sample, got {self.task.name}")
+        return self.probability
 
     @property
     def plain_error(self) -> Float[np.ndarray, " samples"] | None:
@@ -63,14 +78,15 @@ class Said:
             DataError: if a label is no class of the model.
         """
         error = None if labels is None else losses(recording, task, calibrators, labels)
-        probability = np.empty(recording.outputs.shape, np.float32)
-        for exit_ in range(len(probability)):
-            probability[exit_] = softmax(recording.said(exit_, calibrators))
+        output = np.stack([recording.said(exit_, calibrators) for exit_ in range(len(recording.outputs))])
+        of_classes = [one for one in map(task.probabilities, output) if one is not None]
+        probability = np.stack(of_classes).astype(np.float32) if of_classes else None
         target = task.predict(recording.reference) if labels is None else labels
         against = "backbone" if labels is None else "labels"
         original = recording.original
         known = None if labels is None or original is None else loss_of(task, original, original, labels)
-        return cls(probability, target, against, table(recording, task, gate, calibrators, cost), error, known)
+        found = table(recording, task, gate, calibrators, cost)
+        return cls(task, output, probability, recording.reference, target, against, found, error, known)
 
     def exit_index(self, configuration: Configuration) -> Int[np.ndarray, " samples"]:
         """Where each sample leaves."""
@@ -83,16 +99,20 @@ class Said:
         )
         part = replace(self.table, score=self.table.score[:, rows], loss=self.table.loss[:, rows], reference=reference)
         error = None if self.error is None else self.error[:, rows]
-        return Said(self.probability[:, rows], self.target[rows], self.against, part, error, original)
+        probability = None if self.probability is None else self.probability[:, rows]
+        return replace(
+            self,
+            output=self.output[:, rows],
+            probability=probability,
+            reference=self.reference[rows],
+            target=self.target[rows],
+            table=part,
+            error=error,
+            original_error=original,
+        )
 
-
-def softmax(logits: Float[np.ndarray, "samples classes"]) -> Float[np.ndarray, "samples classes"]:
-    """Probabilities in double precision, at least `LEAST`.
-
-    Example:
-        >>> softmax(np.array([[0.0, 0.0]], np.float32)).tolist()
-        [[0.5, 0.5]]
-    """
-    wide = np.exp((logits - logits.max(axis=1, keepdims=True)).astype(np.float64))
-    found: np.ndarray = np.maximum(wide / wide.sum(axis=1, keepdims=True), LEAST)
-    return found
+    def measured(self, exit_index: Int[np.ndarray, " samples"] | None) -> dict[str, float]:
+        """The task's own figures of what is answered at these exits; None: of what the user's model answers."""
+        labels = self.target if self.against == "labels" else None
+        said = self.reference if exit_index is None else self.output[exit_index, np.arange(len(exit_index))]
+        return self.task.measures(said, self.reference, labels)

@@ -52,8 +52,8 @@ def prediction_sets(
         mine, other = (said.exit_index(point.configuration) for said in (calibration, test))
         found[point.name] = {}
         for kind in CALIBRATIONS:
-            fitted = conformal(calibration.probability, calibration.target, alpha, mine, calibration=kind)
-            sets = fitted.sets(test.probability, other)
+            fitted = conformal(calibration.of_classes, calibration.target, alpha, mine, calibration=kind)
+            sets = fitted.sets(test.of_classes, other)
             found[point.name][kind] = coverage(sets, test.target, other, test.table.exits)
     return PredictionSets(alpha, words[0], len(calibration.target), words[1], len(test.target), found)
 

@@ -2,7 +2,7 @@
 
 import tempfile
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
@@ -20,7 +20,8 @@ from offramp.model.cache import Pass
 from offramp.model.multi_exit import MultiExit, Recording
 from offramp.model.points import at_size
 from offramp.progress import Progress, silent
-from offramp.sources import Source
+from offramp.reading import reader
+from offramp.sources import Labels, Source
 from offramp.timed import times
 from offramp.types import Bound, OperatingPoint
 from offramp.uncertainty.conformal import check_alpha
@@ -40,10 +41,12 @@ class Evaluated:
         exit_share: share of samples leaving at each exit, the backbone last.
         time_ratio: measured time as a share of the plain backbone's, by batch size.
         bound: the certificate that the bundle holds; it speaks of the distribution the bundle was certified on.
-        ece: expected calibration error of what was answered, in bins of equal mass over all samples.
+        ece: expected calibration error of what was answered, in bins of equal mass over all samples; like the next
+            three None where the task has no classes of which one is right.
         brier: Brier score of what was answered, in [0, 2].
         nll: negative log likelihood of what was answered, in nats.
         reliability: the bins of `ece`.
+        measures: the task's own figures of what was answered, by name.
     """
 
     name: str
@@ -54,10 +57,11 @@ class Evaluated:
     exit_share: tuple[float, ...]
     time_ratio: dict[str, float]
     bound: Bound | None
-    ece: float
-    brier: float
-    nll: float
-    reliability: Reliability
+    ece: float | None
+    brier: float | None
+    nll: float | None
+    reliability: Reliability | None
+    measures: dict[str, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -72,8 +76,10 @@ class Evaluation:
         oracle_cost: cost ratio if each sample left at the first exit that agrees with the user's model.
         points: the operating points, from the dearest to the cheapest.
         against: what calibration is held against: `"labels"` where they are read, else `"backbone"`, its class.
-        exits: confidence and correctness of each exit on all samples, the backbone last.
+        exits: confidence and correctness of each exit on all samples, the backbone last; none where the task has no
+            classes of which one is right.
         sets: prediction sets; None where they are not asked for.
+        measures: the task's own figures of the user's model, by name.
     """
 
     samples: int
@@ -85,6 +91,7 @@ class Evaluation:
     against: str
     exits: tuple[Reliability, ...]
     sets: PredictionSets | None = None
+    measures: dict[str, float] = field(default_factory=dict)
 
 
 def evaluate(
@@ -133,8 +140,11 @@ def evaluate(
             f"expected the report part for prediction sets on the data of the build, got {part!r}, whose samples "
             "trained or chose something; leave --part out, or give other data"
         )
+    if conformal is not None and bundle.task.probabilities(np.zeros((1, live.backbone.classes))) is None:
+        raise InputError(f"expected a task with classes for prediction sets, got {bundle.task.name}; leave them out")
     indices = _indices(bundle, source, part)
     known = _labels(source, labels)
+    known = None if known is None else bundle.task.checked(known, live.backbone.classes)
 
     def said(rows: Int[np.ndarray, " samples"]) -> Said:
         recording = _recorded(bundle, live, subset(source, rows), progress)
@@ -156,8 +166,9 @@ def evaluate(
         oracle_cost=oracle_cost(here.table),
         points=tuple(_evaluated(here, point, took.get(point.name, {})) for point in chosen),
         against=here.against,
-        exits=tuple(reliability(probability, here.target) for probability in here.probability),
+        exits=() if here.probability is None else tuple(reliability(one, here.target) for one in here.probability),
         sets=sets,
+        measures=here.measured(None),
     )
 
 
@@ -170,7 +181,7 @@ def _at_size(live: MultiExit, inputs: Inputs, bundle: Bundle) -> MultiExit:
     if shapes(inputs) == shapes(backbone.example) or mask_of(inputs) is not None:
         return live
     names = [exit_.point for exit_ in live.exits]
-    return replace(live, backbone=at_size(backbone, inputs, bundle.task.logits_of, names))
+    return replace(live, backbone=at_size(backbone, inputs, reader(bundle.task), names))
 
 
 def _indices(bundle: Bundle, source: Source, part: str) -> Int[np.ndarray, " samples"]:
@@ -186,7 +197,7 @@ def _indices(bundle: Bundle, source: Source, part: str) -> Int[np.ndarray, " sam
     return indices
 
 
-def _labels(source: Source, wanted: bool | None) -> Int[np.ndarray, " samples"] | None:
+def _labels(source: Source, wanted: bool | None) -> Labels | None:
     if wanted is False:
         return None
     try:
@@ -199,7 +210,7 @@ def _labels(source: Source, wanted: bool | None) -> Int[np.ndarray, " samples"] 
 
 def _recorded(bundle: Bundle, live: MultiExit, source: Source, progress: Progress) -> Recording:
     fingerprint, original = bundle.manifest.model.fingerprint, live.original
-    passes = Pass(live.backbone.model, bundle.task.logits_of, live.wanted(), fingerprint, original=original)
+    passes = Pass(live.backbone.model, reader(bundle.task), live.wanted(), fingerprint, original=original)
     with tempfile.TemporaryDirectory(prefix="offramp-") as folder:
         cache = passes.run(source, Path(folder) / "evaluate", split="evaluate", progress=progress)
         return live.record(cache)
@@ -208,8 +219,8 @@ def _recorded(bundle: Bundle, live: MultiExit, source: Source, progress: Progres
 def _evaluated(said: Said, point: OperatingPoint, time_ratio: dict[str, float]) -> Evaluated:
     taken = replay(said.table, point.configuration)
     accuracy, base = _accuracy(said, taken.exit_index), _plain(said)
-    answered = said.probability, said.target, taken.exit_index
-    shown = reliability(*answered)
+    answered = None if said.probability is None else (said.probability, said.target, taken.exit_index)
+    shown = None if answered is None else reliability(*answered)
     return Evaluated(
         name=point.name,
         cost_ratio=float(taken.cost.mean()) / said.table.cost.backbone,
@@ -219,10 +230,11 @@ def _evaluated(said: Said, point: OperatingPoint, time_ratio: dict[str, float]) 
         exit_share=tuple(np.bincount(taken.exit_index, minlength=said.table.exits) / said.table.samples),
         time_ratio=time_ratio,
         bound=point.bound,
-        ece=shown.error,
-        brier=brier(*answered),
-        nll=negative_log_likelihood(*answered),
+        ece=None if shown is None else shown.error,
+        brier=None if answered is None else brier(*answered),
+        nll=None if answered is None else negative_log_likelihood(*answered),
         reliability=shown,
+        measures=said.measured(taken.exit_index),
     )
 
 

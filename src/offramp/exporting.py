@@ -110,6 +110,7 @@ def _exported(
         aliases={alias: name for alias, name in bundle.manifest.aliases.items() if name in entries},
         rule=live.gate.rule,
         risk=bundle.manifest.risk,
+        task=bundle.task.name,
         unfit=cuts.unfit,
     )
     routing.write(cuts.folder)

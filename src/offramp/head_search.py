@@ -27,6 +27,7 @@ from offramp.model.fingerprint import model_fingerprint
 from offramp.model.multi_exit import MultiExit
 from offramp.options import Options
 from offramp.progress import Progress, silent
+from offramp.reading import reader
 from offramp.recipe import HeadSearch, Recipe
 from offramp.sources import Labels, Source
 from offramp.split import Parts
@@ -150,7 +151,7 @@ def _features(
     wanted = _everything(backbone, points, options.chosen()).wanted()
     told = hashlib.sha256(repr(wanted).encode()).hexdigest()[:8]
     passes = Pass(
-        backbone.model, task.logits_of, wanted, model_fingerprint(backbone.model), options.batch_size, "float16"
+        backbone.model, reader(task), wanted, model_fingerprint(backbone.model), options.batch_size, "float16"
     )
     return passes.run(source, work / f"search-{told}", split="train", progress=progress)
 

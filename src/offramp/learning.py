@@ -19,12 +19,12 @@ from offramp.load.combine import subset
 from offramp.model.augment import Augment
 from offramp.model.backbone import Backbone
 from offramp.model.cache import FeatureCache, Pass
-from offramp.model.capture import LogitsOf
 from offramp.model.fingerprint import model_fingerprint
 from offramp.model.multi_exit import MultiExit
 from offramp.model.views import Views
 from offramp.options import Options
 from offramp.progress import Progress, silent
+from offramp.reading import LogitsOf, reader
 from offramp.recipe import Recipe
 from offramp.sources import Labels, Source
 from offramp.split import PARTS, Parts
@@ -42,8 +42,10 @@ AUGMENT_MACS = 1.2e13
 """Backbone MACs that augmented copies may cost at most: about three minutes on two cores."""
 
 
-def check_small(chosen: Recipe, small: bool) -> None:
+def check_small(chosen: Recipe, small: bool, task: Task | None = None) -> None:
     """Refuses a recipe that has no exit without a small model, and one that cannot have one in front.
+
+    The task is asked, once it is known, since a small model only answers and does not say how sure it is of a value.
 
     Raises:
         InputError: before anything is loaded.
@@ -53,6 +55,10 @@ def check_small(chosen: Recipe, small: bool) -> None:
             "expected a small model for this recipe, which has no exits of its own; pass small= (--small SPEC), or "
             "choose another recipe"
         )
+    if small and task is not None and not task.means.classes:
+        raise InputError(
+            f"expected no small model with the task {task.name}, whose gate asks for more than an answer; leave it out"
+        )
     at_input = any(student.depth == 0.0 for student in chosen.students)
     if small and (at_input or chosen.learns_gates or chosen.trunk is not None or chosen.hears):
         raise InputError(
@@ -61,8 +67,8 @@ def check_small(chosen: Recipe, small: bool) -> None:
         )
 
 
-def check_labels(labels: Labels | None, chosen: Recipe, classes: int, extra: Sequence[Source]) -> None:
-    """Refuses labels that are no classes of the model, and a recipe that cannot do with the labels there are.
+def check_labels(labels: Labels | None, chosen: Recipe, extra: Sequence[Source]) -> None:
+    """Refuses a recipe that cannot do with the labels there are.
 
     Raises:
         DataError: before any pass of the backbone.
@@ -76,10 +82,6 @@ def check_labels(labels: Labels | None, chosen: Recipe, classes: int, extra: Seq
         raise DataError("expected labels for this recipe, which searches with them; pass labels=True (--labels)")
     if needed and extra:
         raise DataError(f"expected no extra data with the regime {chosen.regime!r}, which needs labels; use distil")
-    if labels is not None and not 0 <= labels.min() <= labels.max() < classes:
-        raise DataError(
-            f"expected labels in 0..{classes - 1}, the classes of the model, got {labels.min()}..{labels.max()}"
-        )
 
 
 def attach(
@@ -129,11 +131,11 @@ def train_backbone(
     if chosen.trunk is None:
         return multi_exit, ()
     lesson, known = subset(source, parts["train"]), None if labels is None else labels[parts["train"]]
-    training = chosen.trunk.trunk(chosen.regime, multi_exit, task.logits_of, options.seed, None)
+    training = chosen.trunk.trunk(chosen.regime, multi_exit, reader(task), options.seed, None)
     work.mkdir(parents=True, exist_ok=True)
     checkpoint = work / f"backbone-{training.identity(lesson, known)[:16]}.checkpoint"
     trained = replace(training, checkpoint=checkpoint).run(lesson, known, progress)
-    return trained.multi_exit(task.logits_of), trained.spent
+    return trained.multi_exit(reader(task)), trained.spent
 
 
 def record_training(
@@ -198,7 +200,7 @@ def record_networks(
     if not said:
         return found
     model = multi_exit.backbone.model
-    passes = Pass(model, task.logits_of, said, model_fingerprint(model), options.batch_size, stage="networks")
+    passes = Pass(model, reader(task), said, model_fingerprint(model), options.batch_size, stage="networks")
     for part, cache in caches.items():
         folder = work / f"{part}-networks"
         more = passes.run(subset(source, parts[part]), folder, split=part, progress=progress)
@@ -210,7 +212,7 @@ def _pass(multi_exit: MultiExit, task: Task, options: Options) -> Pass:
     model, original = multi_exit.backbone.model, multi_exit.original
     wanted = [pair for pair in multi_exit.wanted() if not isinstance(pair[1], Answers)]
     identity = model_fingerprint(model) + ("" if original is None else f" of {model_fingerprint(original)}")
-    return Pass(model, task.logits_of, wanted, identity, batch_size=options.batch_size, original=original)
+    return Pass(model, reader(task), wanted, identity, batch_size=options.batch_size, original=original)
 
 
 def copies_within(augment: Augment, backbone: Backbone, samples: Sequence[int]) -> list[Augment]:

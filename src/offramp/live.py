@@ -4,8 +4,8 @@ from dataclasses import dataclass
 
 from offramp.calibrate.calibrator import Calibrator
 from offramp.gates.gate import Gate
-from offramp.model.capture import LogitsOf
 from offramp.model.multi_exit import MultiExit
+from offramp.reading import LogitsOf
 
 
 @dataclass(frozen=True, eq=False)

@@ -11,10 +11,10 @@ from offramp.heads.head import Head
 from offramp.inputs import tokens_of
 from offramp.manifest import ExitEntry, Manifest
 from offramp.model.backbone import Backbone
-from offramp.model.capture import LogitsOf
 from offramp.model.pruned import pruned_head
 from offramp.model.small import small_head
 from offramp.network_entries import NetworkEntry, SmallEntry
+from offramp.reading import LogitsOf
 from offramp.refilled import refilled
 
 Tensors = Mapping[str, torch.Tensor]

@@ -4,6 +4,7 @@ from offramp.deciding import Decided
 from offramp.model.multi_exit import MultiExit
 from offramp.options import Options
 from offramp.progress import Progress, silent
+from offramp.reading import reader
 from offramp.run.choice import executor
 from offramp.run.profile import seconds
 from offramp.sources import Source
@@ -23,7 +24,7 @@ def profiles(
 ) -> tuple[CostProfile, ...]:
     """A cost profile in seconds for each batch size wanted, all exits on and nobody leaving."""
     everywhere = (True,) * len(multi_exit.exits)
-    runs = executor(multi_exit, task.logits_of, decided.gate, decided.calibrators, everywhere)
+    runs = executor(multi_exit, reader(task), decided.gate, decided.calibrators, everywhere)
     found = []
     for done, size in enumerate(options.timed):
         found.append(seconds(runs, source.inputs(parts["choose"][:size])))

@@ -11,6 +11,7 @@ from offramp.method_config import MethodConfig
 from offramp.model.backbone import Backbone
 from offramp.model.points import analyse
 from offramp.pipeline import example_of
+from offramp.reading import reader
 from offramp.sources import Source
 from offramp.split import Parts
 from offramp.tasks.classification import Classification
@@ -52,11 +53,11 @@ class Bench:
         report = None if config.report_data is None else open_source(config.report_data, loaded.preprocess)
         for one in (source, *([] if report is None else [report])):
             one.labels()
-        backbone = analyse(loaded.model, example_of(source), Classification().logits_of)
+        backbone = analyse(loaded.model, example_of(source), reader(Classification()))
         small = None
         if config.small is not None:
             first = load_model(config.small, config.small_weights)
-            small = entry_of(first, loaded.preprocess, backbone, Classification().logits_of)
+            small = entry_of(first, loaded.preprocess, backbone, reader(Classification()))
         return cls(config, backbone, source, extra, report, work, small)
 
     def parts(self, seed: int) -> Parts:

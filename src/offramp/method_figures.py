@@ -221,7 +221,7 @@ def at_exits(report: Said, names: Sequence[str], configuration: Configuration) -
                 hit_rate=100.0 * float(here.sum() / max(arrived.sum(), 1)),
                 share=100.0 * float(here.mean()),
                 effect=100.0 * float(lost / table.samples),
-                ece=100.0 * calibration_error(report.probability[index], report.target).expected,
+                ece=100.0 * calibration_error(report.of_classes[index], report.target).expected,
             )
         )
     return found
@@ -230,7 +230,7 @@ def at_exits(report: Said, names: Sequence[str], configuration: Configuration) -
 def as_run(report: Said, configuration: Configuration) -> float:
     """Calibration error of the answers that are given, %."""
     left = replay(report.table, configuration).exit_index
-    return 100.0 * calibration_error(report.probability, report.target, left).expected
+    return 100.0 * calibration_error(report.of_classes, report.target, left).expected
 
 
 def sets_of(tables: Tables, configuration: Configuration) -> dict[str, float]:

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass, field, replace
 
+from offramp import tasks
 from offramp.decide import guarantees
 from offramp.errors import InputError, UnknownNameError
 from offramp.recipe import HeadSearch, Recipe
@@ -28,6 +29,7 @@ class Options:
         timed: batch sizes at which the seconds of every segment and head are measured; none: not measured.
         guarantee: what certificates promise, a name in `decide.guarantees.NAMES`.
         search_heads: heads tried at each point, in the recipe's space or the default one; 0: as the recipe says.
+        task: what the model is for, as `tasks.task` reads it; None: what its preprocessing says, or classification.
     """
 
     max_drop: float = 0.01
@@ -42,6 +44,7 @@ class Options:
     timed: tuple[int, ...] = (1, 32)
     guarantee: str = guarantees.DEFAULT
     search_heads: int = 0
+    task: str | None = None
 
     def __post_init__(self) -> None:
         Goal(self.max_drop)
@@ -55,14 +58,16 @@ class Options:
             raise InputError(f"expected batch sizes of at least 1 to measure time at, got {self.timed}")
         if self.batch_size < 1:
             raise InputError(f"expected a batch size of at least 1, got {self.batch_size}")
+        if self.task is not None:
+            tasks.task(self.task)
         if self.search_heads < 0:
             raise InputError(f"expected heads to try at each point, 0 for no search, got {self.search_heads}")
 
     def chosen(self) -> Recipe:
-        """The recipe: the one given, or the default one with or without labels; with the search that is wished for."""
+        """The recipe given, or the default one with or without labels, with the search wished for, and for the task."""
         found = self.recipe
         if not isinstance(found, Recipe):
             found = recipe(found or ("labels" if self.labels else "offramp"))
-        if self.search_heads == 0:
-            return found
-        return replace(found, head_search=replace(found.head_search or HeadSearch(), trials=self.search_heads))
+        if self.search_heads:
+            found = replace(found, head_search=replace(found.head_search or HeadSearch(), trials=self.search_heads))
+        return found if self.task is None else found.under(tasks.task(self.task))

@@ -13,7 +13,6 @@ import numpy as np
 import torch
 from torch import nn
 
-from offramp import tasks
 from offramp.assembly import assemble
 from offramp.bundle import MANIFEST, Bundle
 from offramp.deciding import decide
@@ -34,14 +33,15 @@ from offramp.load.models import LoadedModel, load_model
 from offramp.load.small import entry_of
 from offramp.load.sources import open_source
 from offramp.load.trial import tried
+from offramp.meant import meant
 from offramp.measuring import profiles
 from offramp.model.points import analyse
 from offramp.options import Options
 from offramp.placing import places
 from offramp.progress import Progress, silent
+from offramp.reading import reader
 from offramp.sources import Source
 from offramp.students import teach_students
-from offramp.tasks.task import Task
 from offramp.train.ensemble import fit_ensembles
 
 TYPICAL = 64
@@ -102,23 +102,27 @@ def build(
     first = None if small is None else _loaded(small, small_weights)
     source = open_source(data, loaded.preprocess)
     extra = [open_source(more, loaded.preprocess) for more in extra_data]
-    task: Task = tasks.NAMES["classification"]
-    labels = source.labels() if options.labels else None
     parts = options.shares.divide(len(source), options.seed)
     progress("capturing the model", 0, 1)
     example = tried(loaded.model, example_of(source), source.name)
     for more in extra:
         check_like(more.inputs(np.arange(1)), example, more.name)
-    backbone = analyse(loaded.model, example, task.logits_of, nowhere=chosen.needs_small)
+    task = meant(options, loaded.model, example, loaded.preprocess)
+    options = replace(options, task=task.name)
+    chosen = options.chosen()
+    check_small(chosen, small is not None, task)
+    backbone = analyse(loaded.model, example, reader(task), nowhere=chosen.needs_small)
     progress("capturing the model", 1, 1)
-    check_labels(labels, chosen, backbone.classes, extra)
-    entry = None if first is None else entry_of(first, loaded.preprocess, backbone, task.logits_of)
+    labels = task.checked(source.labels(), backbone.classes) if options.labels else None
+    check_labels(labels, chosen, extra)
+    entry = None if first is None else entry_of(first, loaded.preprocess, backbone, reader(task))
     points = places(backbone, task, source, parts, options, work)
     journal = Path(out) / JOURNAL
     found = found_heads(backbone, task, source, points, labels, parts, options, work, progress, journal)
-    multi_exit = attach(backbone, points, options, task.logits_of, heads_at(found), entry)
+    multi_exit = attach(backbone, points, options, reader(task), heads_at(found), entry)
     multi_exit, spent = train_backbone(multi_exit, task, source, labels, parts, options, work, progress)
     caches = record_parts(multi_exit, task, source, parts, options, work, progress)
+    task = task.settled(caches["choose"].logits)
     lessons = record_training(multi_exit, task, source, extra, parts, options, work, progress)
     gate = train_heads(multi_exit, lessons, chosen, labels, parts, options, work, progress).gate
     teach_students(multi_exit, task, lessons, options, work, progress)

@@ -10,6 +10,7 @@ from offramp.model.fingerprint import model_fingerprint
 from offramp.model.selection import select
 from offramp.options import Options
 from offramp.proposal import survey
+from offramp.reading import reader
 from offramp.sources import Source
 from offramp.split import Parts
 from offramp.tasks.task import Task
@@ -32,12 +33,17 @@ def places(
     wish, chosen = options.points, options.chosen()
     if wish is None or wish.partition(":")[0] != PROPOSED:
         return select(backbone.points, wish, chosen.points)
+    if not task.means.classes:
+        raise InputError(
+            f"expected points by name, every:K or share:... for the task {task.name}, whose answers the survey cannot "
+            "compare; name them, or leave --points out to spread them evenly"
+        )
     most = _most(wish, chosen.points)
     samples = parts["train"][:PROBED]
     asked = repr((model_fingerprint(backbone.model), source.fingerprint(), samples.tolist(), most))
     note = work / f"proposed-{hashlib.sha256(asked.encode()).hexdigest()[:16]}.json"
     if not note.exists():
-        found = survey(backbone, task.logits_of, source.inputs(samples), most)
+        found = survey(backbone, reader(task), source.inputs(samples), most)
         if not found.ranked:
             raise InputError(
                 "expected a place where leaving early would save time, the survey proposes none; name points, or leave "

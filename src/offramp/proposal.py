@@ -12,9 +12,10 @@ from offramp.analyze.probe import agrees
 from offramp.heads.reduction import Grid, Mask, is_turned
 from offramp.inputs import Inputs, batch_size, call, device_of, mask_of, on, select, tokens_of
 from offramp.model.backbone import Backbone
-from offramp.model.capture import LogitsOf, copy
+from offramp.model.capture import copy
 from offramp.model.modes import frozen
 from offramp.model.taps import tapped
+from offramp.reading import LogitsOf
 from offramp.run.choice import driver
 from offramp.run.profile import segment_seconds
 from offramp.types import ExitPoint

@@ -1,12 +1,13 @@
 """What a recipe says: which heads, regime, gate, calibrator and searcher go together."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from offramp import calibrate, gates, search, train
 from offramp.errors import InputError, UnknownNameError
 from offramp.heads import head_type
 from offramp.heads.space import HeadSpace
 from offramp.model.augment import Augment
+from offramp.tasks.task import Task
 from offramp.train.course import Course
 from offramp.train.finetuning import Finetuning
 from offramp.train.fit import Schedule
@@ -132,6 +133,28 @@ class Recipe:
                 f"expected no student where gates or the backbone learn with the heads (regime {self.regime!r}); "
                 "leave it out"
             )
+
+    def under(self, task: Task) -> "Recipe":
+        """What this recipe, which is written for classes, is for a task.
+
+        Raises:
+            InputError: if it is nothing for that task.
+        """
+        means = task.means
+        if means.classes:
+            return self
+        if self.hears:
+            raise InputError(
+                f"expected heads that answer alone for the task {task.name}, got {', '.join(self.heads)}; use the "
+                "recipe heads-only"
+            )
+        return replace(
+            self,
+            regime=means.name("regime", self.regime),
+            gate=means.name("gate", self.gate),
+            calibrator=means.name("calibrator", self.calibrator),
+            students=(),
+        )
 
     @property
     def learns_gates(self) -> bool:

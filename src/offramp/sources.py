@@ -3,12 +3,12 @@
 from typing import Protocol, runtime_checkable
 
 import numpy as np
-from jaxtyping import Int
 
+from offramp.arrays import Num
 from offramp.inputs import Inputs
 
-Labels = Int[np.ndarray, " samples"]
-"""A class index for each sample."""
+Labels = Num[np.ndarray, "samples ..."]
+"""A class index for each sample, or what else the task takes: see `tasks.task.Task.checked`."""
 
 
 @runtime_checkable

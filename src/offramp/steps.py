@@ -11,9 +11,9 @@ from offramp.pipeline import WORK
 _PROGRAM = Template('''\
 """The steps of `offramp build`; run them, change them, or stop after any of them."""
 
+from dataclasses import replace
 from pathlib import Path
 
-from offramp import tasks
 from offramp.assembly import assemble
 from offramp.deciding import decide
 from offramp.head_search import JOURNAL, found_heads, heads_at
@@ -21,43 +21,48 @@ from offramp.learning import attach, check_labels, record_networks, record_parts
 from offramp.learning import train_backbone, train_heads
 from offramp.load import load_model, open_source$imported
 from offramp.measuring import profiles
+from offramp.meant import meant
 from offramp.model.points import analyse
 from offramp.options import Options
 from offramp.pipeline import example_of
 from offramp.placing import places
+from offramp.reading import reader
 from offramp.split import Shares
 from offramp.students import teach_students
 from offramp.train.ensemble import fit_ensembles
 
 options = $options
-recipe = options.chosen()
 work = Path($work)  # features and checkpoints: an interrupted run goes on from here
 
 # The model, and the data preprocessed as the model wants it.
 loaded = load_model($model)
 source = open_source($data)
 extra = $extra
-task = tasks.NAMES["classification"]
-labels = $labels
 
 # Four disjoint parts: to train heads, to choose thresholds, to certify them, and to report.
 parts = options.shares.divide(len(source), options.seed)
 
-# The model, and the places where it can be left.
-backbone = analyse(loaded.model, example_of(source), task.logits_of, nowhere=recipe.needs_small)
-check_labels(labels, recipe, backbone.classes, extra)
+# What the model is for, and the places where it can be left.
+example = example_of(source)
+task = meant(options, loaded.model, example, loaded.preprocess)
+options = replace(options, task=task.name)
+recipe = options.chosen()
+backbone = analyse(loaded.model, example, reader(task), nowhere=recipe.needs_small)
+labels = $labels
+check_labels(labels, recipe, extra)
 
 $first# Some of these places, and untrained heads there: the recipe's, or those that a search finds where it has one.
 points = places(backbone, task, source, parts, options, work)
 journal = Path($out) / JOURNAL
 found = found_heads(backbone, task, source, points, labels, parts, options, work, journal=journal)
-multi_exit = attach(backbone, points, options, task.logits_of, heads_at(found)$entry)
+multi_exit = attach(backbone, points, options, reader(task), heads_at(found)$entry)
 
 # Where the recipe says so, a copy of the backbone learns with its heads.
 multi_exit, spent = train_backbone(multi_exit, task, source, labels, parts, options, work)
 
 # One pass of the backbone over every part, and over augmented copies of what heads are trained on; then it rests.
 caches = record_parts(multi_exit, task, source, parts, options, work)
+task = task.settled(caches["choose"].logits)  # what it left open, such as a tolerance
 lessons = record_training(multi_exit, task, source, extra, parts, options, work)
 
 # The heads learn to answer like the backbone$learn, unless they have; a gate may learn with them.
@@ -85,7 +90,7 @@ bundle.save($out)
 _FIRST = Template("""\
 # The small model that answers first; it is given what the backbone is, and is not trained.
 small = load_model($small)
-entry = entry_of(small, loaded.preprocess, backbone, task.logits_of)
+entry = entry_of(small, loaded.preprocess, backbone, reader(task))
 
 """)
 
@@ -125,7 +130,7 @@ def steps(
         model=", ".join(model_arguments),
         data=", ".join(data_arguments),
         extra=f"[{more}]",
-        labels="source.labels()" if options.labels else "None  # not read",
+        labels="task.checked(source.labels(), backbone.classes)" if options.labels else "None  # not read",
         learn=", or the labels, as the recipe says" if options.labels else "",
         out=repr(str(out)),
         imported="\nfrom offramp.load.small import entry_of" if small is not None else "",

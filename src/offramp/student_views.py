@@ -12,6 +12,7 @@ from offramp.model.cache import Pass
 from offramp.model.fingerprint import model_fingerprint
 from offramp.model.precision import bears_bfloat16, computes_bfloat16
 from offramp.progress import Progress, silent
+from offramp.reading import reader
 from offramp.tasks.task import Task
 from offramp.train.course import Course
 from offramp.train.student import Lesson
@@ -50,7 +51,7 @@ def with_further_views(
         seen = lesson.views.augment.copies
         views = replace(lesson.views, augment=replace(lesson.views.augment, copies=seen + copies), skip=seen + 1)
         stage = f"more views ({number + 1} of {len(lessons)})"
-        passes = Pass(backbone.model, task.logits_of, (), identity, views.batch, stage=stage, half=half)
+        passes = Pass(backbone.model, reader(task), (), identity, views.batch, stage=stage, half=half)
         source = views.source.fingerprint()
         told = (identity, source, views.augment, views.skip, views.seed, views.lend.tobytes(), views.batch, half)
         folder = work / f"views-{hashlib.sha256(repr(told).encode()).hexdigest()[:16]}"
@@ -61,4 +62,4 @@ def with_further_views(
 def _half(backbone: Backbone, task: Task, lesson: Lesson) -> bool:
     if not computes_bfloat16(device_of(backbone.model)):
         return False
-    return bears_bfloat16(backbone.model, lesson.views.at(next(lesson.views.starts)), task.logits_of)
+    return bears_bfloat16(backbone.model, lesson.views.at(next(lesson.views.starts)), reader(task))

@@ -13,12 +13,12 @@ from offramp.heads.network import Answers
 from offramp.model.augment import Augment
 from offramp.model.backbone import Backbone
 from offramp.model.behind import Behind
-from offramp.model.capture import LogitsOf
 from offramp.model.multi_exit import MultiExit
 from offramp.model.pruned import Pruned, pruned_head, spared
 from offramp.model.quantiser import rounds
 from offramp.options import Options
 from offramp.progress import Progress, silent
+from offramp.reading import LogitsOf
 from offramp.recipe import Student
 from offramp.student_views import augmented, with_further_views
 from offramp.tasks.task import Task

@@ -10,6 +10,7 @@ from offramp.bundle import Bundle
 from offramp.inputs import Inputs, call
 from offramp.model.modes import frozen
 from offramp.progress import Progress
+from offramp.reading import reader
 from offramp.run.model import EarlyExitModel
 from offramp.run.timing import interleaved, settled
 from offramp.sources import Source
@@ -37,7 +38,7 @@ def times(
     found: dict[str, dict[str, float]] = {point.name: {} for point in chosen}
     if not batch_sizes or not chosen or bundle.multi_exit is None:
         return found
-    model, logits_of = bundle.multi_exit.backbone.model, bundle.task.logits_of
+    model, logits_of = bundle.multi_exit.backbone.model, reader(bundle.task)
     fast = bundle.use(chosen[0].name)
     contestants: dict[str, Callable[[Inputs], Any]] = {PLAIN: lambda inputs: logits_of(call(model, inputs)).cpu()}
     for point in chosen:

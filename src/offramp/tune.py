@@ -18,6 +18,7 @@ from offramp.machine import threads_set
 from offramp.model.cache import Pass
 from offramp.model.multi_exit import MultiExit, Recording
 from offramp.progress import Progress, silent
+from offramp.reading import reader
 from offramp.run.stage_seconds import ExecutorFor, seconds
 from offramp.sources import Source
 from offramp.split import PARTS
@@ -130,7 +131,7 @@ def mixed(profiles: Sequence[CostProfile], mix: Mapping[int, float]) -> CostProf
 
 def _recorded(bundle: Bundle, live: MultiExit, source: Source, part: str, progress: Progress) -> Recording:
     fingerprint, original = bundle.manifest.model.fingerprint, live.original
-    passes = Pass(live.backbone.model, bundle.task.logits_of, live.wanted(), fingerprint, original=original)
+    passes = Pass(live.backbone.model, reader(bundle.task), live.wanted(), fingerprint, original=original)
     with tempfile.TemporaryDirectory(prefix="offramp-") as folder:
         return live.record(passes.run(source, Path(folder) / part, split=part, progress=progress))
 

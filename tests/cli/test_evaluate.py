@@ -15,7 +15,7 @@ from tests.cli.world import World, offramp, refused, snapshot
 
 POINT = {
     *("name", "cost_ratio", "agreement", "accuracy", "accuracy_drop", "exit_share", "time_ratio", "bound"),
-    *("ece", "brier", "nll", "reliability"),
+    *("ece", "brier", "nll", "reliability", "measures"),
 }
 BINS = {"count", "confidence", "right"}
 SETS = {"coverage", "size", "count", "exit_coverage", "exit_size"}
@@ -30,7 +30,7 @@ def evaluated(world: World, *flags: Any, data: Any = None) -> dict[str, Any]:
 
 def test_json_has_the_documented_fields(world: World) -> None:
     found = evaluated(world, "--all", "--timing-samples", "4")
-    assert found["backbone"].keys() == {"accuracy", "macs"}
+    assert found["backbone"].keys() == {"accuracy", "macs", "measures"}
     assert found["part"] == "report"
     assert found["samples"] == 45
     assert (found["against"], found["conformal"], len(found["exits"])) == ("labels", None, 4)

@@ -12,6 +12,7 @@ from benchmarks.earlyon.peer import INSTALL, wrapped
 
 from offramp.bundle import Bundle
 from offramp.errors import InputError
+from offramp.reading import reader
 from tests.builds import RECIPE, images, make
 from tests.toys import untouched
 
@@ -77,7 +78,7 @@ def test_a_batch_leaves_where_all_of_it_may(built: Bundle, point: str, contestan
     expected = []
     for batch in batches:
         with torch.no_grad():
-            outputs = live.outputs(batch, built.task.logits_of)
+            outputs = live.outputs(batch, reader(built.task))
         score = torch.stack([c(o) for c, o in zip(built.calibrators, outputs[:-1], strict=True)]).softmax(2).amax(2)
         may = [
             on and bool((said >= threshold).all())

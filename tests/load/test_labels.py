@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from offramp.errors import DataError, InputError
-from offramp.load.labels import class_indices, from_csv, from_folders, same_length
+from offramp.load.labels import from_csv, from_folders, label_values, same_length
 
 
 @pytest.mark.parametrize(
@@ -19,8 +19,8 @@ from offramp.load.labels import class_indices, from_csv, from_folders, same_leng
         (np.array([[4], [5]], np.uint8), [4, 5]),
     ],
 )
-def test_class_indices(values: Any, expected: list[int]) -> None:
-    indices = class_indices(values, "x")
+def test_label_values(values: Any, expected: list[int]) -> None:
+    indices = label_values(values, "x")
     assert indices.dtype == np.int64
     assert indices.tolist() == expected
 
@@ -28,16 +28,25 @@ def test_class_indices(values: Any, expected: list[int]) -> None:
 @pytest.mark.parametrize(
     ("values", "message"),
     [
-        ([0.5, 1.0], "expected class indices or class names as labels in x, got 0.5"),
-        ([1.0, float("nan")], "expected class indices"),
-        (np.zeros((2, 3)), r"one label per sample in x, got labels of shape \(2, 3\)"),
+        ([1.0, float("nan")], "expected finite labels in x, got NaN or infinity in row 1"),
+        ([[1.0, 0.0], [0.0, float("inf")]], "expected finite labels in x, got NaN or infinity in row 1"),
+        (np.zeros((2, 3, 4)), r"one label per sample in x, or a row of them, got shape \(2, 3, 4\)"),
         (["a", ""], "a label for each sample in x, got none in row 1"),
-        (np.array([None, {}]), "expected class indices"),
+        (np.array([None, {}]), "expected numbers or class names"),
     ],
 )
 def test_other_labels_are_refused(values: Any, message: str) -> None:
     with pytest.raises(DataError, match=message):
-        class_indices(values, "x")
+        label_values(values, "x")
+
+
+@pytest.mark.parametrize(
+    ("values", "kind"), [([0.5, 1.0], "float64"), ([[1, 0], [0, 1]], "int64"), (np.ones((2, 3), np.float32), "int64")]
+)
+def test_labels_of_other_tasks_are_kept_as_they_are(values: Any, kind: str) -> None:
+    found = label_values(values, "x")
+    assert found.dtype == kind
+    np.testing.assert_array_equal(found, np.asarray(values))
 
 
 def test_folders_count_in_order() -> None:

@@ -57,9 +57,9 @@ def test_numbers(tmp_path: Path) -> None:
 
 
 def test_the_column_of_labels_is_not_read(tmp_path: Path) -> None:
-    source = open_source(write(tmp_path / "d.csv", "a,b,label\n1,2,0.5\n"))
+    source = open_source(write(tmp_path / "d.csv", "a,b,label\n1,2,nan\n"))
     assert_close(source.inputs(np.arange(1)), torch.tensor([[1.0, 2.0]]))
-    with pytest.raises(DataError, match=r"expected class indices"):
+    with pytest.raises(DataError, match=r"expected finite labels"):
         source.labels()
 
 

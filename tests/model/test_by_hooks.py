@@ -4,7 +4,7 @@ from torch import nn
 
 from offramp.errors import CaptureError
 from offramp.model.by_hooks import by_hooks
-from offramp.tasks.answer import answer_of
+from offramp.reading.answer import answer_of
 from offramp.testing.models import ResidualCNN
 from tests.toys import CLICKS, CNN, MLP, TEXT, logits_of, untouched
 

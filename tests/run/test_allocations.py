@@ -5,6 +5,7 @@ from torch import nn
 from offramp.calibrate.identity import Identity
 from offramp.gates.max_prob import MaxProb
 from offramp.model.multi_exit import MultiExit
+from offramp.reading import reader
 from offramp.run.allocations import allocated
 from offramp.run.choice import executor
 from offramp.run.loop import Plan, run, stops_of
@@ -49,7 +50,7 @@ def plan(model: MultiExit, on: str | None, threshold: float) -> Plan:
     enabled = tuple(exit_.point == on for exit_ in model.exits)
     configuration = Configuration(enabled, (threshold,) * len(enabled))
     calibrators = [Identity()] * len(enabled)
-    made = executor(model, Classification().logits_of, MaxProb(), calibrators, enabled)
+    made = executor(model, reader(Classification()), MaxProb(), calibrators, enabled)
     return Plan(configuration, stops_of(enabled, model.point_of), made)
 
 

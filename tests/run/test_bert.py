@@ -12,9 +12,9 @@ from offramp.errors import DataError
 from offramp.gates.max_prob import MaxProb
 from offramp.inputs import Inputs, select
 from offramp.model.multi_exit import MultiExit
+from offramp.reading.answer import answer_of
 from offramp.run.choice import executor
 from offramp.run.loop import Outcome, Plan, run, stops_of
-from offramp.tasks.answer import answer_of
 from offramp.types import Configuration
 from tests.run.test_sizes import shorter
 from tests.toys import attached

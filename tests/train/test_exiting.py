@@ -6,6 +6,7 @@ from offramp.errors import InputError
 from offramp.heads import head_type
 from offramp.model.backbone import Backbone
 from offramp.model.multi_exit import MultiExit
+from offramp.reading import reader
 from offramp.tasks.classification import Classification
 from offramp.train.exiting import Exiting
 from offramp.types import Exit, ExitPoint
@@ -17,7 +18,7 @@ def network(inplace: bool, kind: str = "pooled-linear") -> Exiting:
         model = nn.Sequential(nn.Linear(4, 6), nn.ReLU(inplace), nn.Linear(6, 3))
     backbone = Backbone(model, torch.zeros(2, 4), (ExitPoint("0", 0, (6,), 0.5),), 3, 42.0, None)
     head = head_type(kind).build((6,), 3, torch.Generator().manual_seed(1))
-    return Exiting(MultiExit(backbone, (Exit("0", kind),), nn.ModuleList([head])), Classification().logits_of)
+    return Exiting(MultiExit(backbone, (Exit("0", kind),), nn.ModuleList([head])), reader(Classification()))
 
 
 def test_a_head_learns_from_a_feature_that_the_model_then_changes_in_place() -> None:

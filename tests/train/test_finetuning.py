@@ -8,6 +8,7 @@ from offramp.errors import InputError
 from offramp.model.augment import Augment
 from offramp.model.multi_exit import MultiExit
 from offramp.model.quantiser import HOOKS
+from offramp.reading import reader
 from offramp.tasks.classification import Classification
 from offramp.testing.models import CNN, MLP, attached
 from offramp.testing.trunk import noise, trunk
@@ -20,7 +21,7 @@ from offramp.train.optimisers import grouped, optimiser, schedule
 from offramp.train.parts import ALL, PLAIN
 from offramp.train.phase import Length, Phase, TrunkRegime
 
-LOGITS_OF = Classification().logits_of
+LOGITS_OF = reader(Classification())
 
 
 @pytest.fixture(scope="module")

@@ -5,6 +5,7 @@ from torch.nn import functional as F
 from offramp.heads import head_type
 from offramp.model.backbone import Backbone
 from offramp.model.multi_exit import MultiExit
+from offramp.reading import reader
 from offramp.tasks.classification import Classification
 from offramp.testing.models import CNN, TEXT, VIT, attached
 from offramp.testing.untouched import untouched
@@ -43,7 +44,7 @@ def odd() -> tuple[Exiting, torch.Tensor]:
     heads = nn.ModuleList([head_type("pooled-mlp").build((4,), 3, generator) for _ in points])
     exits = tuple(Exit(point.name, "pooled-mlp") for point in points)
     backbone = Backbone(model, x, points, 3, 44.0, None)
-    return Exiting(MultiExit(backbone, exits, heads), Classification().logits_of), x
+    return Exiting(MultiExit(backbone, exits, heads), reader(Classification())), x
 
 
 def test_parameters_belong_to_the_first_exit_that_depends_on_them() -> None:
@@ -97,7 +98,7 @@ def test_the_first_stage_that_learns() -> None:
 def test_a_residual_network_and_transformers() -> None:
     multi_exit = attached(CNN.model(), CNN.inputs(2))
     with untouched(multi_exit.backbone.model):
-        found = layout_of(Exiting(multi_exit, Classification().logits_of), multi_exit.backbone.example)
+        found = layout_of(Exiting(multi_exit, reader(Classification())), multi_exit.backbone.example)
     assert [point.name for point in multi_exit.points] == ["bn", "layer1.0", "layer1.1", "layer2.0"]
     stages = {"conv": 0, "bn": 0, "layer1.0": 1, "layer1.1": 2, "layer2.0": 3, "layer2.1": 4, "fc": 4}
     for path, stage in stages.items():
@@ -106,7 +107,7 @@ def test_a_residual_network_and_transformers() -> None:
     assert found.modules["model.dropout"] == {Piece("backbone", 4)}
     for toy in (VIT, TEXT):
         multi_exit = attached(toy.model(), toy.inputs(2))
-        layout = layout_of(Exiting(multi_exit, Classification().logits_of), multi_exit.backbone.example).parameters
+        layout = layout_of(Exiting(multi_exit, reader(Classification())), multi_exit.backbone.example).parameters
         assert {name for name, piece in layout.items() if piece.kind == "final"} == {
             "model.head.weight",
             "model.head.bias",

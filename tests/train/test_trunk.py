@@ -14,6 +14,7 @@ from offramp.errors import DataError, InputError, NoLabelsError
 from offramp.inputs import Inputs
 from offramp.model.augment import Augment
 from offramp.model.multi_exit import MultiExit
+from offramp.reading import reader
 from offramp.tasks.classification import Classification
 from offramp.testing.models import CLASSES, CNN, Toy, attached
 from offramp.testing.trunk import Noise, noise, tensors, trunk
@@ -163,7 +164,7 @@ def held_loss(found: Trained, source: Noise, seed: int) -> float:
     multi_exit, total = answering(found), 0.0
     with torch.no_grad():
         for row in held:
-            outputs = multi_exit.outputs(source.inputs(np.array([row])), Classification().logits_of)
+            outputs = multi_exit.outputs(source.inputs(np.array([row])), reader(Classification()))
             target = torch.from_numpy(source.labels()[[row]])
             total += sum(F.cross_entropy(logits, target).item() for logits in outputs) / len(outputs)
     return total / len(held)
@@ -360,7 +361,7 @@ def test_joint_training_learns_what_can_be_learnt(two_exits: MultiExit) -> None:
     fresh = PLAIN.inputs(300, seed=77)
     assert isinstance(fresh, torch.Tensor)
     with torch.no_grad():
-        outputs = answering(found).outputs(fresh, Classification().logits_of)
+        outputs = answering(found).outputs(fresh, reader(Classification()))
     right = (outputs.argmax(2) == fresh[:, :CLASSES].argmax(1)).float().mean(1)
     assert right.min().item() > 0.7
 

@@ -20,6 +20,7 @@ from offramp.cli.options import (
     Points,
     Size,
     Std,
+    Task,
     Weights,
     preprocess_of,
     sizes_of,
@@ -77,6 +78,7 @@ def build(
     batch_sizes: Annotated[
         str, typer.Option(help="Batch sizes at which segments and heads are timed; empty: no timing.")
     ] = "1,32",
+    task: Task = None,
     search_heads: Annotated[
         int,
         typer.Option(
@@ -122,6 +124,7 @@ def build(
         batch_size=batch_size,
         timed=tuple(sizes_of("--batch-sizes", batch_sizes)),
         search_heads=search_heads,
+        task=task,
     )
     check_small(options.chosen(), small is not None)
     _check_figure(options, search_figure)

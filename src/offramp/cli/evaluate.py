@@ -103,7 +103,7 @@ def evaluate(
 def as_dict(found: Evaluation) -> dict[str, Any]:
     """An evaluation as the documented JSON."""
     return {
-        "backbone": {"accuracy": found.accuracy, "macs": found.macs},
+        "backbone": {"accuracy": found.accuracy, "macs": found.macs, "measures": found.measures},
         "samples": found.samples,
         "part": found.part,
         "oracle_cost": found.oracle_cost,

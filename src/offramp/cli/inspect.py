@@ -31,9 +31,9 @@ from offramp.model.backbone import Backbone
 from offramp.model.points import analyse
 from offramp.model.selection import select
 from offramp.proposal import Survey, survey
+from offramp.reading.answer import answer_of
 from offramp.report.paths import figure_path
 from offramp.report.units import macs
-from offramp.tasks.answer import answer_of
 from offramp.types import ExitPoint
 
 

@@ -8,6 +8,7 @@ import typer
 
 from offramp.errors import InputError
 from offramp.report.paths import SUFFIXES
+from offramp.tasks import NAMES as TASKS
 
 ModelSpec = Annotated[
     str,
@@ -49,6 +50,13 @@ Points = Annotated[
     typer.Option(
         metavar="POINTS",
         help="Exit points: names or indices, every:K, share:0.25,0.5 of the cost, or proposed[:K] by a survey.",
+    ),
+]
+Task = Annotated[
+    str | None,
+    typer.Option(
+        metavar="TASK",
+        help=f"What the model is for: {', '.join(TASKS)}. Default: what its preprocessing says, or classification.",
     ),
 ]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON for machines instead of a table.")]

@@ -132,7 +132,8 @@ def evaluation_table(evaluation: Evaluation) -> Table:
             *(f"time at\n{size}" for size in sizes),
             "agreement",
             *(["accuracy", "drop"] if labelled else []),
-            "ECE\n%",
+            *(name.replace("_", "\n") for name in evaluation.measures),
+            *(["ECE\n%"] if evaluation.exits else []),
             "certified",
         ],
         (
@@ -140,7 +141,8 @@ def evaluation_table(evaluation: Evaluation) -> Table:
             if sizes
             else "cost: MACs in % of the plain model's"
         )
-        + f"\nECE: against {AGAINST[evaluation.against]}"
+        + (f"\nECE: against {AGAINST[evaluation.against]}" if evaluation.exits else "")
+        + (f"\nplain model: {_figures(evaluation.measures)}" if evaluation.measures else "")
         + (f"; certified: {' '.join(risk)}" if risk else ""),
     )
     for point in evaluation.points:
@@ -152,10 +154,15 @@ def evaluation_table(evaluation: Evaluation) -> Table:
             *times,
             percent(point.agreement, 2),
             *known,
-            f"{100 * point.ece:.1f}",
+            *(f"{point.measures[name]:.4g}" for name in evaluation.measures),
+            *([] if point.ece is None else [f"{100 * point.ece:.1f}"]),
             limit(point.bound),
         )
     return table
+
+
+def _figures(measures: Mapping[str, float]) -> str:
+    return ", ".join(f"{name} {value:.4g}" for name, value in measures.items())
 
 
 def sets_table(sets: PredictionSets, against: str) -> Table:

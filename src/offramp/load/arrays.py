@@ -12,9 +12,10 @@ from offramp.errors import DataError
 from offramp.inputs import Inputs, batch_size, check_finite, leaves, select
 from offramp.load import fingerprint
 from offramp.load.image_preprocess import ImagePreprocess
-from offramp.load.labels import class_indices, none_in, same_length
+from offramp.load.labels import label_values, none_in, same_length
 from offramp.load.preprocess import Preprocess, required
 from offramp.load.tokens import TokenPreprocess
+from offramp.sources import Labels
 
 ReadLabels = Callable[[], Any]
 """Fetches labels when called; None from it means that there are none."""
@@ -40,7 +41,7 @@ class ImageArray:
         """The preprocessed pictures."""
         return self.preprocess.batch(self.images[indices])
 
-    def labels(self) -> Int[np.ndarray, " samples"]:
+    def labels(self) -> Labels:
         """Class indices."""
         return _labels(self.read_labels, len(self), self.name)
 
@@ -68,7 +69,7 @@ class TensorSource:
             return self.normalise.normalised(chosen)
         return chosen
 
-    def labels(self) -> Int[np.ndarray, " samples"]:
+    def labels(self) -> Labels:
         """Class indices."""
         return _labels(self.read_labels, len(self), self.name)
 
@@ -133,10 +134,10 @@ def _tensor(value: Any, name: str) -> torch.Tensor:
     return tensor if tensor.dtype == torch.bool else tensor.to(torch.int64)
 
 
-def _labels(read: ReadLabels, count: int, name: str) -> Int[np.ndarray, " samples"]:
+def _labels(read: ReadLabels, count: int, name: str) -> Labels:
     values = read()
     if values is None:
         raise none_in(name, "add an array y, one class index per sample")
     if isinstance(values, torch.Tensor):
         values = values.detach().cpu().numpy()
-    return same_length(class_indices(values, name), count, name)
+    return same_length(label_values(values, name), count, name)

@@ -11,7 +11,7 @@ from offramp.errors import DataError, InputError
 from offramp.inputs import Inputs, concat, select
 from offramp.load import fingerprint
 from offramp.load.labels import none_in
-from offramp.sources import Source
+from offramp.sources import Labels, Source
 
 
 @dataclass(frozen=True, eq=False)
@@ -42,7 +42,7 @@ class Concatenated:
         order = np.argsort(np.argsort(owner, kind="stable"), kind="stable")
         return select(concat(parts), torch.from_numpy(order))
 
-    def labels(self) -> Int[np.ndarray, " samples"]:
+    def labels(self) -> Labels:
         """Refused: extra data may have no labels, or other classes."""
         raise none_in(self.name, "joined data is used without labels; ask one of its sources")
 
@@ -70,7 +70,7 @@ class Subset:
         """The samples at `indices` of the subset."""
         return self.source.inputs(self.indices[indices])
 
-    def labels(self) -> Int[np.ndarray, " samples"]:
+    def labels(self) -> Labels:
         """Their class indices."""
         labels: np.ndarray = self.source.labels()[self.indices]
         return labels

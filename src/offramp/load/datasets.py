@@ -12,9 +12,10 @@ from torch.utils.data import IterableDataset
 from offramp.errors import DataError
 from offramp.inputs import Inputs, check_finite, select
 from offramp.load import fingerprint
-from offramp.load.labels import class_indices, none_in
+from offramp.load.labels import label_values, none_in
 from offramp.load.pictures import is_picture
 from offramp.load.preprocess import Preprocess, required
+from offramp.sources import Labels
 
 _LABELS = ("label", "labels")
 
@@ -48,12 +49,12 @@ class DatasetSource:
             check_finite(select(batch, torch.tensor([row])), self.name, position)
         return batch
 
-    def labels(self) -> Int[np.ndarray, " samples"]:
+    def labels(self) -> Labels:
         """Class indices, by reading every item."""
         values = [_split(self.dataset[position], self.name)[1] for position in range(len(self))]
         if any(value is None for value in values):
             raise none_in(self.name, "let the dataset yield (x, y)")
-        return class_indices([value.item() if hasattr(value, "item") else value for value in values], self.name)
+        return label_values([value.item() if hasattr(value, "item") else value for value in values], self.name)
 
     def _batch(self, items: list[Any]) -> Inputs:
         first = items[0]

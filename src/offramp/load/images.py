@@ -18,6 +18,7 @@ from offramp.load import fingerprint
 from offramp.load.labels import from_csv, from_folders
 from offramp.load.pictures import Picture, pillow
 from offramp.load.preprocess import Preprocess, required
+from offramp.sources import Labels
 
 SUFFIXES = (".bmp", ".gif", ".jpeg", ".jpg", ".pgm", ".png", ".ppm", ".tif", ".tiff", ".webp")
 _THREADS = min(8, os.cpu_count() or 1)
@@ -40,7 +41,7 @@ class ImageFiles:
     files: tuple[str, ...]
     read: Callable[[str], bytes]
     preprocess: Preprocess
-    read_labels: Callable[[], Int[np.ndarray, " samples"]]
+    read_labels: Callable[[], Labels]
     read_fingerprint: Callable[[], str]
 
     def __len__(self) -> int:
@@ -55,7 +56,7 @@ class ImageFiles:
         with ThreadPoolExecutor(_THREADS) as pool:  # decoding releases the interpreter lock
             return self.preprocess.batch(list(pool.map(self._picture, indices.tolist())))
 
-    def labels(self) -> Int[np.ndarray, " samples"]:
+    def labels(self) -> Labels:
         """Class indices, by the csv or the class folders."""
         return self.read_labels()
 
@@ -75,7 +76,7 @@ def open_folder(path: Path, preprocess: Preprocess | None, labels: str | PathLik
     """All pictures below a folder, in the order of their paths."""
     files = _pictures((file.relative_to(path).as_posix() for file in path.rglob("*") if file.is_file()), str(path))
 
-    def read_labels() -> Int[np.ndarray, " samples"]:
+    def read_labels() -> Labels:
         if labels is not None:
             return from_csv(labels, files)
         classes = [entry.name for entry in path.iterdir() if entry.is_dir() and not entry.name.startswith(".")]
@@ -105,7 +106,7 @@ def open_tar(path: Path, preprocess: Preprocess | None, labels: str | PathLike[s
             stream.seek(start)
             return stream.read(size)
 
-    def read_labels() -> Int[np.ndarray, " samples"]:
+    def read_labels() -> Labels:
         table = labels if labels is not None else _csv_beside(path)
         if table is not None:
             return from_csv(table, files)

@@ -1,4 +1,4 @@
-"""Labels: class indices from numbers, names, folders or a table; read only on request."""
+"""Labels: numbers, or class indices from names, folders or a table; read only on request."""
 
 import csv
 from collections.abc import Sequence
@@ -7,35 +7,41 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 import numpy as np
-from jaxtyping import Int
 
+from offramp.arrays import Int, Num
 from offramp.errors import DataError, InputError, NoLabelsError
 
 COLUMNS = ("class_index", "label", "y", "target")
 """Names of a column of labels, in order of preference."""
 
 
-def class_indices(values: Sequence[Any] | np.ndarray, where: str) -> Int[np.ndarray, " samples"]:
-    """Class indices `(N,)` int64: whole numbers as they are, names by their place among the sorted names.
+def label_values(values: Sequence[Any] | np.ndarray, where: str) -> Num[np.ndarray, "samples ..."]:
+    """Labels `(N,)`, or `(N, parts)` where a sample has several: whole numbers as int64, others as float64.
+
+    Names become their place among the sorted names. Which of these a task takes it says itself.
 
     Raises:
-        DataError: if a number is not whole, or there is more than one label per sample.
+        DataError: if there is anything but numbers or names, or a number is not finite.
     """
     array = np.asarray(values)
     if array.ndim == 2 and array.shape[1] == 1:
         array = array[:, 0]
-    if array.ndim != 1:
-        raise DataError(f"expected one label per sample in {where}, got labels of shape {array.shape}")
+    if array.ndim not in (1, 2):
+        raise DataError(f"expected one label per sample in {where}, or a row of them, got shape {array.shape}")
     if array.dtype.kind in "US":
         if np.any(array == ""):
             raise DataError(
                 f"expected a label for each sample in {where}, got none in row {int(np.argmax(array == ''))}"
             )
         array = _numbers_or_names(array)
-    if array.dtype.kind not in "biuf" or not np.all(np.equal(np.mod(array, 1), 0)):
-        bad = next((value for value in array.tolist() if not isinstance(value, int)), array.dtype)
-        raise DataError(f"expected class indices or class names as labels in {where}, got {bad!r}")
-    return array.astype(np.int64)
+    if array.dtype.kind not in "biuf":
+        bad = next((value for value in array.ravel().tolist() if not isinstance(value, int)), array.dtype)
+        raise DataError(f"expected numbers or class names as labels in {where}, got {bad!r}")
+    if not np.isfinite(array).all():
+        bad = int(np.argmax(~np.isfinite(array).reshape(len(array), -1).all(axis=1)))
+        raise DataError(f"expected finite labels in {where}, got NaN or infinity in row {bad}; clean or drop it")
+    whole = bool((array % 1 == 0).all()) if array.dtype.kind == "f" else True
+    return array.astype(np.int64 if whole else np.float64)
 
 
 def from_folders(names: Sequence[str], classes: Sequence[str], where: str) -> Int[np.ndarray, " samples"]:
@@ -51,8 +57,8 @@ def from_folders(names: Sequence[str], classes: Sequence[str], where: str) -> In
     return np.array([index[str(top)] for top in tops], dtype=np.int64)
 
 
-def from_csv(path: str | PathLike[str], names: Sequence[str]) -> Int[np.ndarray, " samples"]:
-    """The class of each file by a csv with a column `file` (path or base name) and one of `COLUMNS`.
+def from_csv(path: str | PathLike[str], names: Sequence[str]) -> Num[np.ndarray, "samples ..."]:
+    """The label of each file by a csv with a column `file` (path or base name) and one of `COLUMNS`.
 
     Raises:
         DataError: if a column is missing, or a file has no row.
@@ -74,10 +80,10 @@ def from_csv(path: str | PathLike[str], names: Sequence[str]) -> Int[np.ndarray,
             f"expected a label for each of {len(names)} images in {str(file)!r}, got "
             f"{len(names) - len(missing)}; add a row for {missing[0]!r}"
         )
-    return class_indices([table[key] for key in keys], repr(str(file)))
+    return label_values([table[key] for key in keys], repr(str(file)))
 
 
-def same_length(labels: Int[np.ndarray, " labels"], count: int, where: str) -> Int[np.ndarray, " labels"]:
+def same_length(labels: Num[np.ndarray, "labels ..."], count: int, where: str) -> Num[np.ndarray, "labels ..."]:
     """The labels, if there are `count` of them."""
     if len(labels) != count:
         raise DataError(

@@ -27,6 +27,7 @@ from offramp.load.sources import open_source
 from offramp.load.trial import tried
 from offramp.model.modes import frozen
 from offramp.model.quantiser import AXIS, HOOKS, SCALE, ZERO_POINT, Factor, Quantiser, rounds
+from offramp.reading import reader
 from offramp.sources import Source
 from offramp.tasks.classification import Classification
 
@@ -95,7 +96,7 @@ def agreement(model: nn.Module, other: nn.Module, data: Any, *, samples: int = S
     for batch in np.array_split(chosen, max(len(chosen) // BATCH, 1)):
         inputs = source.inputs(batch)
         with frozen(model), frozen(other):
-            said = [task.predict(task.logits_of(call(one, inputs)).cpu().numpy()) for one in (model, other)]
+            said = [task.predict(reader(task)(call(one, inputs)).cpu().numpy()) for one in (model, other)]
         same += int((said[0] == said[1]).sum())
     return same / len(chosen), len(chosen)
 

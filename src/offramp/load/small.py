@@ -15,8 +15,8 @@ from offramp.load.models import LoadedModel, load_model
 from offramp.load.preprocess import Preprocess
 from offramp.load.tokens import TokenPreprocess
 from offramp.model.backbone import Backbone
-from offramp.model.capture import LogitsOf
 from offramp.model.small import Affine, small_head
+from offramp.reading import LogitsOf
 
 
 def small_of(bundle: Bundle, spec: str | None = None) -> nn.Module | None:

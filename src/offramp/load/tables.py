@@ -17,9 +17,10 @@ from offramp.inputs import Inputs
 from offramp.load import fingerprint
 from offramp.load.arrays import TensorSource, open_array
 from offramp.load.image_preprocess import ImagePreprocess
-from offramp.load.labels import COLUMNS, class_indices
+from offramp.load.labels import COLUMNS, label_values
 from offramp.load.optional import require
 from offramp.load.preprocess import Preprocess
+from offramp.sources import Labels
 
 SUFFIXES = (".csv", ".csv.gz", ".tsv", ".tsv.gz", ".parquet")
 _TEXT = ("text", "sentence")
@@ -46,7 +47,7 @@ class TextTable:
         """The tokenised texts."""
         return self.preprocess.batch([self.texts[index] for index in indices.tolist()])
 
-    def labels(self) -> Int[np.ndarray, " samples"]:
+    def labels(self) -> Labels:
         """Class indices, by the column of labels."""
         return _read_labels(self.path)
 
@@ -90,12 +91,12 @@ def _text_column(columns: _Columns, path: Path) -> str | None:
     )
 
 
-def _read_labels(path: Path) -> Int[np.ndarray, " samples"]:
+def _read_labels(path: Path) -> Labels:
     header = _header(path)
     name = next((column for column in COLUMNS if column in header), None)
     if name is None:
         raise NoLabelsError(f"expected labels in {str(path)!r}, got columns {', '.join(header)}; add a column 'label'")
-    return class_indices(_read(path, [name])[name], str(path))
+    return label_values(_read(path, [name])[name], str(path))
 
 
 def _header(path: Path) -> list[str]:

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
 from jaxtyping import Int
@@ -31,6 +31,7 @@ class TokenPreprocess:
 
     source: str
     max_length: int = 128
+    task: ClassVar[str] = "text"
 
     def __post_init__(self) -> None:
         if self.max_length < 1:

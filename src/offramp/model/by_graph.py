@@ -10,7 +10,7 @@ from torch import fx, nn
 from offramp.errors import CaptureError
 from offramp.inputs import Inputs, batch_size, call, leaves, select
 from offramp.model.backbone import DEEPEST, Backbone, Graph, same
-from offramp.model.capture import Capture, LogitsOf, capture, copy
+from offramp.model.capture import Capture, capture, copy
 from offramp.model.liveness import Cut, cuts, forgets
 from offramp.model.macs import macs_upto
 from offramp.model.modes import frozen, restored
@@ -18,6 +18,7 @@ from offramp.model.names import ends
 from offramp.model.segments import split
 from offramp.model.sizes import hint
 from offramp.model.taps import tapped
+from offramp.reading import LogitsOf
 from offramp.types import INPUT, ExitPoint
 
 GAP = 1 / 3

@@ -14,10 +14,11 @@ from torch.utils.flop_counter import FlopCounterMode
 from offramp.errors import CaptureError
 from offramp.inputs import Inputs, batch_size, call, leaves, rebuild, select
 from offramp.model.backbone import DEEPEST, Backbone, same
-from offramp.model.capture import LogitsOf, copy
+from offramp.model.capture import copy
 from offramp.model.leaving import leaving
 from offramp.model.modes import frozen, restored
 from offramp.model.taps import call_name, called, first_tensor
+from offramp.reading import LogitsOf
 from offramp.types import INPUT, ExitPoint
 
 MOST_TRIED = 48

@@ -22,12 +22,12 @@ from offramp.errors import DataError, InputError
 from offramp.heads.reduction import At, Mask, Reduction
 from offramp.inputs import batch_size, call, device_of, mask_of, on, select, whole_of
 from offramp.model.augment import Augment
-from offramp.model.capture import LogitsOf
 from offramp.model.memory_layout import fastest_layout, laid_out
 from offramp.model.modes import frozen
 from offramp.model.taps import tapped
 from offramp.model.views import Views
 from offramp.progress import Progress, silent
+from offramp.reading import LogitsOf
 from offramp.sources import Source
 from offramp.types import INPUT
 

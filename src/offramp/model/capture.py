@@ -1,7 +1,6 @@
 """A backbone as a flat graph of tensor operations, by `torch.export` with a dynamic batch."""
 
 import warnings
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,9 +13,7 @@ from offramp.inputs import Inputs, batch_size, call, device_of, leaves, on, rebu
 from offramp.model import in_place
 from offramp.model.modes import frozen
 from offramp.model.sizes import Guards, Sizes, taken_off
-
-LogitsOf = Callable[[Any], torch.Tensor]
-"""Finds the logits in whatever a model returns; a `Task` provides it."""
+from offramp.reading import LogitsOf
 
 MOST = 65535
 """Samples in a batch that the exporter is told of; CUDA kernels have no larger grids."""

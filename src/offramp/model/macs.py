@@ -13,7 +13,8 @@ from torch.utils import _pytree as pytree
 from torch.utils.flop_counter import FlopCounterMode
 
 from offramp.inputs import Inputs, leaves
-from offramp.model.capture import Capture, LogitsOf, capture
+from offramp.model.capture import Capture, capture
+from offramp.reading import LogitsOf
 
 
 class _Counter(fx.Interpreter):

@@ -18,9 +18,9 @@ from offramp.heads.reduction import At, Reduction
 from offramp.inputs import Inputs, call, device_of, mask_of, on, shapes, whole_of
 from offramp.model.backbone import Backbone
 from offramp.model.cache import ORIGINAL, FeatureCache, FeatureKey
-from offramp.model.capture import LogitsOf
 from offramp.model.macs import module_macs, network_macs
 from offramp.model.taps import tapped
+from offramp.reading import LogitsOf
 from offramp.types import INPUT, CostProfile, Exit, ExitPoint
 
 ROWS = 1024

@@ -9,7 +9,7 @@ from offramp.inputs import Inputs
 from offramp.model.backbone import Backbone
 from offramp.model.by_graph import by_graph
 from offramp.model.by_hooks import by_hooks
-from offramp.model.capture import LogitsOf
+from offramp.reading import LogitsOf, reader
 from offramp.tasks.classification import Classification
 from offramp.types import ExitPoint
 
@@ -60,4 +60,4 @@ def find_exit_points(
     >>> [(point.name, round(point.depth, 2)) for point in find_exit_points(net, torch.randn(2, 4))]
     [('1', 0.27), ('3', 0.8)]
     """
-    return analyse(model, example_inputs, logits_of or Classification().logits_of).points
+    return analyse(model, example_inputs, logits_of or reader(Classification())).points

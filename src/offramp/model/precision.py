@@ -4,8 +4,8 @@ import torch
 from torch import nn
 
 from offramp.inputs import Inputs, batch_size, call, device_of, on, select
-from offramp.model.capture import LogitsOf
 from offramp.model.modes import frozen
+from offramp.reading import LogitsOf
 
 NEAR = 0.9
 """Share of the inputs that a model in half precision has to put into the same class."""

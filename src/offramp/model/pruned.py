@@ -19,13 +19,14 @@ from offramp.heads.head import Head
 from offramp.heads.network import Answers, network_head
 from offramp.inputs import Inputs, arranged, leaves
 from offramp.model.backbone import Backbone, Graph
-from offramp.model.capture import LogitsOf, copy
+from offramp.model.capture import copy
 from offramp.model.liveness import Cut, cuts
 from offramp.model.macs import macs_upto, network_macs
 from offramp.model.modes import frozen
 from offramp.model.names import ends
 from offramp.model.segments import rest
 from offramp.model.sizes import hint
+from offramp.reading import LogitsOf
 from offramp.types import INPUT
 
 COUNTS = 0.5

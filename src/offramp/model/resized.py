@@ -9,10 +9,10 @@ from offramp.errors import CaptureError, DataError
 from offramp.inputs import Inputs, Shapes, arranged, batch_size, described, select, shapes
 from offramp.model.backbone import Backbone
 from offramp.model.by_graph import by_graph
-from offramp.model.capture import LogitsOf
 from offramp.model.segments import Chain
 from offramp.model.sizes import Sizes
 from offramp.model.turns import capturing
+from offramp.reading import LogitsOf
 
 REMEMBERED = 32
 """Graphs that are kept, and refusals; with more sizes in turn the model is captured again and again."""

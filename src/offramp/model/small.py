@@ -10,8 +10,9 @@ from offramp.heads.head import Head
 from offramp.heads.network import Answers, network_head
 from offramp.inputs import call, described, device_of, leaves
 from offramp.model.backbone import Backbone
-from offramp.model.capture import LogitsOf, copy
+from offramp.model.capture import copy
 from offramp.model.macs import network_macs
+from offramp.reading import LogitsOf
 
 Affine = tuple[tuple[float, ...], tuple[float, ...]]
 """A scale and a shift for each channel, or one of each for all."""

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from matplotlib.axes import Axes
 
+from offramp.errors import InputError
 from offramp.evaluation import Evaluation
 from offramp.report.style import BLUE, GREY, ORANGE, figure
 from offramp.report.units import percent
@@ -28,6 +29,8 @@ def reliability_figure(evaluation: Evaluation, exits: Sequence[str], path: Path)
         path: where; the suffix says the format.
     """
     cheapest = evaluation.points[-1]
+    if cheapest.reliability is None:
+        raise InputError("expected a task with classes for reliability diagrams, got one without; leave them out")
     shown = [*zip(exits, evaluation.exits, strict=True), (f"{cheapest.name}, as run", cheapest.reliability)]
     columns, rows = min(COLUMNS, len(shown)), ceil(len(shown) / COLUMNS)
     with figure(path, 2.6 * columns + 0.4, 2.7 * rows + 0.3) as drawn:

@@ -5,8 +5,8 @@ from collections.abc import Sequence
 from offramp.calibrate.calibrator import Calibrator
 from offramp.gates.gate import Gate
 from offramp.model.backbone import Backbone
-from offramp.model.capture import LogitsOf
 from offramp.model.multi_exit import MultiExit
+from offramp.reading import LogitsOf
 from offramp.run.driver import Driver
 from offramp.run.eager import Eager
 from offramp.run.headed import Headed

@@ -13,9 +13,9 @@ from torch import nn
 from offramp.calibrate.calibrator import Calibrator
 from offramp.gates.gate import Gate
 from offramp.inputs import Inputs, batch_size, device_of, leaves
-from offramp.model.capture import LogitsOf
 from offramp.model.modes import frozen
 from offramp.model.multi_exit import MultiExit
+from offramp.reading import LogitsOf
 from offramp.run.captured import placed
 from offramp.run.executor import Said, Say, Stop
 from offramp.run.headed import array

@@ -8,11 +8,11 @@ from torch import nn
 
 from offramp.inputs import Inputs, call, device_of, leaves, on
 from offramp.model.backbone import Backbone
-from offramp.model.capture import LogitsOf
 from offramp.model.leaving import Stop
 from offramp.model.modes import frozen
 from offramp.model.resized import Chains
 from offramp.model.turns import running
+from offramp.reading import LogitsOf
 from offramp.run.buffers import Buffers
 from offramp.run.segmented import through
 

@@ -12,9 +12,9 @@ from torch import nn
 from offramp.errors import InputError
 from offramp.inputs import Inputs, call, select, whole_of
 from offramp.model.backbone import Backbone
-from offramp.model.capture import LogitsOf
 from offramp.model.leaving import NobodyLeft, Stop, leaving
 from offramp.model.modes import frozen
+from offramp.reading import LogitsOf
 from offramp.types import INPUT
 
 _lock = Lock()

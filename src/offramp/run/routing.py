@@ -87,6 +87,7 @@ class Routing:
         aliases: names that mean one of them.
         rule: how the scores decide, by name.
         risk: what the points' promises are about; None in folders of earlier versions, which do not say it.
+        task: what the logits mean, as `tasks.task` reads it; classification in folders of earlier versions.
         unfit: by name, runtimes that were found not to answer as the model does, and how.
     """
 
@@ -98,6 +99,7 @@ class Routing:
     aliases: Mapping[str, str]
     rule: str = "direct"
     risk: str | None = None
+    task: str = "classification"
     unfit: Mapping[str, str] = field(default_factory=dict)
 
     @property
@@ -134,6 +136,7 @@ class Routing:
                 aliases=dict(found["aliases"]),
                 rule=str(found.get("rule", "direct")),
                 risk=found.get("risk"),
+                task=str(found.get("task", "classification")),
                 unfit=dict(found.get("unfit", {})),
             )
         except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:

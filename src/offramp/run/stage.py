@@ -12,9 +12,9 @@ from offramp.gates.gate import Gate
 from offramp.heads.earlier import Earlier
 from offramp.heads.head import Head
 from offramp.inputs import MASK, Inputs, call, device_of, leaves, mask_of, rebuild
-from offramp.model.capture import LogitsOf
 from offramp.model.multi_exit import MultiExit
 from offramp.model.resized import Chains
+from offramp.reading import LogitsOf
 from offramp.run.calibration import Calibrates, Calibration
 from offramp.run.loop import stops_of
 

@@ -13,9 +13,9 @@ from offramp.calibrate.calibrator import Calibrator
 from offramp.errors import InputError
 from offramp.gates.gate import Gate
 from offramp.inputs import Inputs, batch_size, device_of, leaves
-from offramp.model.capture import LogitsOf
 from offramp.model.modes import frozen
 from offramp.model.multi_exit import MultiExit
+from offramp.reading import LogitsOf
 from offramp.run.buffers import Buffers
 from offramp.run.captured import placed
 from offramp.run.compact import compacted

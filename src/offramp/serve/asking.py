@@ -7,20 +7,22 @@ from offramp.serve import describe
 from offramp.serve.endpoint import Wish
 from offramp.serve.errors import BadRequestError
 from offramp.serve.protocol import InferRequest, parse
+from offramp.tasks.task import Task
 
 
-def asked_of(body: bytes | bytearray, json_length: int | None) -> InferRequest:
+def asked_of(body: bytes | bytearray, json_length: int | None, task: Task) -> InferRequest:
     """The request in a body, with outputs that there are.
 
     Raises:
         BadRequestError: saying what is wrong with it.
     """
     asked = parse(body, json_length)
-    unknown = next((name for name in asked.outputs or {} if name not in describe.OUTPUTS), None)
+    known = describe.outputs(task)
+    unknown = next((name for name in asked.outputs or {} if name not in known), None)
     if unknown is not None:
-        raise BadRequestError(f"expected outputs among {', '.join(describe.OUTPUTS)}, got {unknown!r}"[:200])
+        raise BadRequestError(f"expected outputs among {', '.join(known)}, got {unknown!r}"[:200])
     if asked.outputs is None and not _flag(asked.parameters, "return_exit_info", True):
-        outputs = dict.fromkeys(describe.PLAIN, asked.binary)
+        outputs = {name: asked.binary for name in known if name not in describe.OF_EXITS}
         return InferRequest(asked.id, asked.inputs, outputs, asked.binary, asked.parameters)
     return asked
 

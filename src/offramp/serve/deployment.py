@@ -8,6 +8,7 @@ import numpy as np
 
 from offramp.errors import UnknownNameError
 from offramp.run.stage_seconds import ExecutorFor
+from offramp.tasks.task import Task
 from offramp.types import Configuration
 
 
@@ -61,7 +62,8 @@ class Deployment:
     Attributes:
         name: of the model.
         inputs: what it takes.
-        classes: how many logits it gives.
+        classes: how many numbers it gives for each sample: logits of classes, or what else the task has.
+        task: what these mean.
         exits: names of the exits, the backbone's own last.
         point_of: for each exit but the last, the number of its place.
         points: operating points by name, from the most accurate to the cheapest.
@@ -76,6 +78,7 @@ class Deployment:
     name: str
     inputs: tuple[InputSpec, ...]
     classes: int
+    task: Task
     exits: tuple[str, ...]
     point_of: tuple[int, ...]
     points: Mapping[str, ServedPoint]

@@ -1,6 +1,6 @@
 """What the protocol's metadata, configuration and statistics say about a model."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -9,25 +9,35 @@ from offramp.serve.endpoint import Endpoint
 from offramp.serve.sample import Answer
 from offramp.serve.tensors import datatype_of
 from offramp.serve.watch import Counted
+from offramp.tasks.task import Task
 
-PLAIN = ("logits", "label")
-"""Outputs that say nothing about exits."""
+LOGITS = "logits"
+"""What a model gives, whatever its task makes of it."""
 
-OUTPUTS: Mapping[str, tuple[str, list[int]]] = {
-    "logits": ("FP32", [-1, -1]),
-    "label": ("INT64", [-1]),
-    "exit_index": ("INT64", [-1]),
-    "confidence": ("FP32", [-1]),
-}
-"""The outputs of every model by name, with datatype and shape."""
+OF_EXITS = ("exit_index", "confidence")
+"""Outputs that say something about exits."""
+
+
+def outputs(task: Task, classes: int = 2) -> dict[str, tuple[str, list[int]]]:
+    """The outputs of a model by name, with datatype and shape.
+
+    >>> from offramp.tasks.classification import Classification
+    >>> list(outputs(Classification()))
+    ['logits', 'label', 'exit_index', 'confidence']
+    """
+    told = task.told(np.zeros((1, classes), np.float32))
+    return {
+        LOGITS: ("FP32", [-1, classes]),
+        **{name: (datatype_of(value.dtype), [-1, *value.shape[1:]]) for name, value in told.items()},
+        "exit_index": ("INT64", [-1]),
+        "confidence": ("FP32", [-1]),
+    }
 
 
 def metadata(endpoint: Endpoint) -> dict[str, Any]:
     """The model's inputs and outputs."""
     deployment = endpoint.deployment
-    outputs = {
-        name: [*shape[:1], deployment.classes] if name == "logits" else shape for name, (_, shape) in OUTPUTS.items()
-    }
+    given = outputs(deployment.task, deployment.classes)
     return {
         "name": deployment.name,
         "versions": [deployment.version],
@@ -36,9 +46,7 @@ def metadata(endpoint: Endpoint) -> dict[str, Any]:
             {"name": spec.name, "datatype": datatype_of(spec.dtype), "shape": [-1, *spec.shape]}
             for spec in deployment.inputs
         ],
-        "outputs": [
-            {"name": name, "datatype": datatype, "shape": outputs[name]} for name, (datatype, _) in OUTPUTS.items()
-        ],
+        "outputs": [{"name": name, "datatype": datatype, "shape": shape} for name, (datatype, shape) in given.items()],
     }
 
 
@@ -94,12 +102,12 @@ def points(endpoint: Endpoint) -> dict[str, Any]:
     }
 
 
-def outputs_of(answers: Sequence[Answer], classes: int) -> dict[str, np.ndarray]:
+def outputs_of(answers: Sequence[Answer], task: Task, classes: int) -> dict[str, np.ndarray]:
     """The output tensors of a request from the answers of its samples."""
     logits = np.stack([answer.logits for answer in answers]).astype(np.float32, copy=False).reshape(-1, classes)
     return {
-        "logits": logits,
-        "label": logits.argmax(axis=1).astype(np.int64),
+        LOGITS: logits,
+        **task.told(logits),
         "exit_index": np.array([answer.exit_index for answer in answers], np.int64),
         "confidence": np.array([answer.score for answer in answers], np.float32),
     }

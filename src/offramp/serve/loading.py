@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from offramp import deployed
+from offramp import deployed, tasks
 from offramp.run.routing import PointEntry, Routing
 from offramp.serve.deployment import Deployment, InputSpec, ServedPoint
 from offramp.serve.widest import cut_of
@@ -43,6 +43,7 @@ def from_stages(folder: Path, runtime: str = "onnx", point: str | None = None, t
             for one in routing.inputs
         ),
         classes=routing.classes,
+        task=tasks.task(routing.task),
         exits=_numbered(routing.exits),
         point_of=routing.point_of,
         points={
@@ -109,6 +110,7 @@ def from_bundle(
         name=name,
         inputs=specs,
         classes=live.multi_exit.backbone.classes,
+        task=bundle.task,
         exits=_numbered((*(f"{one.point}/{one.head}" for one in bundle.manifest.exits), "backbone")),
         point_of=tuple(live.multi_exit.point_of),
         points={one.name: _served(one, *costs_of(bundle, one)) for one in points},

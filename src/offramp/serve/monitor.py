@@ -92,16 +92,16 @@ class Auditor:
                 test = DriftTest(promise, audits.alpha, 1.0 / audits.share, audits.window)
             self._streams[name] = _Stream(test, None if test is None else test.start())
 
-    def saw(self, name: str, disagreed: Sequence[bool | None]) -> None:
+    def saw(self, name: str, disagreed: Sequence[float | None]) -> None:
         """Samples that were answered at a point, in their order.
 
         Args:
             name: of the point.
-            disagreed: for each one whether it disagreed with the backbone; None where it was not compared.
+            disagreed: for each one how far it disagreed with the backbone, in [0, 1]; None where it was not compared.
         """
         stream = self._streams[name]
         weight = 1.0 / self._audits.share if self._audits.share else 0.0
-        values = np.array([weight if one else 0.0 for one in disagreed])
+        values = np.array([weight * (one or 0.0) for one in disagreed])
         stream.samples += len(disagreed)
         stream.compared += sum(one is not None for one in disagreed)
         stream.weighted += float(values.sum())

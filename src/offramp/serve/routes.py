@@ -115,7 +115,7 @@ class Routes:
             "generation": under_way.active.generation,
             "forced": sum(answer.forced for answer in answers),
         }
-        outputs = describe.outputs_of(answers, endpoint.deployment.classes)
+        outputs = describe.outputs_of(answers, endpoint.deployment.task, endpoint.deployment.classes)
         reply = InferReply(endpoint.deployment.name, under_way.active.version, outputs, asked.id, told)
         encoded, length = await aside(outputs["logits"].nbytes, reply.encoded, asked)
         if length is None:
@@ -128,12 +128,12 @@ class Routes:
         asked, size = await self._asked(request)
         waiting = Each(asked.samples)
         under_way = await aside(size, endpoint.ask, asked.inputs, wish_of(asked.parameters), waiting.heard)
-        return Events(endpoint.deployment.name, asked, under_way, waiting)
+        return Events(endpoint.deployment, asked, under_way, waiting)
 
     async def _asked(self, request: Request) -> tuple[InferRequest, int]:
         """What a request asks, and how many bytes that took."""
         body = await body_of(request, self.limits.max_body)
-        return await aside(len(body), asked_of, body, json_length(request)), len(body)
+        return await aside(len(body), asked_of, body, json_length(request), self.endpoint.deployment.task), len(body)
 
     async def socket(self, websocket: WebSocket) -> None:
         """Requests and answers in any order."""

@@ -14,6 +14,7 @@ from starlette.websockets import WebSocket, WebSocketDisconnect
 from offramp.serve import describe
 from offramp.serve.aside import aside
 from offramp.serve.asking import asked_of, wish_of
+from offramp.serve.deployment import Deployment
 from offramp.serve.endpoint import Asked
 from offramp.serve.errors import BadRequestError, BusyError, RefusedError, TooLargeError
 from offramp.serve.guards import FAILED, said
@@ -33,7 +34,7 @@ MOST_UNREAD = 256
 """Messages that may wait for a client to read them, and requests of one client under way; then it is not read."""
 
 
-def reply_of(name: str, asked: InferRequest, under_way: Asked, number: int, answer: Answer) -> InferReply:
+def reply_of(deployment: Deployment, asked: InferRequest, under_way: Asked, number: int, answer: Answer) -> InferReply:
     """The reply to one sample of a request: a batch of one, with the sample's number among its parameters."""
     told = {
         "item": number,
@@ -42,8 +43,8 @@ def reply_of(name: str, asked: InferRequest, under_way: Asked, number: int, answ
         "operating_point": under_way.active.name,
         "generation": under_way.active.generation,
     }
-    outputs = describe.outputs_of([answer], len(answer.logits))
-    return InferReply(name, under_way.active.version, outputs, asked.id, told)
+    outputs = describe.outputs_of([answer], deployment.task, deployment.classes)
+    return InferReply(deployment.name, under_way.active.version, outputs, asked.id, told)
 
 
 def error_of(error: RefusedError, identity: str | None, item: int | None = None) -> str:
@@ -67,7 +68,7 @@ class Conversation:
 
     def __init__(self, socket: WebSocket, host: Host, waiters: Waiters, limits: Limits) -> None:
         self._socket, self._waiters, self._limits = socket, waiters, limits
-        self._name = host.endpoint.deployment.name
+        self._deployment = host.endpoint.deployment
         self._outbox: asyncio.Queue[str | bytes] = asyncio.Queue(MOST_UNREAD)
         half = max(1, host.endpoint.engine.batching.max_queue // 2)  # of the queue, so that there is room for others
         self._room = Room(Load(MOST_UNREAD, half, limits.max_body))
@@ -108,7 +109,7 @@ class Conversation:
         body, length = b"", None
         try:
             body, length = self._split(message)
-            asked = await aside(len(body), asked_of, body, length)
+            asked = await aside(len(body), asked_of, body, length, self._deployment.task)
             load = Load(1, asked.samples, len(body))
             await self._room.take(load)
             try:
@@ -148,7 +149,7 @@ class Conversation:
                 if isinstance(answer, RefusedError):
                     await self._outbox.put(error_of(answer, asked.id, number))
                     continue
-                encoded, length = reply_of(self._name, asked, under_way, number, answer).encoded(asked)
+                encoded, length = reply_of(self._deployment, asked, under_way, number, answer).encoded(asked)
                 text = encoded.decode() if length is None else length.to_bytes(PREFIX, "little") + encoded
                 await self._outbox.put(text)
         except Exception:
@@ -175,8 +176,8 @@ class Conversation:
 class Events(StreamingResponse):
     """Server-sent events: one reply each, as JSON; what nobody waits for any more is cancelled."""
 
-    def __init__(self, name: str, asked: InferRequest, under_way: Asked, waiting: Each) -> None:
-        super().__init__(_events(name, asked, under_way, waiting), media_type="text/event-stream")
+    def __init__(self, deployment: Deployment, asked: InferRequest, under_way: Asked, waiting: Each) -> None:
+        super().__init__(_events(deployment, asked, under_way, waiting), media_type="text/event-stream")
         self._under_way = under_way
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -187,14 +188,14 @@ class Events(StreamingResponse):
             self._under_way.cancel()
 
 
-async def _events(name: str, asked: InferRequest, under_way: Asked, waiting: Each) -> AsyncIterator[str]:
+async def _events(deployment: Deployment, asked: InferRequest, under_way: Asked, waiting: Each) -> AsyncIterator[str]:
     outputs = None if asked.outputs is None else dict.fromkeys(asked.outputs, False)
     plain = replace(asked, outputs=outputs, binary=False)
     async for number, answer in waiting:
         if isinstance(answer, RefusedError):
             yield f"event: error\ndata: {error_of(answer, asked.id, number)}\n\n"
         else:
-            encoded, _ = reply_of(name, plain, under_way, number, answer).encoded(plain)
+            encoded, _ = reply_of(deployment, plain, under_way, number, answer).encoded(plain)
             yield f"data: {encoded.decode()}\n\n"
 
 

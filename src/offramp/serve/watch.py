@@ -124,12 +124,12 @@ class Watch:
         if not batch.complete:
             return
         compared = {id(one.sample): one for one in batch.compared}
-        found: dict[str, list[tuple[bool | None, int]]] = {}
+        found: dict[str, list[tuple[float | None, int]]] = {}
         for sample in batch.samples:
             if not sample.free:
                 continue
             one = compared.get(id(sample))
-            disagreed = None if one is None else bool(one.early.logits.argmax() != one.backbone.argmax())
+            disagreed = None if one is None else self._apart(one.early.logits, one.backbone)
             assert isinstance(sample.answer, Answer)
             found.setdefault(sample.point, []).append((disagreed, sample.answer.exit_index))
         for point, seen in found.items():
@@ -137,6 +137,10 @@ class Watch:
             self._tell(point)
             self.slowdown.saw(point, [left for _, left in seen])
         self.slowdown.tick()
+
+    def _apart(self, early: np.ndarray, backbone: np.ndarray) -> float:
+        """How far what was answered is from what the backbone says, in the sense of the task."""
+        return float(self._deployment.task.disagreement(early[None, None], backbone[None])[0, 0])
 
     def _tell(self, point: str) -> None:
         model, known = self._deployment.name, self.auditor.found(point)

@@ -1,60 +1,68 @@
-"""Classification: one class per sample."""
+"""Classification, of pictures or of texts: one class per sample."""
 
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
-import torch
-from jaxtyping import Bool, Float, Int
 
-from offramp.errors import CaptureError, DataError
+from offramp.arrays import Float, Int, Num
+from offramp.tasks.classes import apart, class_labels, named, softmax
+from offramp.tasks.task import CLASSES, Means
 
 
 @dataclass(frozen=True)
 class Classification:
     """The answer is the class with the largest logit; of equal ones the first."""
 
-    @property
-    def name(self) -> str:
-        """`classification`."""
-        return "classification"
+    name: str = "classification"
 
-    def logits_of(self, output: Any) -> torch.Tensor:
-        """The logits `(B, C)` in a model's output: the output itself, its `logits`, or its first entry."""
-        found = output
-        if not isinstance(found, torch.Tensor):
-            found = output.get("logits") if isinstance(output, dict) else getattr(output, "logits", None)
-        if found is None and isinstance(output, list | tuple) and output:
-            found = output[0]
-        if not isinstance(found, torch.Tensor) or found.ndim != 2:
-            got = tuple(found.shape) if isinstance(found, torch.Tensor) else type(output).__name__
-            raise CaptureError(f"expected logits of shape (batch, classes) in the model's output, got {got}")
-        return found
+    @property
+    def means(self) -> Means:
+        """Recipes are written for classes."""
+        return CLASSES
 
     def predict(self, output: Float[np.ndarray, "... classes"]) -> Int[np.ndarray, "..."]:
         """The class of each sample."""
-        classes: np.ndarray = output.argmax(axis=-1)
-        return classes
+        return named(output)
 
     def disagreement(
         self,
         outputs: Float[np.ndarray, "exits samples classes"],
         reference: Float[np.ndarray, "samples classes"],
-    ) -> Bool[np.ndarray, "exits samples"]:
-        """Where an exit names another class than the backbone."""
-        differs: np.ndarray = self.predict(outputs) != self.predict(reference)
-        return differs
+    ) -> Float[np.ndarray, "exits samples"]:
+        """1 where an exit names another class than the backbone."""
+        return apart(named(outputs), named(reference))
 
     def error(
-        self, outputs: Float[np.ndarray, "exits samples classes"], labels: Int[np.ndarray, " samples"]
-    ) -> Bool[np.ndarray, "exits samples"]:
-        """Where an exit names another class than the label.
+        self, outputs: Float[np.ndarray, "exits samples classes"], labels: Num[np.ndarray, " samples"]
+    ) -> Float[np.ndarray, "exits samples"]:
+        """1 where an exit names another class than the label."""
+        return apart(named(outputs), labels)
+
+    def checked(self, labels: Num[np.ndarray, "samples ..."], outputs: int) -> Int[np.ndarray, " samples"]:
+        """Class indices.
 
         Raises:
-            DataError: if a label is no class of the model.
+            DataError: if a sample has several, or one is no class of the model.
         """
-        classes = outputs.shape[-1]
-        if labels.min() < 0 or labels.max() >= classes:
-            raise DataError(f"expected labels in 0..{classes - 1}, got {labels.min()}..{labels.max()}")
-        wrong: np.ndarray = self.predict(outputs) != labels
-        return wrong
+        return class_labels(labels, outputs, "for several, build with the task multilabel")
+
+    def probabilities(self, output: Float[np.ndarray, "samples classes"]) -> Float[np.ndarray, "samples classes"]:
+        """Softmax."""
+        return softmax(output)
+
+    def measures(
+        self,
+        output: Float[np.ndarray, "samples classes"],
+        reference: Float[np.ndarray, "samples classes"],
+        labels: Num[np.ndarray, " samples"] | None,
+    ) -> dict[str, float]:
+        """None beyond agreement and accuracy."""
+        return {}
+
+    def told(self, output: Float[np.ndarray, "samples classes"]) -> dict[str, np.ndarray]:
+        """`label`, the class."""
+        return {"label": named(output)}
+
+    def settled(self, reference: Float[np.ndarray, "samples classes"]) -> "Classification":
+        """Nothing is open."""
+        return self

@@ -1,39 +1,120 @@
-"""What a task is: how to find the output that exits imitate, and when two outputs disagree."""
+"""What a task is: what an output means, and how far two outputs are apart. NumPy only.
 
-from typing import Any, Protocol, runtime_checkable
+How the output is found in what a model returns is said by `offramp.reading`, which needs torch.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Protocol, runtime_checkable
 
 import numpy as np
-import torch
-from jaxtyping import Bool, Float, Int
+
+from offramp.arrays import Bool, Float, Num
+from offramp.errors import InputError
+
+
+@dataclass(frozen=True)
+class Means:
+    """What the names in a recipe mean under a task whose outputs are not the logits of classes.
+
+    Attributes:
+        task: for messages.
+        regime: by the name in the recipe, the regime that does the same for this task.
+        gate: likewise.
+        calibrator: likewise.
+        classes: whether outputs are logits of classes: then all names mean themselves, and copies of the backbone,
+            which answer as it does, and heads that hear each other can be heads.
+    """
+
+    task: str = ""
+    regime: Mapping[str, str] = field(default_factory=dict)
+    gate: Mapping[str, str] = field(default_factory=dict)
+    calibrator: Mapping[str, str] = field(default_factory=dict)
+    classes: bool = False
+
+    def name(self, kind: str, asked: str) -> str:
+        """What the name of that kind means here; one that means nothing else may also be given as it is.
+
+        Raises:
+            InputError: if it has no meaning for this task.
+        """
+        known: Mapping[str, str] = getattr(self, kind)
+        if asked in known.values():
+            return asked
+        if asked not in known:
+            raise InputError(
+                f"expected a recipe for the task {self.task}, whose {kind} is one of {', '.join(known)}; "
+                f"got {asked!r}; use the recipe heads-only"
+            )
+        return known[asked]
+
+
+CLASSES = Means(classes=True)
+"""Recipes are written for classes."""
 
 
 @runtime_checkable
 class Task(Protocol):
-    """The meaning of a model's output."""
+    """The meaning of a model's output `(samples, outputs)`, for labels of whatever form the task has.
+
+    Losses are in [0, 1], so that certificates hold.
+    """
 
     @property
     def name(self) -> str:
-        """Names the task in manifests."""
+        """Names the task, with its settings, as the command line and manifests do; `tasks.task` reads it."""
         ...
 
-    def logits_of(self, output: Any) -> torch.Tensor:
-        """The tensor `(B, C)` among a model's outputs that exits imitate."""
+    @property
+    def means(self) -> Means:
+        """What the names in a recipe mean under this task."""
         ...
 
-    def predict(self, output: Float[np.ndarray, "... classes"]) -> Int[np.ndarray, "..."]:
-        """The answer the user sees."""
+    def predict(self, output: Float[np.ndarray, "... outputs"]) -> Num[np.ndarray, "..."] | Bool[np.ndarray, "..."]:
+        """The answer the user sees; what calibrators are fitted to where there are no labels."""
         ...
 
     def disagreement(
         self,
-        outputs: Float[np.ndarray, "exits samples classes"],
-        reference: Float[np.ndarray, "samples classes"],
-    ) -> Bool[np.ndarray, "exits samples"]:
-        """Where an exit's answer differs from the backbone's. Needs no labels."""
+        outputs: Float[np.ndarray, "exits samples outputs"],
+        reference: Float[np.ndarray, "samples outputs"],
+    ) -> Float[np.ndarray, "exits samples"]:
+        """How far an exit's answer is from the backbone's. Needs no labels."""
         ...
 
     def error(
-        self, outputs: Float[np.ndarray, "exits samples classes"], labels: Int[np.ndarray, " samples"]
-    ) -> Bool[np.ndarray, "exits samples"]:
-        """Where an exit's answer differs from the label."""
+        self, outputs: Float[np.ndarray, "exits samples outputs"], labels: Num[np.ndarray, "samples ..."]
+    ) -> Float[np.ndarray, "exits samples"]:
+        """How far an exit's answer is from the label."""
+        ...
+
+    def checked(self, labels: Num[np.ndarray, "samples ..."], outputs: int) -> Num[np.ndarray, "samples ..."]:
+        """The labels in the form of this task.
+
+        Raises:
+            DataError: if they have none of its forms, or do not fit a model with so many outputs.
+        """
+        ...
+
+    def probabilities(
+        self, output: Float[np.ndarray, "samples outputs"]
+    ) -> Float[np.ndarray, "samples classes"] | None:
+        """Probabilities of classes of which one is right; None where there are no such classes."""
+        ...
+
+    def measures(
+        self,
+        output: Float[np.ndarray, "samples outputs"],
+        reference: Float[np.ndarray, "samples outputs"],
+        labels: Num[np.ndarray, "samples ..."] | None,
+    ) -> dict[str, float]:
+        """The task's own figures of what was answered, by name: held against labels, and against the backbone."""
+        ...
+
+    def told(self, output: Float[np.ndarray, "samples outputs"]) -> dict[str, np.ndarray]:
+        """What a server answers besides the output itself: tensors by name, each `(samples, ...)`."""
+        ...
+
+    def settled(self, reference: Float[np.ndarray, "samples outputs"]) -> "Task":
+        """This task with settings that were left open taken from outputs of the backbone; itself if none were."""
         ...

@@ -17,6 +17,7 @@ from offramp.gates.max_prob import MaxProb
 from offramp.inputs import Inputs, leaves
 from offramp.model.modes import frozen
 from offramp.model.multi_exit import MultiExit
+from offramp.reading import reader
 from offramp.run.executor import Executor, Said, Say
 from offramp.run.loop import stops_of
 from offramp.tasks.classification import Classification
@@ -47,7 +48,7 @@ class ExecutorSuite:
     def truth(self, live: MultiExit, inputs: Inputs) -> list[Said]:
         """What all exits say, the backbone last, from the user's own model."""
         with frozen(live.backbone.model):
-            outputs = live.outputs(inputs, Classification().logits_of)
+            outputs = live.outputs(inputs, reader(Classification()))
         inner = [calibrate(logits) for calibrate, logits in zip(self.calibrators(live), outputs[:-1], strict=True)]
         return [_said(logits) for logits in (*inner, outputs[-1])]
 

@@ -16,6 +16,7 @@ from offramp.inputs import Inputs, tokens_of
 from offramp.model.backbone import Backbone
 from offramp.model.multi_exit import MultiExit
 from offramp.model.points import analyse
+from offramp.reading import reader
 from offramp.tasks.classification import Classification
 from offramp.types import Exit
 
@@ -224,7 +225,7 @@ def attached(
     model: nn.Module, inputs: Inputs, heads: Sequence[str] = ("pooled-linear",), *, seed: int = 0
 ) -> MultiExit:
     """A model with heads at all its points, initialised at random."""
-    return headed(analyse(model, inputs, Classification().logits_of), heads, seed=seed)
+    return headed(analyse(model, inputs, reader(Classification())), heads, seed=seed)
 
 
 def headed(backbone: Backbone, heads: Sequence[str] = ("pooled-linear",), *, seed: int = 0) -> MultiExit:

@@ -13,6 +13,7 @@ import torch
 
 from offramp.inputs import Inputs, batch_size, leaves, select
 from offramp.model.multi_exit import MultiExit
+from offramp.reading import reader
 from offramp.sources import Labels
 from offramp.tasks.classification import Classification
 from offramp.testing.models import CLASSES, CNN, Toy, attached
@@ -60,7 +61,7 @@ def noise(toy: Toy, samples: int = SAMPLES) -> Noise:
 def trunk(multi_exit: MultiExit, regime: TrunkRegime, **changes: Any) -> Trunk:
     """A short training."""
     settings: dict[str, Any] = {"batch_size": BATCH, "held": 0.1, "every": 2, "seed": 3}
-    return Trunk(multi_exit, regime, Classification().logits_of, **{**settings, **changes})
+    return Trunk(multi_exit, regime, reader(Classification()), **{**settings, **changes})
 
 
 def tensors(trained: Trained) -> dict[str, torch.Tensor]:
@@ -91,7 +92,7 @@ class TrunkSuite:
         """Frozen parameters and buffers are bit for bit what they were; each part that learns has changed."""
         multi_exit, regime = self.made(make)
         source = noise(CNN)
-        network = Exiting(multi_exit, Classification().logits_of)
+        network = Exiting(multi_exit, reader(Classification()))
         before = {name: tensor.clone() for name, tensor in network.state_dict().items()}
         layout = layout_of(network, multi_exit.backbone.example)
         for number, phase in enumerate(regime.phases):
@@ -177,6 +178,6 @@ class TrunkSuite:
         trained = trunk(multi_exit, regime).run(source, source.labels())
         assert not any(module.training for part in (trained.model, trained.heads) for module in part.modules())
         with torch.no_grad():
-            outputs = trained.multi_exit(Classification().logits_of).outputs(source.values, Classification().logits_of)
+            outputs = trained.multi_exit(reader(Classification())).outputs(source.values, reader(Classification()))
             assert bool(torch.isfinite(outputs).all())
             torch.testing.assert_close(outputs[-1], trained.model(source.values), rtol=0, atol=0)

@@ -9,9 +9,9 @@ from torch import nn
 
 from offramp.errors import InputError
 from offramp.inputs import Inputs, call, mask_of
-from offramp.model.capture import LogitsOf
 from offramp.model.multi_exit import MultiExit
 from offramp.model.taps import tapped
+from offramp.reading import LogitsOf
 
 
 class _FarEnough(BaseException):

@@ -5,8 +5,8 @@ from pathlib import Path
 
 from offramp.errors import InputError
 from offramp.model.augment import Augment
-from offramp.model.capture import LogitsOf
 from offramp.model.multi_exit import MultiExit
+from offramp.reading import LogitsOf
 from offramp.train.optimisers import optimiser
 from offramp.train.phase import Length, Phase, TrunkRegime
 from offramp.train.trunk import Trunk

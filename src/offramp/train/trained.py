@@ -6,9 +6,9 @@ from torch import nn
 
 from offramp.inputs import Inputs
 from offramp.model.backbone import Backbone
-from offramp.model.capture import LogitsOf
 from offramp.model.multi_exit import MultiExit
 from offramp.model.points import at_size
+from offramp.reading import LogitsOf
 from offramp.train.spent import Spent
 from offramp.types import Exit
 

@@ -12,12 +12,12 @@ from torch import nn
 from offramp.errors import InputError
 from offramp.inputs import Inputs, batch_size, call, on
 from offramp.model.augment import Augment
-from offramp.model.capture import LogitsOf
 from offramp.model.fingerprint import model_fingerprint
 from offramp.model.modes import frozen
 from offramp.model.multi_exit import MultiExit
 from offramp.model.quantiser import rounds
 from offramp.progress import Progress, silent
+from offramp.reading import LogitsOf
 from offramp.sources import Labels, Source
 from offramp.train.devices import Alone, Devices
 from offramp.train.exit_losses import Said
