@@ -102,7 +102,7 @@ def _driven(runs: Driver, inputs: Inputs, sizes: dict[int, int]) -> torch.Tensor
 
     answer = runs.drive(inputs, stop)
     assert answer is not None
-    return answer
+    return answer.logits
 
 
 def _error(found: torch.Tensor, expected: torch.Tensor) -> float:

@@ -20,7 +20,8 @@ from offramp.options import Options
 from offramp.recipe import Recipe
 from offramp.sources import Labels
 from offramp.split import Parts
-from offramp.tasks.task import Task
+from offramp.strata import further_bounds
+from offramp.tasks.task import Stratified, Task
 from offramp.types import CostProfile, ExitTable, Goal, OperatingPoint
 
 
@@ -131,11 +132,18 @@ def decide_by(
     own, goal = replace(priced["choose"], reference=None), allowance(priced["choose"], wish.max_drop)
     path = search.NAMES[wish.searcher]().search(own, goal)
     points = [operating_point(priced["choose"], found, f"p{index:02d}") for index, found in enumerate(path)]
-    certified = certify(points, priced["certify"], wish.max_drop, wish.delta, guarantees.NAMES[wish.guarantee]())
+    wanted = (wish.max_drop, wish.delta, guarantees.NAMES[wish.guarantee]())
+    certified = certify(points, priced["certify"], *wanted)
+    if labels is None and isinstance(task, Stratified):
+        strata = task.strata(recordings["certify"].reference)
+        further = further_bounds(points, priced["certify"], strata, *wanted)
+        certified = tuple(replace(point, also=also) for point, also in zip(certified, further, strict=True))
     worthy = worth_keeping(certified, wish.keep)
     figures = [operating_point(told["choose"], point.configuration, point.name) for point in worthy]
     kept, aliases = named(worthy, wish.max_drop, [point.cost for point in figures])
-    chosen = tuple(replace(one, name=by.name, bound=by.bound) for one, by in zip(figures, kept, strict=True))
+    chosen = tuple(
+        replace(one, name=by.name, bound=by.bound, also=by.also) for one, by in zip(figures, kept, strict=True)
+    )
     report = tuple(operating_point(told["report"], point.configuration, point.name) for point in kept)
     plain = float(told["report"].plain.mean())
     return Decided(wish.gate, calibrators, macs, chosen, aliases, report, priced["choose"].risk, plain)

@@ -57,6 +57,7 @@ def operating_entry(point: OperatingPoint) -> OperatingEntry:
         exit_share=point.exit_share,
         split=point.split,
         bound=None if point.bound is None else BoundEntry(**asdict(point.bound)),
+        also=tuple(BoundEntry(**asdict(bound)) for bound in point.also),
     )
 
 
@@ -70,6 +71,7 @@ def operating_point(entry: OperatingEntry) -> OperatingPoint:
         exit_share=entry.exit_share,
         split=entry.split,
         bound=None if entry.bound is None else Bound(**entry.bound.model_dump()),
+        also=tuple(Bound(**bound.model_dump()) for bound in entry.also),
     )
 
 

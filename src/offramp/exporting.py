@@ -2,6 +2,7 @@
 
 import shutil
 from collections.abc import Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -110,6 +111,7 @@ def _exported(
         aliases={alias: name for alias, name in bundle.manifest.aliases.items() if name in entries},
         rule=live.gate.rule,
         risk=bundle.manifest.risk,
+        full=tuple(map(asdict, multi_exit.backbone.full)),
         task=bundle.task.name,
         unfit=cuts.unfit,
     )

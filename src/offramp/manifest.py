@@ -199,6 +199,7 @@ class OperatingEntry(Entry):
     exit_share: tuple[float, ...]
     split: str
     bound: BoundEntry | None
+    also: tuple[BoundEntry, ...] = ()
 
 
 class DataEntry(Entry):

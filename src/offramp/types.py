@@ -186,7 +186,8 @@ class Bound:
 
     Attributes:
         risk: `"disagreement"` with the backbone; `"error"`: the share of samples that the backbone gets right and
-            the early exit gets wrong, which bounds the loss of accuracy; or `"gap"`: the loss of accuracy itself.
+            the early exit gets wrong, which bounds the loss of accuracy; or `"gap"`: the loss of accuracy itself. Of some
+            of the samples what the task calls it, such as `"misses"`: disagreement where the backbone raises an alarm.
         epsilon: the bound, as a share of samples.
         delta: probability that the bound fails, shared by all points that were certified together; None for a bound on
             the average, of which nothing is known on the split at hand.
@@ -233,6 +234,7 @@ class OperatingPoint:
         exit_share: share of samples that leaves at each exit, the last included.
         split: the split on which these figures were taken.
         bound: the certificate; present only after `certify`.
+        also: certificates for some of the samples, such as the share of alarms that are missed.
     """
 
     name: str
@@ -242,6 +244,7 @@ class OperatingPoint:
     exit_share: tuple[float, ...] = field(repr=False)
     split: str
     bound: Bound | None = None
+    also: tuple[Bound, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

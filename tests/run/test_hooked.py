@@ -99,7 +99,7 @@ def test_threads_take_turns_on_the_one_model() -> None:
                         batches[index], lambda _point, feature: torch.arange(min(3, len(feature)))
                     )
                 assert found is not None
-                torch.testing.assert_close(found, expected[index])
+                torch.testing.assert_close(found.logits, expected[index])
         except BaseException as error:
             failures.append(error)
 

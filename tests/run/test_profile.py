@@ -13,6 +13,7 @@ from offramp.inputs import Inputs, leaves
 from offramp.model.leaving import Stop
 from offramp.model.segments import Chain, State
 from offramp.run.buffers import Buffers
+from offramp.run.driver import End
 from offramp.run.eager import Eager
 from offramp.run.headed import Headed
 from offramp.run.profile import seconds
@@ -33,7 +34,7 @@ class Slow:
     eager: Eager
     time: Time
 
-    def drive(self, inputs: Inputs, stop: Stop) -> torch.Tensor | None:
+    def drive(self, inputs: Inputs, stop: Stop) -> End | None:
         chain = self.eager.chains.fit_for(inputs)
         return through(chain, leaves(inputs), stop, Buffers(), partial(self.segment, chain))
 
@@ -41,7 +42,7 @@ class Slow:
         self.time.now += 10.0 * (index + 1) if self.time.now < 100 else float(index + 1)
         return chain.segment(index, state)
 
-    def whole(self, inputs: Inputs) -> torch.Tensor:
+    def whole(self, inputs: Inputs) -> End:
         raise AssertionError("a profile is of the pieces")
 
 

@@ -89,7 +89,8 @@ class Answer:
 
 
 def _numbers(outcome: Outcome) -> Outcome:
-    return Outcome(*map(np.asarray, (outcome.output, outcome.exit_index, outcome.score)))
+    output, exit_index, score = map(np.asarray, (outcome.output, outcome.exit_index, outcome.score))
+    return Outcome(output, exit_index, score)
 
 
 def _same(found: Outcome, expected: Outcome) -> bool:

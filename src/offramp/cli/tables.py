@@ -22,6 +22,7 @@ def front_table(bundle: Bundle) -> Table:
     """The operating points of a bundle with what the report part says of them, and their certificates."""
     samples, risk = bundle.manifest.split.counts["report"], bundle.manifest.risk
     timed = [profile for profile in bundle.costs if profile.unit == "s"]
+    further = dict.fromkeys(bound.risk for point in bundle.points for bound in point.also)
     table = _table(
         f"operating points on the {samples} samples of the report part",
         [
@@ -31,6 +32,7 @@ def front_table(bundle: Bundle) -> Table:
             "leaves\nearly",
             risk,
             certified([point.bound for point in bundle.points]),
+            *(f"certified\n{name}" for name in further),
         ],
         together([point.bound for point in bundle.points])
         + "".join(f"; {alias} means {name}" for alias, name in bundle.manifest.aliases.items())
@@ -44,6 +46,7 @@ def front_table(bundle: Bundle) -> Table:
             percent(1 - report.exit_share[-1]),
             percent(report.loss, 2),
             limit(point.bound),
+            *(limit(next((one for one in point.also if one.risk == name), None)) for name in further),
         )
     return table
 

@@ -1,7 +1,7 @@
 """A model and the places where it can be left."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import nn
@@ -20,6 +20,21 @@ SAME = 1e-4
 """Largest difference, relative to the largest value, at which two ways of computing a tensor count as one."""
 
 
+@dataclass(frozen=True)
+class FullSpec:
+    """A tensor that the model returns beside what exits imitate.
+
+    Attributes:
+        name: as the model calls it.
+        shape: without the batch axis; -1 stands for any size.
+        dtype: NumPy's name of its type.
+    """
+
+    name: str
+    shape: tuple[int, ...]
+    dtype: str
+
+
 @dataclass(frozen=True, eq=False)
 class Backbone:
     """A model with all its legal exit points.
@@ -31,6 +46,7 @@ class Backbone:
         classes: how many numbers the answer to a sample is (its second axis).
         macs: MACs of the whole model per sample.
         graph: what cuts it into segments; None where it can only be left by hooks.
+        full: what it returns besides, for samples that reach its end; not known of a model that is left by hooks.
     """
 
     model: nn.Module
@@ -39,6 +55,7 @@ class Backbone:
     classes: int
     macs: float
     graph: "Graph | None"
+    full: tuple[FullSpec, ...] = ()
 
     @property
     def entry(self) -> ExitPoint:
@@ -69,7 +86,11 @@ class Backbone:
             raise CaptureError(f"expected a captured model to cut, got {type(self.model).__name__}, left by hooks only")
         captured, inner = self.graph.captured, [self.graph.cuts[index] for index in indices if index >= 0]
         chain = split(captured, inner)
-        return Chain((passing(captured), *chain.segments), entry=True) if len(inner) < len(indices) else chain
+        return (
+            replace(chain, segments=(passing(captured), *chain.segments), entry=True)
+            if len(inner) < len(indices)
+            else chain
+        )
 
 
 @dataclass(frozen=True, eq=False)

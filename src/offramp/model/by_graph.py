@@ -9,7 +9,7 @@ from torch import fx, nn
 
 from offramp.errors import CaptureError
 from offramp.inputs import Inputs, batch_size, call, leaves, select
-from offramp.model.backbone import DEEPEST, Backbone, Graph, same
+from offramp.model.backbone import DEEPEST, Backbone, FullSpec, Graph, same
 from offramp.model.capture import Capture, capture, copy
 from offramp.model.liveness import Cut, cuts, forgets
 from offramp.model.macs import macs_upto
@@ -64,7 +64,7 @@ def _captured(
 
 def _left(model: nn.Module, captured: Capture, logits_of: LogitsOf, names: Sequence[str] | None) -> Backbone:
     upto = macs_upto(captured)
-    total = upto[captured.logits.name]
+    total = max(upto[node.name] for node in captured.ends)
     name_of = ends(captured, model)
     legal = [cut for cut in cuts(captured) if name_of.get(cut.node, INPUT) != INPUT]
     if names is None:
@@ -94,7 +94,14 @@ def _left(model: nn.Module, captured: Capture, logits_of: LogitsOf, names: Seque
         for index, cut in enumerate(legal)
     )
     classes = hint(captured.logits.meta["val"].shape[1])
-    return Backbone(model, captured.example, points, classes, total, Graph(captured, tuple(legal)))
+    full = tuple(_spec(name, node.meta["val"]) for name, node in captured.full)
+    return Backbone(model, captured.example, points, classes, total, Graph(captured, tuple(legal)), full)
+
+
+def _spec(name: str, value: torch.Tensor) -> FullSpec:
+    """What a value of the graph looks like; sizes that are open are not known."""
+    sizes = (int(size) if isinstance(size, int) else -1 for size in value.shape[1:])
+    return FullSpec(name, tuple(sizes), str(value.dtype).removeprefix("torch."))
 
 
 def _worth_an_exit(legal: list[Cut], upto: dict[str, float], total: float) -> list[Cut]:

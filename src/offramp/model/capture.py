@@ -13,7 +13,7 @@ from offramp.inputs import Inputs, batch_size, call, device_of, leaves, on, rebu
 from offramp.model import in_place
 from offramp.model.modes import frozen
 from offramp.model.sizes import Guards, Sizes, taken_off
-from offramp.reading import LogitsOf
+from offramp.reading import LogitsOf, full_of
 
 MOST = 65535
 """Samples in a batch that the exporter is told of; CUDA kernels have no larger grids."""
@@ -23,19 +23,21 @@ INSIDE = "backbone"
 
 
 class _Answering(nn.Module):
-    """The model, taking its inputs by position and returning nothing but its logits.
+    """The model, taking its inputs by position and returning its logits, and what else there is by these names.
 
     Outputs may be of any type (a dataclass with a cache of keys and values), and modules may have any name, also one
     that a graph module uses itself (`meta`).
     """
 
-    def __init__(self, model: nn.Module, logits_of: LogitsOf, example: Inputs) -> None:
+    def __init__(self, model: nn.Module, logits_of: LogitsOf, example: Inputs, names: tuple[str, ...]) -> None:
         super().__init__()
         self.training = False
-        self.backbone, self.logits_of, self.example = model, logits_of, example
+        self.backbone, self.logits_of, self.example, self.names = model, logits_of, example, names
 
-    def forward(self, *args: torch.Tensor) -> torch.Tensor:
-        return self.logits_of(call(self.backbone, rebuild(self.example, args)))
+    def forward(self, *args: torch.Tensor) -> tuple[torch.Tensor, ...]:
+        output = call(self.backbone, rebuild(self.example, args))
+        full = full_of(self.logits_of, output)
+        return self.logits_of(output), *(full[name] for name in self.names)
 
 
 def within(path: str) -> str:
@@ -57,6 +59,7 @@ class Capture:
         logits: the node that holds the logits.
         batch: the symbol of the batch size.
         sizes: for which sizes of the inputs the graph holds.
+        full: by name, the nodes that hold what else the model returns.
     """
 
     graph_module: fx.GraphModule
@@ -64,6 +67,12 @@ class Capture:
     logits: fx.Node
     batch: Any
     sizes: Sizes
+    full: tuple[tuple[str, fx.Node], ...] = ()
+
+    @property
+    def ends(self) -> tuple[fx.Node, ...]:
+        """All that the model returns, the logits first."""
+        return (self.logits, *(node for _, node in self.full))
 
     @property
     def placeholders(self) -> list[fx.Node]:
@@ -91,14 +100,15 @@ def capture(model: nn.Module, inputs: Inputs, logits_of: LogitsOf, free: bool = 
     example = on(select(inputs, torch.arange(2) % batch_size(inputs)), device_of(model))
     with frozen(model):
         try:
-            module, guards = _export(_Answering(model, logits_of, example), example, free)
+            names = tuple(full_of(logits_of, call(model, copy(example))))
+            module, guards = _export(_Answering(model, logits_of, example, names), example, free)
             _refuse_changing_buffers(model, module)
         except CaptureError:
             raise
         except Exception as error:
             reason = (str(error).strip() or "no reason given").splitlines()[0]
             raise CaptureError(f"cannot capture {type(model).__name__}: {type(error).__name__}: {reason}") from error
-    logits = pytree.tree_leaves(module.graph.output_node().args)[0]
+    logits, *more = pytree.tree_leaves(module.graph.output_node().args)
     batch = module.graph.find_nodes(op="placeholder")[0].meta["val"].shape[0]
     followed = isinstance(logits, fx.Node) and isinstance(logits.meta["val"].shape[0], torch.SymInt)
     if not followed or not isinstance(batch, torch.SymInt):
@@ -106,7 +116,14 @@ def capture(model: nn.Module, inputs: Inputs, logits_of: LogitsOf, free: bool = 
     sizes = Sizes(module, guards)
     if not sizes.allow(example):
         raise CaptureError(f"cannot capture {type(model).__name__}: what it does depends on the size of the batch")
-    return Capture(module, example, logits, batch.node.expr, sizes)
+    full = tuple((name, node) for name, node in zip(names, more, strict=True) if _follows(node, batch))
+    return Capture(module, example, logits, batch.node.expr, sizes, full)
+
+
+def _follows(node: Any, batch: torch.SymInt) -> bool:
+    """Whether a value is one of each sample."""
+    first = node.meta["val"].shape[0] if isinstance(node, fx.Node) else None
+    return isinstance(first, torch.SymInt) and bool(first.node.expr == batch.node.expr)
 
 
 def copy(inputs: Inputs) -> Inputs:

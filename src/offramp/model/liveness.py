@@ -93,7 +93,7 @@ def cuts(captured: Capture) -> list[Cut]:
     """All legal cuts, in the order of the graph, the logits excluded."""
     kind = kinds(captured)
     position = {node: index for index, node in enumerate(captured.graph_module.graph.nodes)}
-    last = {node: _last_use(node, kind, position, captured.logits) for node in kind}
+    last = {node: _last_use(node, kind, position, captured.ends) for node in kind}
     entries = [node for node in kind if kind[node] is Kind.HIDDEN and last[node] >= 0 and _is_entry(node, kind)]
     entered = max((position[node] for node in entries), default=-1)
     raw = _raw(captured, kind)
@@ -129,10 +129,10 @@ def _raw(captured: Capture, kind: dict[fx.Node, Kind]) -> set[fx.Node]:
     return found
 
 
-def _last_use(node: fx.Node, kind: dict[fx.Node, Kind], position: dict[fx.Node, int], logits: fx.Node) -> int:
+def _last_use(node: fx.Node, kind: dict[fx.Node, Kind], position: dict[fx.Node, int], ends: tuple[fx.Node, ...]) -> int:
     """Position of the last node that needs the *data* of `node`; reading its size does not count."""
     uses = [position[user] for user in node.users if kind.get(user) in (Kind.SIDE, Kind.HIDDEN)]
-    if node is logits:
+    if node in ends:
         uses.append(len(position))
     return max(uses, default=-1)
 

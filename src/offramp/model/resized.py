@@ -32,6 +32,11 @@ class Chains:
         self._refused: dict[Shapes, str] = {}
         self._lock = Lock()
 
+    @property
+    def full(self) -> tuple[str, ...]:
+        """Names of what the model returns besides."""
+        return tuple(spec.name for spec in self._backbone.full)
+
     def fit_for(self, inputs: Inputs) -> Chain:
         """The segments for inputs of these sizes.
 

@@ -20,15 +20,17 @@ State = tuple[torch.Tensor, ...]
 
 @dataclass(frozen=True, eq=False)
 class Chain:
-    """The backbone as consecutive segments: `segment(0)` takes the flat inputs, the last returns the logits.
+    """The backbone as consecutive segments: `segment(0)` takes the flat inputs, the last returns logits and all else.
 
     Attributes:
         segments: they share the backbone's parameters.
         entry: whether the first of them hands the inputs on, so that there is a place before the backbone.
+        full: names of what the last returns behind the logits.
     """
 
     segments: tuple[fx.GraphModule, ...]
     entry: bool = False
+    full: tuple[str, ...] = ()
 
     def segment(self, index: int, state: State) -> State:
         """The state after segment `index`, which may work on the given state in place as the model itself does."""
@@ -65,12 +67,13 @@ def split(captured: Capture, at: Sequence[Cut]) -> Chain:
     """The captured backbone, cut at the given places (in the order of the graph)."""
     kind = kinds(captured)
     bounds = [None, *at, None]
-    return Chain(tuple(_Builder(captured, kind, start, end).build() for start, end in pairwise(bounds)))
+    segments = tuple(_Builder(captured, kind, start, end, captured.ends).build() for start, end in pairwise(bounds))
+    return Chain(segments, full=tuple(name for name, _ in captured.full))
 
 
 def rest(captured: Capture, start: Cut | None, instead: Mapping[fx.Node, fx.Node]) -> fx.GraphModule:
     """What leads from a cut (None: the inputs) to the logits, where the keys of `instead` are what the values are."""
-    return _Builder(captured, kinds(captured), start, None, instead).build()
+    return _Builder(captured, kinds(captured), start, None, (captured.logits,), instead).build()
 
 
 def passing(captured: Capture) -> fx.GraphModule:
@@ -89,20 +92,21 @@ class _Builder:
         kind: dict[fx.Node, Kind],
         start: Cut | None,
         end: Cut | None,
+        ends: Sequence[fx.Node],
         instead: Mapping[fx.Node, fx.Node] | None = None,
     ) -> None:
-        self.captured, self.kind, self.end, self.instead = captured, kind, end, instead or {}
+        self.captured, self.kind, self.instead = captured, kind, instead or {}
+        self.wanted = tuple(ends) if end is None else (end.node, *end.side)
         self.graph = fx.Graph()
         received = captured.placeholders if start is None else [start.node, *start.side]
         self.values = {node: self.graph.placeholder(node.name) for node in received}
         self.sizes = sizes_in(received)
 
     def build(self) -> fx.GraphModule:
-        wanted = (self.captured.logits,) if self.end is None else (self.end.node, *self.end.side)
-        for node in self._between(wanted):
+        for node in self._between(self.wanted):
             known = self.instead.get(node)
             self.values[node] = self.graph.node_copy(node, self._value) if known is None else self._value(known)
-        self.graph.output(tuple(self._value(node) for node in wanted))
+        self.graph.output(tuple(self._value(node) for node in self.wanted))
         return fx.GraphModule(self.captured.graph_module, self.graph)
 
     def _between(self, wanted: Sequence[fx.Node]) -> list[fx.Node]:

@@ -1,21 +1,21 @@
 """How a task's output is found in what a model returns: torch, where `offramp.tasks` is NumPy."""
 
-from collections.abc import Callable
-from typing import Any
-
-import torch
-
 from offramp.reading.ctr import two_logits
+from offramp.reading.detection import Presence, batched
+from offramp.reading.full import entries
 from offramp.reading.logits import class_logits
+from offramp.reading.reader import LogitsOf, Reader, full_of
 from offramp.tasks.ctr import Ctr
+from offramp.tasks.detection import Detection
 from offramp.tasks.task import Task
 
-LogitsOf = Callable[[Any], torch.Tensor]
-"""Finds the output `(batch, outputs)` that exits imitate in whatever a model returns."""
+__all__ = ["LogitsOf", "Reader", "full_of", "reader"]
 
 
-def reader(task: Task) -> LogitsOf:
-    """What finds this task's output in what a model returns."""
+def reader(task: Task) -> Reader:
+    """What finds this task's output, and all else, in what a model returns."""
     if isinstance(task, Ctr):
-        return two_logits
-    return class_logits
+        return Reader(two_logits, entries)
+    if isinstance(task, Detection):
+        return Reader(Presence(task), batched)
+    return Reader(class_logits, entries)

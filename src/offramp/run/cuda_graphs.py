@@ -1,7 +1,7 @@
 """CUDA graphs: a stage is launched as a whole, so that small batches do not wait for the processor."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from itertools import pairwise
 from typing import Any
@@ -70,16 +70,17 @@ class Recorded:
 
 
 class _Packed(nn.Module):
-    """A stage whose answers are one tensor, so that they reach the host in one copy."""
+    """A stage whose answers are one tensor, so that they reach the host in one copy; what else it returns follows."""
 
-    def __init__(self, stage: Stage, carried: int) -> None:
+    def __init__(self, stage: Stage, carried: int, full: int = 0) -> None:
         super().__init__()
-        self.stage, self.carried = stage, carried
+        self.stage, self.carried, self.full = stage, carried, full
 
     def forward(self, *state: torch.Tensor) -> State:
         found = self.stage(*state)
-        answers = [tensor.float().reshape(len(tensor), -1) for tensor in found[self.carried :]]
-        return (*found[: self.carried], torch.cat(answers, dim=1))
+        end = len(found) - self.full
+        answers = [tensor.float().reshape(len(tensor), -1) for tensor in found[self.carried : end]]
+        return (*found[: self.carried], torch.cat(answers, dim=1), *found[end:])
 
 
 def _taken(stage: Stage) -> int:
@@ -114,11 +115,18 @@ class CudaGraphs:
     @cached_property
     def _stages(self) -> list[_Packed]:
         made = stages(self.multi_exit, self.logits_of, self.gate, self.calibrators, self.enabled)
-        return [*(_Packed(one, _taken(following)) for one, following in pairwise(made)), _Packed(made[-1], 0)]
+        return [
+            *(_Packed(one, _taken(following)) for one, following in pairwise(made)),
+            _Packed(made[-1], 0, len(self._full)),
+        ]
 
     @cached_property
     def _uncut(self) -> _Packed:
-        return _Packed(uncut_stage(self.multi_exit, self.logits_of, self.gate), 0)
+        return _Packed(uncut_stage(self.multi_exit, self.logits_of, self.gate), 0, len(self._full))
+
+    @property
+    def _full(self) -> tuple[str, ...]:
+        return tuple(spec.name for spec in self.multi_exit.backbone.full)
 
     @cached_property
     def _stops(self) -> Sequence[Sequence[int]]:
@@ -149,15 +157,18 @@ class CudaGraphs:
                 return None
             state = tuple(after)
             staying = None if rows is None else torch.from_numpy(rows).to(device, non_blocking=True)
-        (packed,) = self._run(len(self._stops), self._stages[-1], state, staying)
-        return self._said(array(packed), 0)
+        return self._answer(self._run(len(self._stops), self._stages[-1], state, staying))
 
     def whole(self, inputs: Inputs) -> Said:
         """The user's model, recorded as one graph."""
         inputs = placed(inputs, self.multi_exit.backbone)
         with frozen(self.multi_exit.backbone.model):
-            (packed,) = self._run("uncut", self._uncut, leaves(inputs), None)
-        return self._said(array(packed), 0)
+            return self._answer(self._run("uncut", self._uncut, leaves(inputs), None))
+
+    def _answer(self, found: State) -> Said:
+        packed, *full = found
+        arrays = (array(tensor).copy() for tensor in full)
+        return replace(self._said(array(packed), 0), full=dict(zip(self._full, arrays, strict=True)))
 
     def _run(self, name: object, module: nn.Module, state: State, rows: torch.Tensor | None) -> State:
         samples = bucket(len(state[0] if rows is None else rows))

@@ -3,7 +3,6 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-import torch
 from torch import nn
 
 from offramp.inputs import Inputs, call, device_of, leaves, on
@@ -12,8 +11,9 @@ from offramp.model.leaving import Stop
 from offramp.model.modes import frozen
 from offramp.model.resized import Chains
 from offramp.model.turns import running
-from offramp.reading import LogitsOf
+from offramp.reading import LogitsOf, full_of
 from offramp.run.buffers import Buffers
+from offramp.run.driver import End
 from offramp.run.segmented import through
 
 
@@ -38,13 +38,15 @@ class Eager:
         """The driver of a captured backbone with stops at the points of these names (by depth, each once)."""
         return cls(backbone.model, Chains(backbone, names, logits_of), logits_of)
 
-    def drive(self, inputs: Inputs, stop: Stop) -> torch.Tensor | None:
-        """The logits of those who are left at the end."""
+    def drive(self, inputs: Inputs, stop: Stop) -> End | None:
+        """What is said of those who are left at the end."""
         inputs = on(self.chains.arranged(inputs), device_of(self.model))
         chain = self.chains.fit_for(inputs)
         return through(chain, leaves(inputs), stop, self.buffers)
 
-    def whole(self, inputs: Inputs) -> torch.Tensor:
+    def whole(self, inputs: Inputs) -> End:
         """The user's model itself, in eval mode."""
         with running(self.model), frozen(self.model):
-            return self.logits_of(call(self.model, inputs))
+            output = call(self.model, inputs)
+            full = full_of(self.logits_of, output)
+            return End(self.logits_of(output), {name: full[name] for name in self.chains.full})

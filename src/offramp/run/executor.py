@@ -1,7 +1,7 @@
 """What an executor is: something that can run a multi-exit model with stops, or its backbone uncut. Free of torch."""
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
@@ -16,10 +16,12 @@ class Said:
     Attributes:
         logits: calibrated.
         score: the gate's, higher = safer to stop.
+        full: by name, what else the backbone returns; of its own answer alone.
     """
 
     logits: Float[np.ndarray, "batch classes"]
     score: Float[np.ndarray, " batch"]
+    full: Mapping[str, np.ndarray] = field(default_factory=dict)
 
 
 Say = Callable[[int], Said]

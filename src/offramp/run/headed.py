@@ -1,7 +1,7 @@
 """A driver with heads and a gate on top: the executor of PyTorch."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -13,7 +13,7 @@ from offramp.heads.reduction import At
 from offramp.inputs import Inputs, batch_size, device_of, mask_of, on
 from offramp.model.multi_exit import MultiExit
 from offramp.run.calibration import Calibrates, placed
-from offramp.run.driver import Driver
+from offramp.run.driver import Driver, End
 from offramp.run.executor import Said, Stop
 
 
@@ -67,8 +67,8 @@ class Headed:
             return staying
 
         with torch.no_grad():
-            logits = self.driver.drive(inputs, at)
-            return None if logits is None else self.answer(logits)
+            end = self.driver.drive(inputs, at)
+            return None if end is None else self.answer(end)
 
     def whole(self, inputs: Inputs) -> Said:
         """The user's model itself, in eval mode."""
@@ -90,9 +90,10 @@ class Headed:
         logits, heard = head.answer(exit_, head.reduce(feature, mask), earlier)
         return self.calibrators[exit_](logits), heard
 
-    def answer(self, logits: torch.Tensor) -> Said:
-        """The backbone's logits with their score."""
-        return self.said(logits, len(self.multi_exit.exits))
+    def answer(self, end: End) -> Said:
+        """The backbone's answer with its score."""
+        full = {name: array(tensor) for name, tensor in end.full.items()}
+        return replace(self.said(end.logits, len(self.multi_exit.exits)), full=full)
 
     def said(self, logits: torch.Tensor, exit_: int) -> Said:
         """What an exit says, with its score."""

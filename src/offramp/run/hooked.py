@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from threading import Lock, RLock
 from weakref import WeakKeyDictionary
 
-import torch
 from torch import nn
 
 from offramp.errors import InputError
@@ -14,7 +13,8 @@ from offramp.inputs import Inputs, call, select, whole_of
 from offramp.model.backbone import Backbone
 from offramp.model.leaving import NobodyLeft, Stop, leaving
 from offramp.model.modes import frozen
-from offramp.reading import LogitsOf
+from offramp.reading import LogitsOf, full_of
+from offramp.run.driver import End
 from offramp.types import INPUT
 
 _lock = Lock()
@@ -48,8 +48,8 @@ class Hooked:
         """The driver of a backbone with stops at the points of these names (by depth, each once)."""
         return cls(backbone.model, tuple(names), logits_of)
 
-    def drive(self, inputs: Inputs, stop: Stop) -> torch.Tensor | None:
-        """The logits of those who are left at the end.
+    def drive(self, inputs: Inputs, stop: Stop) -> End | None:
+        """What is said of those who are left at the end.
 
         Raises:
             InputError: if it is called from within `stop`, where the hooks of the batch under way would fire again.
@@ -63,14 +63,20 @@ class Hooked:
                 names, inputs = names[1:], inputs if rows is None else select(inputs, rows)
             with leaving(self.model, names, lambda place, feature: stop(place + entry, feature)):
                 try:
-                    return self.logits_of(call(self.model, inputs))
+                    return self._end(inputs)
                 except NobodyLeft:
                     return None
 
-    def whole(self, inputs: Inputs) -> torch.Tensor:
+    def whole(self, inputs: Inputs) -> End:
         """The user's model itself, in eval mode."""
         with _turn(self.model), frozen(self.model):
-            return self.logits_of(call(self.model, inputs))
+            return self._end(inputs)
+
+    def _end(self, inputs: Inputs) -> End:
+        output = call(self.model, inputs)
+        logits = self.logits_of(output)
+        full = full_of(self.logits_of, output)
+        return End(logits, {name: value for name, value in full.items() if len(value) == len(logits)})
 
 
 @contextmanager

@@ -1,6 +1,6 @@
 """The one loop: segment → head → gate → compact (SelfXit, algorithm 1). NumPy only; executors do the computing."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -24,11 +24,15 @@ class Outcome:
         output: calibrated logits of the exit that answered.
         exit_index: which exit answered; the last number is the backbone itself.
         score: what was compared with the threshold; of the backbone's own answer, the gate's score.
+        full: by name, what else the backbone returns (boxes, an embedding), of the samples that it answered, in their
+            order: row `k` is of sample `at_backbone[k]`.
     """
 
     output: Any
     exit_index: Any
     score: Any
+    full: Mapping[str, Any] = field(default_factory=dict)
+    at_backbone: Any = ()
 
 
 @dataclass(frozen=True, eq=False)
@@ -68,6 +72,7 @@ class _Batch:
         self.score: Float[np.ndarray, " batch"] | None = None
         self.output: Float[np.ndarray, "batch classes"] | None = None
         self.on_resolved = on_resolved
+        self.full: Mapping[str, np.ndarray] = {}
 
     def resolve(self, who: Int[np.ndarray, " some"], said: Said, exit_index: int) -> None:
         """Answers the items at the positions `who`."""
@@ -154,4 +159,6 @@ def run(plan: Plan, inputs: Any, on_resolved: OnResolved | None = None) -> Outco
         said = plan.executor.drive(inputs, stop) if plan.stops else plan.executor.whole(inputs)
         if said is not None:
             batch.resolve(batch.alive, said, len(plan.configuration.enabled))
-    return Outcome(batch.output, batch.exit_index, batch.score)
+            batch.full = said.full
+    end = batch.alive if said is not None else batch.alive[:0]
+    return Outcome(batch.output, batch.exit_index, batch.score, batch.full, end)

@@ -101,7 +101,11 @@ class EarlyExitModel:
         else:
             found = run(choice.plan, inputs, on_resolved)
             choice.guard.saw(found.exit_index)
-        return Outcome(*map(self._convert, (found.output, found.exit_index, found.score)))
+        full = {name: self._convert(values) for name, values in found.full.items()}
+        output, exit_index, score, end = map(
+            self._convert, (found.output, found.exit_index, found.score, found.at_backbone)
+        )
+        return Outcome(output, exit_index, score, full, end)
 
     def pooled(self, on_resolved: OnResolved, full: int = 32, max_wait: float = math.inf) -> Pooled:
         """Runs a stream of batches for throughput at the operating point that is active now; see `Pooled`.

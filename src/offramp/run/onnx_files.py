@@ -55,10 +55,10 @@ def export(
     with frozen(model), torch.no_grad():
         for index, (stage, here) in enumerate(zip(stages, exits, strict=True)):
             after = stage(*(tensor.clone() for tensor in state))
-            carried = len(after) - 2 * len(here)
+            carried = len(after) - 2 * len(here) - len(stage.full)
             onward = tuple(f"{STATE}{index + 1}_{position}" for position in range(carried))
             logits, score = (tuple(f"{kind}_{exit_}" for exit_ in here) for kind in ("logits", "score"))
-            one = StageFile(f"{name}-{index}.onnx", names, onward, tuple(here), logits, score)
+            one = StageFile(f"{name}-{index}.onnx", names, onward, tuple(here), logits, score, stage.full)
             _write(stage, state, one, folder / one.file, length, open_)
             finish(folder / one.file, one)
             found.append(one)

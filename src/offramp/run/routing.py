@@ -15,6 +15,15 @@ STATE = "state"
 """How the names of tensors between stages begin."""
 
 
+FULL = "full_"
+"""How the names of what else a model returns begin in files, where they might be taken otherwise."""
+
+
+def full_name(name: str) -> str:
+    """What a tensor is called in a file that the model calls so."""
+    return f"{FULL}{name}"
+
+
 @dataclass(frozen=True)
 class StageFile:
     """A stage on disk.
@@ -26,6 +35,7 @@ class StageFile:
         exits: the exits whose heads it has; at the last stage the backbone's own, by the number behind all others.
         logits: per exit, the name of its calibrated logits.
         score: per exit, the name of the gate's score.
+        full: at the last stage, names of what else the model returns.
     """
 
     file: str
@@ -34,6 +44,7 @@ class StageFile:
     exits: tuple[int, ...]
     logits: tuple[str, ...]
     score: tuple[str, ...]
+    full: tuple[str, ...] = ()
 
     def inner(self, name: str) -> bool:
         """Whether an input comes from the stage before, not from the user."""
@@ -41,8 +52,9 @@ class StageFile:
 
     @property
     def outputs(self) -> list[str]:
-        """All that it gives, in order: the next state, then logits and score of each exit."""
-        return [*self.state, *(name for pair in zip(self.logits, self.score, strict=True) for name in pair)]
+        """All that it gives, in order: the next state, logits and score of each exit, and what else there is."""
+        pairs = (name for pair in zip(self.logits, self.score, strict=True) for name in pair)
+        return [*self.state, *pairs, *map(full_name, self.full)]
 
 
 @dataclass(frozen=True)
@@ -87,6 +99,7 @@ class Routing:
         aliases: names that mean one of them.
         rule: how the scores decide, by name.
         risk: what the points' promises are about; None in folders of earlier versions, which do not say it.
+        full: per tensor that the model returns besides its name, shape without batch axis and NumPy type.
         task: what the logits mean, as `tasks.task` reads it; classification in folders of earlier versions.
         unfit: by name, runtimes that were found not to answer as the model does, and how.
     """
@@ -99,6 +112,7 @@ class Routing:
     aliases: Mapping[str, str]
     rule: str = "direct"
     risk: str | None = None
+    full: tuple[dict[str, Any], ...] = ()
     task: str = "classification"
     unfit: Mapping[str, str] = field(default_factory=dict)
 
@@ -136,6 +150,7 @@ class Routing:
                 aliases=dict(found["aliases"]),
                 rule=str(found.get("rule", "direct")),
                 risk=found.get("risk"),
+                full=tuple(found.get("full", ())),
                 task=str(found.get("task", "classification")),
                 unfit=dict(found.get("unfit", {})),
             )

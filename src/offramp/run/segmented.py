@@ -2,18 +2,17 @@
 
 from collections.abc import Callable
 
-import torch
-
 from offramp.model.leaving import Stop
 from offramp.model.segments import Chain, State
 from offramp.run.buffers import Buffers
 from offramp.run.compact import compacted
+from offramp.run.driver import End
 
 
 def through(
     chain: Chain, state: State, stop: Stop, buffers: Buffers, segment: Callable[[int, State], State] | None = None
-) -> torch.Tensor | None:
-    """The logits of those who are left after all segments, with a stop after each but the last; see `Executor`.
+) -> End | None:
+    """What the backbone says of those who are left at its end, with a stop after each segment but the last.
 
     Args:
         chain: the segments.
@@ -31,4 +30,5 @@ def through(
         if len(staying) == 0:
             return None
         state = compacted(state, staying, buffers, index)
-    return segment(count - 1, state)[0]
+    logits, *full = segment(count - 1, state)
+    return End(logits, dict(zip(chain.full, full, strict=True)))

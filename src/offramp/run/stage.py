@@ -14,7 +14,7 @@ from offramp.heads.head import Head
 from offramp.inputs import MASK, Inputs, call, device_of, leaves, mask_of, rebuild
 from offramp.model.multi_exit import MultiExit
 from offramp.model.resized import Chains
-from offramp.reading import LogitsOf
+from offramp.reading import LogitsOf, full_of
 from offramp.run.calibration import Calibrates, Calibration
 from offramp.run.loop import stops_of
 
@@ -26,8 +26,9 @@ class Stage(nn.Module):
 
     The state is the segment's, then the attention mask where there is one, which the heads read, then what the exits
     `before` said where heads hear it. The last stage has no heads: what the backbone itself says is its only answer,
-    and there is no next state. `exits` are the numbers of the exits, in the order of their heads; the backbone's own is
-    the one behind all others. At the `entry` heads see all tensors of the state.
+    behind which comes what else it returns, by the names in `full`, and there is no next state. `exits` are the numbers
+    of the exits, in the order of their heads; the backbone's own is the one behind all others. At the `entry` heads see
+    all tensors of the state.
     """
 
     def __init__(
@@ -40,12 +41,14 @@ class Stage(nn.Module):
         exits: Sequence[int],
         entry: bool = False,
         before: Sequence[int] = (),
+        full: Sequence[str] = (),
     ) -> None:
         super().__init__()
         self.segment, self.heads = segment, nn.ModuleList(heads)
         pairs = zip(calibrators, heads, strict=True)
         self.calibrators = nn.ModuleList(Calibration(calibrator, device_of(head)) for calibrator, head in pairs)
         self.gate, self.masked, self.exits, self.entry, self.before = gate, masked, tuple(exits), entry, tuple(before)
+        self.full = tuple(full)
 
     def forward(self, *state: torch.Tensor) -> State:
         """(state…) to (next state…, logits, score, logits, score, …)."""
@@ -54,7 +57,7 @@ class Stage(nn.Module):
         earlier: Earlier = tuple(zip(self.before, state[own:], strict=True))
         after: State = self.segment(*inner)
         if not len(self.heads):
-            return self._said(Identity(), after[0], self.exits[0])
+            return (*self._said(Identity(), after[0], self.exits[0]), *after[1:])
         said: State = ()
         feature = after if self.entry and len(after) > 1 else after[0]
         for head, calibrator, exit_ in zip(self.heads, self.calibrators, self.exits, strict=True):
@@ -71,13 +74,15 @@ class Stage(nn.Module):
 class Plain(nn.Module):
     """The backbone as one segment."""
 
-    def __init__(self, model: nn.Module, like: Inputs, logits_of: LogitsOf) -> None:
+    def __init__(self, model: nn.Module, like: Inputs, logits_of: LogitsOf, names: tuple[str, ...] = ()) -> None:
         super().__init__()
-        self.model, self.like, self.logits_of = model, like, logits_of
+        self.model, self.like, self.logits_of, self.names = model, like, logits_of, names
 
-    def forward(self, *tensors: torch.Tensor) -> tuple[torch.Tensor]:
-        """The logits of a batch."""
-        return (self.logits_of(call(self.model, rebuild(self.like, tensors))),)
+    def forward(self, *tensors: torch.Tensor) -> State:
+        """The logits of a batch, and what else there is by these names."""
+        output = call(self.model, rebuild(self.like, tensors))
+        full = full_of(self.logits_of, output)
+        return (self.logits_of(output), *(full[name] for name in self.names))
 
 
 def stages(
@@ -102,7 +107,8 @@ def stages(
     def stage(segment: nn.Module, exits: Sequence[int], before: Sequence[int]) -> Stage:
         heads, calibrated = [multi_exit.head(e) for e in exits], [calibrators[e] for e in exits]
         entry = chain.entry and segment is chain.segments[0]
-        return Stage(segment, heads, calibrated, gate, masked, exits or (len(multi_exit.exits),), entry, before).eval()
+        here, full = (exits, ()) if exits else ((len(multi_exit.exits),), chain.full)
+        return Stage(segment, heads, calibrated, gate, masked, here, entry, before, full).eval()
 
     before = [
         [e for here in stops[:place] for e in here] if multi_exit.together else [] for place in range(len(stops) + 1)
@@ -113,8 +119,9 @@ def stages(
 
 def uncut_stage(multi_exit: MultiExit, logits_of: LogitsOf, gate: Gate) -> Stage:
     """The plain backbone as its own only stage."""
-    plain = Plain(multi_exit.backbone.model, multi_exit.backbone.example, logits_of)
-    return Stage(plain, [], [], gate, masked=False, exits=(len(multi_exit.exits),)).eval()
+    backbone = multi_exit.backbone
+    plain = Plain(backbone.model, backbone.example, logits_of, tuple(spec.name for spec in backbone.full))
+    return Stage(plain, [], [], gate, masked=False, exits=(len(multi_exit.exits),), full=plain.names).eval()
 
 
 def first_state(inputs: Inputs, masked: bool) -> State:

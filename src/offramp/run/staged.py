@@ -66,7 +66,7 @@ class Staged(Stepwise):
 
     def end(self, state: State) -> Said:
         """Runs the last stage."""
-        return _copied(self._run[-1](state))
+        return _copied(self._stages[-1], self._run[-1](state))
 
     def whole(self, inputs: Any) -> Said:
         """The backbone's own answer, uncut.
@@ -74,7 +74,7 @@ class Staged(Stepwise):
         Raises:
             DataError: if the model cannot take the inputs.
         """
-        return _copied(self._whole(self._checked(inputs)))
+        return _copied(self._uncut, self._whole(self._checked(inputs)))
 
     def take(self, state: State, rows: Int[np.ndarray, " staying"], place: int | None = None) -> State:
         """These rows of a state."""
@@ -114,10 +114,10 @@ class Staged(Stepwise):
         return found
 
 
-def _copied(found: Arrays) -> Said:
+def _copied(stage: StageFile, found: Arrays) -> Said:
     """The last answer, which the caller may keep."""
-    logits, score = found
-    return Said(logits.copy(), score.copy())
+    logits, score, *full = (array.copy() for array in found)
+    return Said(logits, score, dict(zip(stage.full, full, strict=True)))
 
 
 def _say(stage: StageFile, answers: Arrays) -> Say:

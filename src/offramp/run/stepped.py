@@ -15,6 +15,7 @@ from offramp.model.multi_exit import MultiExit
 from offramp.model.segments import Chain
 from offramp.run.calibration import placed
 from offramp.run.compact import compacted
+from offramp.run.driver import End
 from offramp.run.eager import Eager
 from offramp.run.executor import Said, Say
 from offramp.run.headed import Headed
@@ -101,8 +102,9 @@ class Stepped(Headed, Stepwise):
         """Runs the last segment."""
         after = self._after(self.stops, state)
         with torch.no_grad():
-            said = self.answer(after.tensors[0])
-        return Said(said.logits.copy(), said.score)  # a last segment that only looks otherwise at what it is given
+            said = self.answer(End(after.tensors[0], dict(zip(after.chain.full, after.tensors[1:], strict=True))))
+        full = {name: values.copy() for name, values in said.full.items()}
+        return Said(said.logits.copy(), said.score, full)  # the last segment may only look at what it is given
 
     def take(self, state: UnderWay, rows: Int[np.ndarray, " staying"], place: int | None = None) -> UnderWay:
         """These rows of a batch under way."""

@@ -132,14 +132,17 @@ class TorchCompiled(Stepwise):
 
     def end(self, state: State) -> Said:
         """Runs the last stage."""
-        logits, score = self._run(self._stages[-1], state)
-        return Said(array(logits), array(score))
+        return self._answer(self._run(self._stages[-1], state))
 
     def whole(self, inputs: Inputs) -> Said:
         """The user's model itself."""
         state = leaves(placed(inputs, self.multi_exit.backbone))
-        logits, score = self._run(self._uncut, state)
-        return Said(array(logits), array(score))
+        return self._answer(self._run(self._uncut, state))
+
+    def _answer(self, found: tuple[torch.Tensor, ...]) -> Said:
+        logits, score, *full = map(array, found)
+        names = (spec.name for spec in self.multi_exit.backbone.full)
+        return Said(logits, score, dict(zip(names, full, strict=True)))
 
     def take(self, state: State, rows: Int[np.ndarray, " staying"], place: int | None = None) -> State:
         """These rows of a state."""

@@ -14,7 +14,7 @@ from offramp.types import Configuration
 
 @dataclass(frozen=True)
 class InputSpec:
-    """An input of the model.
+    """An input of the model, or what it returns besides logits.
 
     Attributes:
         name: as clients name it.
@@ -73,6 +73,7 @@ class Deployment:
         executor_for: makes the executor for a set of enabled exits.
         arranged: makes of arrays by name what executors take.
         version: of the model, as clients see it.
+        full: what else the model returns of samples that reach its end.
     """
 
     name: str
@@ -88,6 +89,7 @@ class Deployment:
     executor_for: ExecutorFor
     arranged: Callable[[Mapping[str, np.ndarray]], Any]
     version: str = "1"
+    full: tuple[InputSpec, ...] = ()
 
     def point(self, name: str) -> tuple[str, ServedPoint]:
         """The point of that name or alias, with its own name.

@@ -1,6 +1,7 @@
 """A bundle on its backbone, or a folder of exported stages, as what is served."""
 
 from collections.abc import Mapping
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -38,10 +39,7 @@ def from_stages(folder: Path, runtime: str = "onnx", point: str | None = None, t
     ordered = sorted(entries, key=lambda name: _safety(entries[name]))
     return Deployment(
         name=folder.resolve().name,
-        inputs=tuple(
-            InputSpec(str(one["name"]), np.dtype(one["dtype"]), tuple(int(size) for size in one["shape"]))
-            for one in routing.inputs
-        ),
+        inputs=tuple(_spec(one) for one in routing.inputs),
         classes=routing.classes,
         task=tasks.task(routing.task),
         exits=_numbered(routing.exits),
@@ -62,6 +60,7 @@ def from_stages(folder: Path, runtime: str = "onnx", point: str | None = None, t
         rule=routing.rule,
         executor_for=make,
         arranged=dict,
+        full=tuple(map(_spec, routing.full)),
     )
 
 
@@ -119,7 +118,12 @@ def from_bundle(
         rule=live.gate.rule,
         executor_for=make,
         arranged=arranged,
+        full=tuple(_spec(asdict(one)) for one in live.multi_exit.backbone.full),
     )
+
+
+def _spec(one: Mapping[str, Any]) -> InputSpec:
+    return InputSpec(str(one["name"]), np.dtype(one["dtype"]), tuple(int(size) for size in one["shape"]))
 
 
 def _served(point: OperatingPoint, cost: float, leaving: tuple[float, ...]) -> ServedPoint:

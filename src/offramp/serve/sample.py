@@ -2,7 +2,7 @@
 
 import logging
 from collections.abc import Callable, Hashable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 
@@ -25,6 +25,7 @@ class Answer:
         score: what was compared with the threshold.
         final: whether it is the last answer.
         forced: whether it left below its threshold, since its deadline passed or it had to leave there.
+        full: by name, what else the backbone returns, of its own answer alone.
     """
 
     logits: Float[np.ndarray, " classes"]
@@ -32,6 +33,7 @@ class Answer:
     score: float
     final: bool = True
     forced: bool = False
+    full: Mapping[str, np.ndarray] = field(default_factory=dict)
 
 
 class Sample:

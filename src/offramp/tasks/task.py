@@ -54,6 +54,15 @@ CLASSES = Means(classes=True)
 
 
 @runtime_checkable
+class Stratified(Protocol):
+    """A task that asks for certificates of its own for some of the samples."""
+
+    def strata(self, reference: Float[np.ndarray, "samples outputs"]) -> dict[str, Bool[np.ndarray, " samples"]]:
+        """By the name of the risk, which samples it is about, by what the backbone says of them."""
+        ...
+
+
+@runtime_checkable
 class Task(Protocol):
     """The meaning of a model's output `(samples, outputs)`, for labels of whatever form the task has.
 

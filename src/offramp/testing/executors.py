@@ -5,6 +5,7 @@ gate and calibrators into the executor that stops at all exits. The truth is the
 """
 
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from functools import cache
 
 import numpy as np
@@ -14,10 +15,10 @@ from offramp.calibrate.calibrator import Calibrator
 from offramp.calibrate.temperature import Temperature
 from offramp.gates.gate import Gate
 from offramp.gates.max_prob import MaxProb
-from offramp.inputs import Inputs, leaves
+from offramp.inputs import Inputs, call, leaves
 from offramp.model.modes import frozen
 from offramp.model.multi_exit import MultiExit
-from offramp.reading import reader
+from offramp.reading import full_of, reader
 from offramp.run.executor import Executor, Said, Say
 from offramp.run.loop import stops_of
 from offramp.tasks.classification import Classification
@@ -46,17 +47,23 @@ class ExecutorSuite:
         return [Temperature(0.5 + 0.25 * index) for index in range(len(live.exits))]
 
     def truth(self, live: MultiExit, inputs: Inputs) -> list[Said]:
-        """What all exits say, the backbone last, from the user's own model."""
+        """What all exits say, the backbone last with what else it returns, from the user's own model."""
+        read = reader(Classification())
         with frozen(live.backbone.model):
-            outputs = live.outputs(inputs, reader(Classification()))
+            outputs = live.outputs(inputs, read)
+            full = full_of(read, call(live.backbone.model, inputs))
         inner = [calibrate(logits) for calibrate, logits in zip(self.calibrators(live), outputs[:-1], strict=True)]
-        return [_said(logits) for logits in (*inner, outputs[-1])]
+        besides = {name: tensor.cpu().numpy() for name, tensor in full.items()}
+        return [*map(_said, inner), replace(_said(outputs[-1]), full=besides)]
 
     def close(self, found: Said, expected: Said, rows: Sequence[int] | None = None) -> None:
         """Fails unless both say the same; `rows`: which rows of the expected."""
         chosen = np.arange(len(expected.score)) if rows is None else np.array(rows, np.int64)
         for one, other in ((found.logits, expected.logits), (found.score, expected.score)):
             np.testing.assert_allclose(one, other[chosen], rtol=self.tolerance, atol=self.tolerance)
+        assert found.full.keys() == expected.full.keys()
+        for name, values in expected.full.items():
+            np.testing.assert_allclose(found.full[name], values[chosen], rtol=self.tolerance, atol=self.tolerance)
 
     def live(self, make: Make, live: MultiExit) -> tuple[Executor, tuple[tuple[int, ...], ...]]:
         """The executor, and the exits at each of its stops."""
