@@ -186,8 +186,8 @@ class Bound:
 
     Attributes:
         risk: `"disagreement"` with the backbone; `"error"`: the share of samples that the backbone gets right and
-            the early exit gets wrong, which bounds the loss of accuracy; or `"gap"`: the loss of accuracy itself. Of some
-            of the samples what the task calls it, such as `"misses"`: disagreement where the backbone raises an alarm.
+            the early exit gets wrong, which bounds the loss of accuracy; or `"gap"`: the loss of accuracy itself. Of
+            some of the samples what the task calls it, such as `"misses"`: disagreement where the backbone sees one.
         epsilon: the bound, as a share of samples.
         delta: probability that the bound fails, shared by all points that were certified together; None for a bound on
             the average, of which nothing is known on the split at hand.
