@@ -162,7 +162,11 @@ def parsed(rows: Iterable[Any], where: str) -> _Ids:
             )
         cells = row.partition("#")[0].split()
         fields = cells[1:] if cells and ":" not in cells[0] else cells  # the label stays unread
-        ids.extend(_id(cell, number, where) for cell in fields)
+        for cell in fields:
+            digits, _, value = cell.partition(":")
+            if value not in _ONE or not (digits.isascii() and digits.isdecimal()) or len(digits) > _LONGEST:
+                raise _other(cell, number, where)
+            ids.append(int(digits))
         lengths.append(len(fields))
     return np.array(ids, np.int64), np.array(lengths, np.int64)
 
@@ -175,11 +179,8 @@ def padded(found: _Ids) -> Int[np.ndarray, "rows longest"]:
     return result
 
 
-def _id(cell: str, row: int, where: str) -> int:
-    digits, _, value = cell.partition(":")
-    if value in _ONE and digits.isascii() and digits.isdecimal() and len(digits) <= _LONGEST:
-        return int(digits)
-    raise DataError(
+def _other(cell: str, row: int, where: str) -> DataError:
+    return DataError(
         f"expected one-hot fields 'idx:1' in {where}, got {cell!r} in row {row}; give other numbers as a table"
     )
 
