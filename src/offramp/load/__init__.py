@@ -1,5 +1,6 @@
 """From names, files and Python objects to models and inputs."""
 
+from offramp.load.click_preprocess import ClickPreprocess
 from offramp.load.combine import concatenated, subset
 from offramp.load.image_preprocess import ImagePreprocess
 from offramp.load.models import LoadedModel, load_model
@@ -12,6 +13,7 @@ from offramp.sources import Source
 
 __all__ = [
     "CallablePreprocess",
+    "ClickPreprocess",
     "ImagePreprocess",
     "LoadedModel",
     "Preprocess",

@@ -9,6 +9,7 @@ import torch
 
 from offramp.errors import BundleError, DataError, InputError
 from offramp.inputs import Inputs
+from offramp.load.click_preprocess import ClickPreprocess
 from offramp.load.image_preprocess import ImagePreprocess
 from offramp.load.pictures import from_pixels
 from offramp.load.tokens import TokenPreprocess
@@ -101,10 +102,12 @@ def preprocess_from_manifest(manifest: Mapping[str, Any], given: Preprocess | No
             return _image_preprocess(values, "the manifest")
         if kind == "tokens":
             return TokenPreprocess(**values)
-    except (TypeError, InputError) as error:
+        if kind == "clicks":
+            return ClickPreprocess.from_manifest(values)
+    except (TypeError, KeyError, InputError) as error:
         raise BundleError(f"expected a record of preprocessing, got {dict(manifest)}: {error}") from error
     if kind != "callable":
-        raise BundleError(f"expected preprocessing of kind image, tokens or callable, got {kind!r}")
+        raise BundleError(f"expected preprocessing of kind image, tokens, clicks or callable, got {kind!r}")
     if given is None:
         raise InputError(
             f"expected the preprocessing function {manifest.get('name')!r}, which a bundle records by "

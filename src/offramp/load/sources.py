@@ -9,6 +9,9 @@ import torch
 
 from offramp.errors import DataError, InputError
 from offramp.load.arrays import open_array
+from offramp.load.click_preprocess import ClickPreprocess
+from offramp.load.clicks import SUFFIXES as CLICKS
+from offramp.load.clicks import open_clicks, open_criteo
 from offramp.load.datasets import open_dataset
 from offramp.load.factories import call_factory, is_factory
 from offramp.load.images import open_folder, open_tar
@@ -18,7 +21,7 @@ from offramp.load.tables import SUFFIXES as TABLES
 from offramp.load.tables import open_table
 from offramp.sources import Source
 
-_KINDS = f"a folder of images, .npz, .tar, {', '.join(TABLES)}, or FILE.py:FACTORY"
+_KINDS = f"a folder of images, .npz, .tar, {', '.join((*TABLES, *CLICKS))}, or FILE.py:FACTORY"
 
 
 def open_source(
@@ -28,12 +31,12 @@ def open_source(
 
     Args:
         data: a path to a folder of images (searched to the bottom, in the order of their names), a `.tar` of
-            images, a `.npz` with `x` (and perhaps `y`), a csv, tsv or parquet table; `FILE.py:FACTORY` that
-            returns any of the following; a tensor or array; a pair `(x, y)` of them, where x may also be a
-            tuple or dict of tensors; a dict of tensors; a map-style torch Dataset (or list) of x or (x, y);
-            a `Source`, which is taken as it is.
-        preprocess: what pictures and texts go through. Floats in arrays are only normalised; tensors that a
-            Dataset yields are taken as they are.
+            images, a `.npz` with `x` (and perhaps `y`), a csv, tsv or parquet table, a `.libfm` or `.svm` of
+            clicks; `FILE.py:FACTORY` that returns any of the following; a tensor or array; a pair `(x, y)` of
+            them, where x may also be a tuple or dict of tensors; a dict of tensors; a map-style torch Dataset
+            (or list) of x or (x, y); a `Source`, which is taken as it is.
+        preprocess: what pictures, texts and rows of clicks go through. Floats in arrays are only normalised;
+            tensors that a Dataset yields are taken as they are.
         labels: csv with the columns file,class_index for a folder or tar of images; read only on request.
 
     Raises:
@@ -67,6 +70,10 @@ def _open_path(data: str, preprocess: Preprocess | None, labels: str | PathLike[
         raise InputError(f"expected labels= only beside a folder or .tar of images, got it for {data!r}; drop it")
     if suffix.lower() == ".npz":
         return open_npz(path, preprocess)
+    if suffix.lower() in CLICKS:
+        return open_clicks(path, preprocess)
+    if suffix.lower() in TABLES and isinstance(preprocess, ClickPreprocess):
+        return open_criteo(path, preprocess)
     if suffix.lower() in TABLES:
         return open_table(path, preprocess)
     raise InputError(f"expected data as {_KINDS}; got {data!r} with suffix {suffix!r}")

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO
 
 import numpy as np
 from jaxtyping import Float, Int
@@ -59,7 +59,7 @@ def open_table(path: Path, preprocess: Preprocess | None) -> TextTable | TensorS
     columns of numbers but those of labels (`label`, `y`, `target`, `class_index`) make one vector. A csv has
     a header and the usual quotes; a tsv has a header and no quotes.
     """
-    columns = _read(path, [name for name in _header(path) if name not in COLUMNS])
+    columns = columns_of(path, [name for name in column_names(path) if name not in COLUMNS])
     if not columns or not next(iter(columns.values())):
         raise DataError(f"expected rows with columns of inputs in {str(path)!r}, got none; check the header")
     text = _text_column(columns, path)
@@ -92,21 +92,22 @@ def _text_column(columns: _Columns, path: Path) -> str | None:
 
 
 def _read_labels(path: Path) -> Labels:
-    header = _header(path)
+    header = column_names(path)
     name = next((column for column in COLUMNS if column in header), None)
     if name is None:
         raise NoLabelsError(f"expected labels in {str(path)!r}, got columns {', '.join(header)}; add a column 'label'")
-    return label_values(_read(path, [name])[name], str(path))
+    return label_values(columns_of(path, [name])[name], str(path))
 
 
-def _header(path: Path) -> list[str]:
+def column_names(path: Path) -> list[str]:
+    """The names of a table's columns, in their order."""
     if path.suffix == ".parquet":
         return list(require("pyarrow.parquet", "parquet tables").read_schema(path).names)
     with _rows(path) as rows:
         return next(rows, [])
 
 
-def _read(path: Path, names: Sequence[str]) -> _Columns:
+def columns_of(path: Path, names: Sequence[str]) -> _Columns:
     """The columns `names`; the others are not kept."""
     if path.suffix == ".parquet":
         table: _Columns = require("pyarrow.parquet", "parquet tables").read_table(path, columns=list(names)).to_pydict()
@@ -129,13 +130,24 @@ def _read(path: Path, names: Sequence[str]) -> _Columns:
 @contextmanager
 def _rows(path: Path) -> Iterator[Iterator[list[str]]]:
     """The rows of a csv or tsv as lists of cells, the header first."""
+    with text_of(path) as stream:
+        if ".tsv" in path.suffixes:
+            yield csv.reader(stream, delimiter="\t", quoting=csv.QUOTE_NONE)
+        else:
+            yield csv.reader(stream)
+
+
+@contextmanager
+def text_of(path: Path) -> Iterator[TextIO]:
+    """The text of a table, compressed or not.
+
+    Raises:
+        DataError: if it turns out, while it is read, to be damaged.
+    """
     opened = gzip.open if path.suffix == ".gz" else open
     try:
         with opened(path, "rt", encoding="utf-8-sig", newline="") as stream:
-            if ".tsv" in path.suffixes:
-                yield csv.reader(stream, delimiter="\t", quoting=csv.QUOTE_NONE)
-            else:
-                yield csv.reader(stream)
+            yield stream
     except (UnicodeDecodeError, gzip.BadGzipFile, EOFError, zlib.error, csv.Error) as error:
         raise DataError(f"expected a UTF-8 table in {str(path)!r}, could not read it: {error}") from error
 
