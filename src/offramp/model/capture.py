@@ -1,6 +1,7 @@
 """A backbone as a flat graph of tensor operations, by `torch.export` with a dynamic batch."""
 
 import warnings
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -22,22 +23,27 @@ INSIDE = "backbone"
 """Under this name the model is a module of what is exported; `within` takes it off again."""
 
 
+Told = Callable[[tuple[str, ...]], None]
+"""Told the names of what else a model returns."""
+
+
 class _Answering(nn.Module):
-    """The model, taking its inputs by position and returning its logits, and what else there is by these names.
+    """The model, taking its inputs by position and returning its logits, and behind them what else there is.
 
     Outputs may be of any type (a dataclass with a cache of keys and values), and modules may have any name, also one
     that a graph module uses itself (`meta`).
     """
 
-    def __init__(self, model: nn.Module, logits_of: LogitsOf, example: Inputs, names: tuple[str, ...]) -> None:
+    def __init__(self, model: nn.Module, logits_of: LogitsOf, example: Inputs, told: Told) -> None:
         super().__init__()
         self.training = False
-        self.backbone, self.logits_of, self.example, self.names = model, logits_of, example, names
+        self.backbone, self.logits_of, self.example, self.told = model, logits_of, example, told
 
-    def forward(self, *args: torch.Tensor) -> tuple[torch.Tensor, ...]:
+    def forward(self, *args: torch.Tensor) -> torch.Tensor | tuple[torch.Tensor, ...]:
         output = call(self.backbone, rebuild(self.example, args))
         full = full_of(self.logits_of, output)
-        return self.logits_of(output), *(full[name] for name in self.names)
+        self.told(tuple(full))
+        return (self.logits_of(output), *full.values()) if full else self.logits_of(output)
 
 
 def within(path: str) -> str:
@@ -98,10 +104,10 @@ def capture(model: nn.Module, inputs: Inputs, logits_of: LogitsOf, free: bool = 
         CaptureError: if the model cannot be exported, with the exporter's reason.
     """
     example = on(select(inputs, torch.arange(2) % batch_size(inputs)), device_of(model))
+    heard: list[tuple[str, ...]] = []
     with frozen(model):
         try:
-            names = tuple(full_of(logits_of, call(model, copy(example))))
-            module, guards = _export(_Answering(model, logits_of, example, names), example, free)
+            module, guards = _export(_Answering(model, logits_of, example, heard.append), example, free)
             _refuse_changing_buffers(model, module)
         except CaptureError:
             raise
@@ -116,7 +122,7 @@ def capture(model: nn.Module, inputs: Inputs, logits_of: LogitsOf, free: bool = 
     sizes = Sizes(module, guards)
     if not sizes.allow(example):
         raise CaptureError(f"cannot capture {type(model).__name__}: what it does depends on the size of the batch")
-    full = tuple((name, node) for name, node in zip(names, more, strict=True) if _follows(node, batch))
+    full = tuple((name, node) for name, node in zip(heard[-1], more, strict=True) if _follows(node, batch))
     return Capture(module, example, logits, batch.node.expr, sizes, full)
 
 

@@ -1,30 +1,35 @@
 """What a request asks for, out of its parameters and the names of outputs."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from offramp.serve import describe
+from offramp.serve.deployment import Deployment
 from offramp.serve.endpoint import Wish
 from offramp.serve.errors import BadRequestError
 from offramp.serve.protocol import InferRequest, parse
-from offramp.tasks.task import Task
 
 
-def asked_of(body: bytes | bytearray, json_length: int | None, task: Task) -> InferRequest:
+def asked_of(body: bytes | bytearray, json_length: int | None, deployment: Deployment) -> InferRequest:
     """The request in a body, with outputs that there are.
 
     Raises:
         BadRequestError: saying what is wrong with it.
     """
     asked = parse(body, json_length)
-    known = describe.outputs(task)
+    known = describe.outputs(deployment)
     unknown = next((name for name in asked.outputs or {} if name not in known), None)
     if unknown is not None:
         raise BadRequestError(f"expected outputs among {', '.join(known)}, got {unknown!r}"[:200])
     if asked.outputs is None and not _flag(asked.parameters, "return_exit_info", True):
-        outputs = {name: asked.binary for name in known if name not in describe.OF_EXITS}
+        outputs = dict.fromkeys(_plain(deployment, known), asked.binary)
         return InferRequest(asked.id, asked.inputs, outputs, asked.binary, asked.parameters)
     return asked
+
+
+def _plain(deployment: Deployment, known: Iterable[str]) -> list[str]:
+    """Outputs that say nothing about exits, and do not have to be asked for."""
+    return [name for name in known if name not in describe.OF_EXITS and name not in describe.full_of(deployment)]
 
 
 def wish_of(parameters: Mapping[str, Any]) -> Wish:

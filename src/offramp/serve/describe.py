@@ -1,15 +1,15 @@
 """What the protocol's metadata, configuration and statistics say about a model."""
 
-from collections.abc import Sequence
+from collections.abc import Container, Sequence
 from typing import Any
 
 import numpy as np
 
+from offramp.serve.deployment import Deployment, InputSpec
 from offramp.serve.endpoint import Endpoint
 from offramp.serve.sample import Answer
 from offramp.serve.tensors import datatype_of
 from offramp.serve.watch import Counted
-from offramp.tasks.task import Task
 
 LOGITS = "logits"
 """What a model gives, whatever its task makes of it."""
@@ -18,26 +18,28 @@ OF_EXITS = ("exit_index", "confidence")
 """Outputs that say something about exits."""
 
 
-def outputs(task: Task, classes: int = 2) -> dict[str, tuple[str, list[int]]]:
-    """The outputs of a model by name, with datatype and shape.
-
-    >>> from offramp.tasks.classification import Classification
-    >>> list(outputs(Classification()))
-    ['logits', 'label', 'exit_index', 'confidence']
-    """
-    told = task.told(np.zeros((1, classes), np.float32))
+def outputs(deployment: Deployment) -> dict[str, tuple[str, list[int]]]:
+    """The outputs of a model by name, with datatype and shape; last what else the model itself returns."""
+    told = deployment.task.told(np.zeros((1, deployment.classes), np.float32))
     return {
-        LOGITS: ("FP32", [-1, classes]),
+        LOGITS: ("FP32", [-1, deployment.classes]),
         **{name: (datatype_of(value.dtype), [-1, *value.shape[1:]]) for name, value in told.items()},
         "exit_index": ("INT64", [-1]),
         "confidence": ("FP32", [-1]),
+        **{name: (datatype_of(spec.dtype), [-1, *spec.shape]) for name, spec in full_of(deployment).items()},
     }
+
+
+def full_of(deployment: Deployment) -> dict[str, InputSpec]:
+    """What else the model returns, by the name under which clients ask for it: its own, unless that means another."""
+    taken = {LOGITS, *OF_EXITS, *deployment.task.told(np.zeros((1, deployment.classes), np.float32))}
+    return {spec.name if spec.name not in taken else f"full_{spec.name}": spec for spec in deployment.full}
 
 
 def metadata(endpoint: Endpoint) -> dict[str, Any]:
     """The model's inputs and outputs."""
     deployment = endpoint.deployment
-    given = outputs(deployment.task, deployment.classes)
+    given = outputs(deployment)
     return {
         "name": deployment.name,
         "versions": [deployment.version],
@@ -102,15 +104,33 @@ def points(endpoint: Endpoint) -> dict[str, Any]:
     }
 
 
-def outputs_of(answers: Sequence[Answer], task: Task, classes: int) -> dict[str, np.ndarray]:
-    """The output tensors of a request from the answers of its samples."""
-    logits = np.stack([answer.logits for answer in answers]).astype(np.float32, copy=False).reshape(-1, classes)
+def outputs_of(
+    answers: Sequence[Answer], deployment: Deployment, asked: Container[str] | None
+) -> dict[str, np.ndarray]:
+    """The output tensors of a request from the answers of its samples.
+
+    What else the model returns is there where it is asked for by name. Of samples that left early it is zeros, and so
+    is what fills up those of which there is less than of others.
+    """
+    logits = np.stack([answer.logits for answer in answers]).astype(np.float32, copy=False)
+    logits = logits.reshape(-1, deployment.classes)
+    wanted = {} if asked is None else {name: one for name, one in full_of(deployment).items() if name in asked}
     return {
         LOGITS: logits,
-        **task.told(logits),
+        **deployment.task.told(logits),
         "exit_index": np.array([answer.exit_index for answer in answers], np.int64),
         "confidence": np.array([answer.score for answer in answers], np.float32),
+        **{name: _filled_up([answer.full.get(spec.name) for answer in answers], spec) for name, spec in wanted.items()},
     }
+
+
+def _filled_up(rows: Sequence[np.ndarray | None], spec: InputSpec) -> np.ndarray:
+    sizes = [row.shape for row in rows if row is not None] or [tuple(max(size, 0) for size in spec.shape)]
+    found = np.zeros((len(rows), *map(max, zip(*sizes, strict=True))), spec.dtype)
+    for at, row in enumerate(rows):
+        if row is not None:
+            found[at : at + 1][(slice(None), *(slice(size) for size in row.shape))] = row
+    return found
 
 
 def statistics(endpoint: Endpoint, counted: Counted) -> dict[str, Any]:

@@ -181,6 +181,6 @@ class Waiters:
                 sample.tell(BadRequestError("the model gives no finite answer to this input"))
             return not leaves
         sample.passed = one.exit_index
-        full = {name: values[at].copy() for name, values in one.said.full.items()}
+        full = {name: np.array(values[at]) for name, values in one.said.full.items()}
         sample.tell(Answer(logits, one.exit_index, float(one.said.score[at]), leaves, forced, full))
         return sample.audited and not backbone if leaves else True

@@ -115,9 +115,9 @@ class Routes:
             "generation": under_way.active.generation,
             "forced": sum(answer.forced for answer in answers),
         }
-        outputs = describe.outputs_of(answers, endpoint.deployment.task, endpoint.deployment.classes)
+        outputs = describe.outputs_of(answers, endpoint.deployment, asked.outputs)
         reply = InferReply(endpoint.deployment.name, under_way.active.version, outputs, asked.id, told)
-        encoded, length = await aside(outputs["logits"].nbytes, reply.encoded, asked)
+        encoded, length = await aside(sum(tensor.nbytes for tensor in outputs.values()), reply.encoded, asked)
         if length is None:
             return Response(encoded, media_type="application/json")
         return Response(encoded, headers={HEADER: str(length)}, media_type="application/octet-stream")
@@ -133,7 +133,7 @@ class Routes:
     async def _asked(self, request: Request) -> tuple[InferRequest, int]:
         """What a request asks, and how many bytes that took."""
         body = await body_of(request, self.limits.max_body)
-        return await aside(len(body), asked_of, body, json_length(request), self.endpoint.deployment.task), len(body)
+        return await aside(len(body), asked_of, body, json_length(request), self.endpoint.deployment), len(body)
 
     async def socket(self, websocket: WebSocket) -> None:
         """Requests and answers in any order."""

@@ -43,7 +43,7 @@ def reply_of(deployment: Deployment, asked: InferRequest, under_way: Asked, numb
         "operating_point": under_way.active.name,
         "generation": under_way.active.generation,
     }
-    outputs = describe.outputs_of([answer], deployment.task, deployment.classes)
+    outputs = describe.outputs_of([answer], deployment, asked.outputs)
     return InferReply(deployment.name, under_way.active.version, outputs, asked.id, told)
 
 
@@ -109,7 +109,7 @@ class Conversation:
         body, length = b"", None
         try:
             body, length = self._split(message)
-            asked = await aside(len(body), asked_of, body, length, self._deployment.task)
+            asked = await aside(len(body), asked_of, body, length, self._deployment)
             load = Load(1, asked.samples, len(body))
             await self._room.take(load)
             try:
