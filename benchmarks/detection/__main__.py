@@ -33,7 +33,9 @@ def measured(config: dict[str, Any], loaded: LoadedModel, root: Path, work: Path
     bundle = built(config, loaded, root, work, name, seed)
     pictures = offramp.open_source(coco.pictures, loaded.preprocess)
     on_coco = offramp.evaluate(bundle, pictures, batch_sizes=())
-    own = offramp.evaluate(bundle, offramp.open_source(root / config["stream"], loaded.preprocess), batch_sizes=())
+    own = offramp.evaluate(
+        bundle, offramp.open_source(root / config["stream"], loaded.preprocess), labels=False, batch_sizes=()
+    )
     tables = figures(bundle, pictures, coco.presence(config["object"]), coco.names.index(config["object"]))
     return {
         "seed": seed,

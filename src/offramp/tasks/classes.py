@@ -55,6 +55,7 @@ def class_labels(labels: Num[np.ndarray, "samples ..."], classes: int, several: 
         raise DataError(f"expected class indices or class names as labels, got {float(labels[labels % 1 != 0][0])}")
     if len(labels) and not 0 <= labels.min() <= labels.max() < classes:
         raise DataError(
-            f"expected labels in 0..{classes - 1}, the classes of the model, got {labels.min()}..{labels.max()}"
+            f"expected labels in 0..{classes - 1}, the classes of the model, got {labels.min()}..{labels.max()}; "
+            "where they are those of another task, leave them unread (--no-labels)"
         )
     return labels.astype(np.int64)
