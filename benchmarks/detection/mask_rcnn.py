@@ -73,9 +73,8 @@ def main() -> None:
     shares = shares_for(cost, SKIPPED)
     make = partial(executor, live, reader(Detection("present", 1)), MaxProb(), (Identity(),) * len(POINTS))
     on = (True,) * len(POINTS)
-    plan = Plan(
-        Configuration(on, (0.5,) * len(POINTS)), stops_of(on, live.point_of), Imposed(make(on), shares.tolist())
-    )
+    chosen = Configuration(on, (0.5,) * len(POINTS))
+    plan = Plan(chosen, stops_of(on, live.point_of), Imposed(make(on), shares.tolist()))
     uncut = Plan(Configuration.full(len(POINTS)), (), make((False,) * len(POINTS)))
     outcomes: list[Outcome] = []
     rounds = [[pictures[at : at + BATCH]] for at in range(0, len(pictures), BATCH)]
@@ -83,9 +82,7 @@ def main() -> None:
     def early(batch: torch.Tensor) -> None:
         outcomes.append(run(plan, batch))
 
-    timing = interleaved(
-        {"early": early, "uncut": lambda batch: run(uncut, batch)}, [[b] for b in pictures.split(BATCH)]
-    )
+    timing = interleaved({"early": early, "uncut": lambda batch: run(uncut, batch)}, rounds)
     index = np.concatenate([one.exit_index for one in outcomes])
     result: dict[str, Any] = {
         "machine": machine("torchvision"),
