@@ -10,9 +10,12 @@ thresholds and certificates come from the stream of ImageNet pictures; COCO's ar
 import argparse
 import json
 import os
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
+
+import numpy as np
 
 import offramp
 from benchmarks.detection.coco import Coco, read
@@ -21,8 +24,10 @@ from benchmarks.detection.page import page
 from benchmarks.kept import kept
 from offramp.benching import bench
 from offramp.bundle import Bundle
+from offramp.load.combine import subset
 from offramp.load.models import LoadedModel, load_model
 from offramp.machine import machine
+from offramp.recipes import recipe
 
 FACTORY = f"{Path(__file__).with_name('presence.py')}:detector"
 
@@ -57,15 +62,22 @@ def measured(config: dict[str, Any], loaded: LoadedModel, root: Path, work: Path
 
 def built(config: dict[str, Any], loaded: LoadedModel, root: Path, work: Path, name: str, seed: int) -> Bundle:
     """The bundle of a task and a seed, built if it is not there yet."""
-    out = work / f"{config['tasks'][name].replace(':', '-')}-{seed}"
+    more = config["more"].get(name)
+    out = work / f"{config['tasks'][name].replace(':', '-')}{'' if more is None else '-more'}-{seed}"
     if (out / "manifest.json").exists():
         return Bundle.load(out).attach(loaded.model)
+    chosen, extra = recipe(config["recipe"]), []
+    if more is not None:
+        chosen = replace(chosen, augment=replace(chosen.augment, copies=more["copies"]))
+        pictures = offramp.open_source(root / more["data"], loaded.preprocess)
+        extra = [subset(pictures, np.linspace(0, len(pictures) - 1, more["samples"]).astype(np.int64))]
     return offramp.build(
         loaded,
         root / config["stream"],
         out=out,
         task=config["tasks"][name],
-        recipe=config["recipe"],
+        recipe=chosen,
+        extra_data=extra,
         max_drop=config["max_drop"],
         delta=config["delta"],
         keep=config["points_kept"],
@@ -99,7 +111,7 @@ def main() -> None:
     for name, seeds in config["seeds"].items():
         runs = []
         for seed in seeds:
-            note = wishes.work / f"{name.split()[0]}-{seed}.json"
+            note = wishes.work / f"{name.replace(' ', '-')}-{seed}.json"
             runs.append(kept(note, partial(measured, config, loaded, root, wishes.work, name, seed)))
         result["tasks"][name] = runs
     note = wishes.work / "time.json"
