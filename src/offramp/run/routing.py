@@ -80,6 +80,7 @@ class Routing:
 
     Attributes:
         inputs: per input of the model its name, shape without batch axis and NumPy type; -1 stands for an open size.
+            Where they are known, `below`: its numbers are from 0 to below that; `most`: so long may its sequences be.
         classes: how many logits there are.
         exits: the name of each exit's place, the backbone's last.
         cuts: by name, the stages of the model cut at some of its exits; `uncut` has one stage and no exits.
@@ -88,6 +89,8 @@ class Routing:
         rule: how the scores decide, by name.
         risk: what the points' promises are about; None in folders of earlier versions, which do not say it.
         unfit: by name, runtimes that were found not to answer as the model does, and how.
+        max_length: tokens of a text at most, where a tokenizer lies beside the stages; None: they take token ids, or
+            something else than texts.
     """
 
     inputs: tuple[dict[str, Any], ...]
@@ -99,6 +102,7 @@ class Routing:
     rule: str = "direct"
     risk: str | None = None
     unfit: Mapping[str, str] = field(default_factory=dict)
+    max_length: int | None = None
 
     @property
     def point_of(self) -> tuple[int, ...]:
@@ -135,6 +139,7 @@ class Routing:
                 rule=str(found.get("rule", "direct")),
                 risk=found.get("risk"),
                 unfit=dict(found.get("unfit", {})),
+                max_length=found.get("max_length"),
             )
         except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
             raise BundleError(
