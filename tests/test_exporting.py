@@ -21,7 +21,7 @@ from offramp.run.loop import Plan
 from offramp.run.routing import FILE, PointEntry, Routing
 from offramp.run.tuning import Tuned
 from tests.builds import bundle, images
-from tests.texts import film, preprocess
+from tests.films import film, preprocess
 
 pytest.importorskip("onnxruntime")
 

@@ -15,7 +15,7 @@ import tokenizers
 from offramp.errors import BundleError, DataError, InputError
 from offramp.load.tokens import TokenPreprocess
 from offramp.tokeniser import FILE, Tokeniser
-from tests.texts import HARD, pieces, preprocess, saved, texts
+from tests.films import HARD, pieces, preprocess, saved, texts
 
 KINDS: dict[str, dict[str, Any]] = {
     "words": {},

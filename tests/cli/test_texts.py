@@ -12,7 +12,7 @@ from offramp.run.routing import Routing
 from offramp.tokeniser import FILE
 from tests.cli.test_run import rows
 from tests.cli.world import QUICK, Ran, offramp, refused
-from tests.texts import LENGTH, POSITIONS, home, preprocess, saved, texts
+from tests.films import LENGTH, POSITIONS, home, preprocess, saved, texts
 
 LONG = "film " * 100
 

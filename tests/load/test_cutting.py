@@ -8,7 +8,7 @@ from offramp.load.cutting import cut_in
 from offramp.load.models import LoadedModel, load_model
 from offramp.load.sources import open_source
 from offramp.load.tokens import TokenPreprocess
-from tests.texts import LENGTH, POSITIONS, home, loaded, preprocess, texts
+from tests.films import LENGTH, POSITIONS, home, loaded, preprocess, texts
 
 LONG = ["film " * 31, "film " * 30, "good", "bad " * 1000]
 """Of 33, 32, 3 and 1,002 tokens, the special ones included."""

@@ -9,7 +9,7 @@ from offramp.load.portable import tokeniser_of
 from offramp.load.tokens import TokenPreprocess
 from offramp.manifest import Manifest
 from tests.builds import bundle
-from tests.texts import HARD, LENGTH, film, home, saved
+from tests.films import HARD, LENGTH, film, home, saved
 
 
 def moved(source: Path) -> Manifest:

@@ -25,10 +25,10 @@ from offramp.serve.deployment import Deployment
 from offramp.serve.errors import ConflictError
 from offramp.serve.hosting import Versions
 from offramp.serve.loading import from_bundle, from_stages
+from tests.films import HARD, LENGTH, POSITIONS, WORDS, film, home, preprocess, texts
 from tests.serve.asgi import INFER, Hosted
 from tests.serve.process import Running, serving
 from tests.serve.world import deployment
-from tests.texts import HARD, LENGTH, POSITIONS, WORDS, film, home, preprocess, texts
 
 NETS = """
 from benchmarks import torchvision_shim

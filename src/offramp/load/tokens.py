@@ -45,13 +45,19 @@ class TokenPreprocess:
         """The tokenizer itself."""
         transformers = require("transformers", "tokenizers")
         try:
-            return transformers.AutoTokenizer.from_pretrained(self.source, local_files_only=Path(self.source).is_dir())
+            found = transformers.AutoTokenizer.from_pretrained(self.source, local_files_only=Path(self.source).is_dir())
         except (OSError, ValueError) as error:
             reason = next(iter(str(error).splitlines()), type(error).__name__)
             raise InputError(
                 f"expected a tokenizer at {self.source!r}, could not load it ({reason}); "
                 "give the folder where it was saved, or a hub name while online"
             ) from error
+        if found.pad_token_id is None:
+            raise InputError(
+                f"expected a tokenizer with a padding token at {self.source!r}, got one without; set its pad_token, and "
+                "the pad_token_id of the model's configuration, and save both"
+            )
+        return found
 
     def batch(self, items: Sequence[Any]) -> dict[str, Int[torch.Tensor, "batch tokens"]]:
         """`input_ids`, `attention_mask` and what else the tokenizer gives, `(B, T)` each.
