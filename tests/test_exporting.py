@@ -21,6 +21,7 @@ from offramp.run.loop import Plan
 from offramp.run.routing import FILE, PointEntry, Routing
 from offramp.run.tuning import Tuned
 from tests.builds import bundle, images
+from tests.films import film, preprocess
 
 pytest.importorskip("onnxruntime")
 
@@ -128,3 +129,18 @@ def test_bfloat16_is_available_where_the_processor_computes_in_it(monkeypatch: p
         monkeypatch.setattr(openvino_runtime, "computes_bf16", lambda can=can: can)
         assert available("openvino-bf16") is can
         assert available("openvino")
+
+
+def test_lengths_stay_open_where_a_model_is_as_wide_as_its_example_is_long(tmp_path: Path) -> None:
+    """Stages came out for that one length; and none at all where they hand a mask of truth values on."""
+    (shape,) = {one.shape for one in film().manifest.inputs}
+    widths = {point.feature_shape[-1] for point in film().manifest.points}
+    assert widths == {*shape} == {32}
+    export(film(), tmp_path / "stages", ["careful", "full"])
+    live, exported = film().use("careful"), deployed.load(tmp_path / "stages", "careful", threads=1)
+    for count in (2, 7, 14, 21, 30):
+        inputs = preprocess().batch([" ".join(["film"] * count), "good", "a plot"])
+        expected = live(inputs)
+        found = exported({name: one.numpy() for name, one in inputs.items()})
+        assert found.exit_index.tolist() == expected.exit_index.tolist()
+        np.testing.assert_allclose(found.output, expected.output.numpy(), rtol=1e-3, atol=1e-4)

@@ -27,6 +27,7 @@ from offramp.entries import (
 from offramp.head_search import FoundHead
 from offramp.heads import head_type
 from offramp.heads.network import Answers
+from offramp.load.cutting import cut_in
 from offramp.load.models import LoadedModel
 from offramp.manifest import (
     SCHEMA_VERSION,
@@ -171,4 +172,4 @@ def _provenance(options: Options) -> dict[str, Any]:
 
 def data_entry(source: Source) -> DataEntry:
     """A data set as the manifest keeps it."""
-    return DataEntry(name=source.name, fingerprint=source.fingerprint(), samples=len(source))
+    return DataEntry(name=source.name, fingerprint=source.fingerprint(), samples=len(source), cut=cut_in(source))

@@ -12,17 +12,20 @@ from torch.fx.experimental.symbolic_shapes import is_concrete_int
 
 from offramp.bundle import Bundle
 from offramp.deployed import UNCUT, available, runtime_of
-from offramp.errors import BundleError, CaptureError, UnknownNameError
+from offramp.errors import BundleError, CaptureError, InputError, UnknownNameError
 from offramp.inputs import leaves
 from offramp.live import Live
 from offramp.load.optional import require
+from offramp.load.portable import tokeniser_of
 from offramp.model.backbone import Backbone
+from offramp.model.limits import limits_of
 from offramp.model.quantiser import rounds
 from offramp.progress import Progress, silent
 from offramp.run import onnx_files
 from offramp.run.loop import stops_of
 from offramp.run.routing import PointEntry, Routing, StageFile
 from offramp.run.stage import Stage, State, first_names, first_state, stages, uncut_stage
+from offramp.tokeniser import Tokeniser
 from offramp.types import OperatingPoint
 
 KINDS = ("onnx", "openvino")
@@ -36,8 +39,9 @@ def export(
     progress: Progress = silent,
     *,
     kind: str = "onnx",
+    tokeniser: Tokeniser | None = None,
 ) -> Routing:
-    """Writes one file per stage, and `routing.json`.
+    """Writes one file per stage, and `routing.json`; of a model that takes texts also its `tokenizer.json`.
 
     Operating points with the same exits share their stages; the plain backbone is always there.
 
@@ -47,6 +51,7 @@ def export(
         points: names of operating points; default those with a name of their own (`balanced`, `fast`, …).
         progress: told about every cut.
         kind: `onnx`, which ONNX Runtime and OpenVINO read, or `openvino`, which only the latter does, and faster.
+        tokeniser: of the texts that the model takes; default that of the build, where it still can be loaded.
 
     Raises:
         UnknownNameError: if there is no such kind of file.
@@ -58,11 +63,19 @@ def export(
     wanted = [bundle.point(name) for name in points or _named(bundle)]
     made = _empty(folder)
     try:
-        return _exported(bundle, live, wanted, Cuts(live, folder, kind), progress)
+        return _exported(bundle, live, wanted, Cuts(live, folder, kind), progress, tokeniser or _recorded(bundle))
     except BaseException:
         if made:
             shutil.rmtree(folder, ignore_errors=True)
         raise
+
+
+def _recorded(bundle: Bundle) -> Tokeniser | None:
+    """The tokenizer of the build; None where there was none, or it is gone."""
+    try:
+        return tokeniser_of(bundle.manifest)
+    except InputError:  # stages that take token ids are of use without it
+        return None
 
 
 def _named(bundle: Bundle) -> list[str]:
@@ -82,7 +95,12 @@ def _empty(folder: Path) -> bool:
 
 
 def _exported(
-    bundle: Bundle, live: Live, wanted: Sequence[OperatingPoint], cuts: "Cuts", progress: Progress
+    bundle: Bundle,
+    live: Live,
+    wanted: Sequence[OperatingPoint],
+    cuts: "Cuts",
+    progress: Progress,
+    tokeniser: Tokeniser | None,
 ) -> Routing:
     multi_exit = live.multi_exit
     sets = list(dict.fromkeys(point.configuration.enabled for point in wanted if any(point.configuration.enabled)))
@@ -114,7 +132,10 @@ def _exported(
         full=tuple(map(asdict, multi_exit.backbone.full)),
         task=bundle.task.name,
         unfit=cuts.unfit,
+        max_length=None if tokeniser is None else tokeniser.max_length,
     )
+    if tokeniser is not None:
+        tokeniser.write(cuts.folder)
     routing.write(cuts.folder)
     return routing
 
@@ -221,15 +242,20 @@ def _size(size: int | torch.SymInt) -> int:
 
 
 def inputs_of(backbone: Backbone) -> tuple[dict[str, Any], ...]:
-    """Per input of the model its name, shape without batch axis and NumPy type; -1 stands for an open size."""
+    """Per input of the model its name, shape without batch axis and NumPy type; -1 stands for an open size.
+
+    Where they are known, also its limits; see `model.limits.Limits`.
+    """
     assert backbone.graph is not None
     values = [node.meta["val"] for node in backbone.graph.captured.placeholders]
     names = first_names(backbone.example, masked=False)
+    found = limits_of(backbone.graph.captured, backbone.model)
     return tuple(
         {
             "name": name,
             "shape": [_size(size) for size in value.shape[1:]],
             "dtype": str(np.dtype(str(tensor.dtype).removeprefix("torch."))),
+            **{what: limit for what, limit in asdict(limits).items() if limit is not None},
         }
-        for name, value, tensor in zip(names, values, leaves(backbone.example), strict=True)
+        for name, value, tensor, limits in zip(names, values, leaves(backbone.example), found, strict=True)
     )

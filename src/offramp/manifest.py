@@ -203,11 +203,12 @@ class OperatingEntry(Entry):
 
 
 class DataEntry(Entry):
-    """A data set that was used."""
+    """A data set that was used; `cut`: of how many texts the model was given the beginning alone."""
 
     name: str
     fingerprint: str
     samples: Count
+    cut: Count = 0
 
 
 class SplitEntry(Entry):

@@ -13,7 +13,7 @@ from offramp.cli.app import main
 PAGES = sorted((Path(__file__).parents[2] / "docs" / "how-to").glob("*.md"))
 
 
-LONG = {"fast", "backbone"}
+LONG = {"fast", "backbone", "text"}
 """Pages that take half a minute or more."""
 
 
@@ -56,6 +56,11 @@ def test_the_python_of_a_page_runs(
         assert re.search(r"^disagreement at most 5 % on average over draws of the certify part, at \d+ %", said, re.M)
     if page.stem == "serve":
         assert re.search(r"^\[[0-3 ]+\] \[(\d+)( \1){7}\] \[", said, re.MULTILINE)
+        assert found["server"].returncode == 0
+    if page.stem == "text":
+        assert len((tmp_path / "answers.csv").read_text().splitlines()) == 501
+        assert re.search(r"^\[1 0\] \[\d \d\]$", said, re.MULTILINE)
+        assert re.search(r"^\[1 0 0\] \[\d \d \d\] 1$", said, re.MULTILINE)
         assert found["server"].returncode == 0
     if page.stem == "memory":
         size, outputs = 4 * 4 * (64 * 64 + 64) + 4 * (64 * 4 + 4), 4 * (8 * 64 + 4)

@@ -17,6 +17,7 @@ from offramp.load.preprocess import preprocess_from_manifest
 from offramp.load.processors import image_preprocess_of
 from offramp.load.small import renormalisation
 from offramp.load.tokens import TokenPreprocess
+from tests.films import pieces
 
 from .conftest import picture
 
@@ -78,6 +79,14 @@ def test_a_text_of_nothing_is_padding(bert: Path) -> None:
     found = tokens.batch([""])
     assert found["input_ids"].shape == (1, 8)
     assert found["attention_mask"].sum() == 0
+
+
+def test_a_tokenizer_that_cannot_pad_is_refused(tmp_path: Path) -> None:
+    tokens = TokenPreprocess(str(pieces(tmp_path / "pieces")), 8).tokenizer
+    tokens.pad_token = None
+    tokens.save_pretrained(tmp_path / "bare")
+    with pytest.raises(InputError, match="set its pad_token"):
+        TokenPreprocess(str(tmp_path / "bare"), 8).batch(["a film"])
 
 
 def test_the_tokenizer_survives_a_manifest(bert: Path) -> None:

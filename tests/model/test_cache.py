@@ -14,6 +14,7 @@ from torch import nn
 from offramp.errors import DataError, InputError
 from offramp.heads.reduction import Global, Grid, Reduction
 from offramp.inputs import Inputs, leaves, mask_of, select
+from offramp.load.sources import open_source
 from offramp.model.augment import Augment
 from offramp.model.cache import ORIGINAL, FeatureCache, Pass
 from offramp.model.fingerprint import model_fingerprint
@@ -249,6 +250,19 @@ class Overflowing(nn.Module):
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         logits: torch.Tensor = self.two(self.one(x))
         return torch.where(x[:, :1] > 2.0, logits / 0.0, logits)
+
+
+def test_numbers_beyond_a_table_are_refused_with_what_came(tmp_path: Path) -> None:
+    model, ids = TEXT.model(), {name: one.repeat(4, 1) for name, one in _named(TEXT.inputs(2)).items()}
+    ids["input_ids"][5, 0] = 10_000
+    source = open_source(ids)
+    with pytest.raises(DataError, match=r"got input_ids \(\d+,\) int64, .* in the samples from 4 on, .*out of range"):
+        Pass(model, logits_of, [], "text", batch_size=2).run(source, tmp_path / "c", split="train")
+
+
+def _named(inputs: Inputs) -> dict[str, torch.Tensor]:
+    assert isinstance(inputs, dict)
+    return inputs
 
 
 def test_outputs_that_are_not_finite_are_refused_near_the_sample(tmp_path: Path) -> None:

@@ -59,8 +59,14 @@ class Running:
 
 @contextmanager
 def running(folder: Path, *options: str) -> Iterator[Running]:
-    command = [sys.executable, "-m", "offramp", "serve", str(folder / "toy"), f"{folder / 'nets.py'}:net"]
-    command += ["--backend", "eager", "--port", "0", *options]
+    with serving(str(folder / "toy"), f"{folder / 'nets.py'}:net", "--backend", "eager", *options) as found:
+        yield found
+
+
+@contextmanager
+def serving(*arguments: str) -> Iterator[Running]:
+    """`offramp serve` with these arguments, on a free port."""
+    command = [sys.executable, "-m", "offramp", "serve", *arguments, "--port", "0"]
     environment = {**os.environ, "OMP_NUM_THREADS": "1"}
     process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=environment)
     try:

@@ -1,11 +1,14 @@
+import struct
+
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import array_shapes, arrays
+from tritonclient.utils import serialize_byte_tensor
 
 from offramp.serve.errors import BadRequestError
-from offramp.serve.tensors import BF16, TYPES, cast, datatype_of, from_bytes, from_json, to_bytes
+from offramp.serve.tensors import BF16, BYTES, TYPES, cast, datatype_of, from_bytes, from_json, to_bytes
 
 
 @given(data=st.data(), name=st.sampled_from(sorted(TYPES)))
@@ -33,6 +36,36 @@ def test_a_number_just_beyond_the_range_of_floats_is_refused_as_not_finite() -> 
         cast(found, np.dtype("float32"), "x")
 
 
+@given(some=st.lists(st.text(max_size=6), min_size=1, max_size=6), column=st.booleans())
+def test_texts_there_and_back(some: list[str], column: bool) -> None:
+    """As Triton's client writes them."""
+    shape = (len(some), 1) if column else (len(some),)
+    texts = np.array([one.encode() for one in some], object).reshape(shape)
+    raw = serialize_byte_tensor(texts).item()
+    for found in (from_bytes(raw, BYTES, shape, "x"), from_json(some, BYTES, shape, "x")):
+        assert (found.shape, found.dtype) == (shape, np.dtype(object))
+        assert found.ravel().tolist() == some
+    assert to_bytes(found) == raw
+
+
+@given(raw=st.binary(max_size=40), count=st.integers(0, 3))
+def test_bytes_are_texts_or_are_refused(raw: bytes, count: int) -> None:
+    """By a slow definition: cut off piece after piece."""
+    expected, rest = [], raw
+    try:
+        for _ in range(count):
+            (size,) = struct.unpack("<I", rest[:4])
+            assert len(rest) >= 4 + size
+            expected.append(rest[4 : 4 + size].decode())
+            rest = rest[4 + size :]
+        assert rest == b""
+    except (struct.error, AssertionError, UnicodeDecodeError):
+        with pytest.raises(BadRequestError, match="input 'x'"):
+            from_bytes(raw, BYTES, (count,), "x")
+    else:
+        assert from_bytes(raw, BYTES, (count,), "x").tolist() == expected
+
+
 def test_bfloat16_is_the_upper_half_of_a_single() -> None:
     values = np.array([1.0, -2.5, 0.0, 3.140625], np.float32)
     raw = (values.view(np.uint32) >> 16).astype("<u2").tobytes()
@@ -55,6 +88,9 @@ def test_bfloat16_is_the_upper_half_of_a_single() -> None:
         ([1.0], "FP8", (1,), "a datatype among"),
         (None, "FP32", (1,), "as a list"),
         ([0, "a" * 50_000], "FP32", (2,), "got str"),
+        (["a", 1, None], BYTES, (3,), "expected strings .* got NoneType, int"),
+        (["a", "b"], BYTES, (3,), "3 texts"),
+        ("a", BYTES, (1,), "as a list"),
     ],
 )
 def test_json_that_is_no_such_tensor_is_refused(

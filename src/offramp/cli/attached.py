@@ -6,17 +6,20 @@ from functools import partial
 from pathlib import Path
 
 import numpy as np
+import typer
 from torch import nn
 
 from offramp.bundle import Bundle
 from offramp.errors import InputError
 from offramp.load.models import LoadedModel, load_model
+from offramp.load.portable import tokeniser_of
 from offramp.load.preprocess import Preprocess, preprocess_from_manifest
 from offramp.load.small import small_of
 from offramp.load.sources import open_source
 from offramp.load.trial import check_taken
 from offramp.manifest import ModelEntry
 from offramp.sources import Source
+from offramp.tokeniser import Tokeniser
 
 
 def attached(
@@ -80,6 +83,15 @@ def prepared(
     assert live.multi_exit is not None
     check_taken(loaded.model, source.inputs(np.arange(1)), live.multi_exit.backbone.example, source.name)
     return live, Opening(data, preprocess, labels, source)
+
+
+def tokeniser_for(bundle: Bundle, given: Preprocess | None, done: str) -> Tokeniser | None:
+    """The tokenizer of a bundle that takes texts; where it is none that can be `done`, says so, and there is none."""
+    try:
+        return tokeniser_of(bundle.manifest, given)
+    except InputError as error:
+        typer.echo(f"token ids are {done}, and no texts: {error}", err=True)
+        return None
 
 
 def _moved(model: nn.Module, device: str) -> nn.Module:

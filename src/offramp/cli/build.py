@@ -15,6 +15,7 @@ from offramp.cli.options import (
     Data,
     Json,
     Labels,
+    MaxLength,
     Mean,
     ModelSpec,
     Points,
@@ -97,6 +98,7 @@ def build(
     std: Std = None,
     size: Size = None,
     channels: Channels = None,
+    max_length: MaxLength = None,
     as_json: Json = False,
     explain: Annotated[
         bool, typer.Option("--explain", help="Print the Python program that this build stands for, and do nothing.")
@@ -128,7 +130,7 @@ def build(
     )
     check_small(options.chosen(), small is not None)
     _check_figure(options, search_figure)
-    preprocess = preprocess_of(mean, std, size, channels)
+    preprocess = preprocess_of(mean, std, size, channels, max_length)
     if explain:
         program = steps(
             model,
@@ -183,6 +185,10 @@ def _show(bundle: Bundle, out: Path, seconds: float, figure: Path | None, as_jso
         return
     for table in ([heads_table(found)] if found else []) + [front_table(bundle)]:
         Console(soft_wrap=True).print(table)
+    for entry in (bundle.manifest.data, *bundle.manifest.extra_data):
+        if entry.cut:
+            length = (bundle.manifest.preprocess or {}).get("max_length")
+            typer.echo(f"{entry.cut} of {entry.samples} texts in {entry.name} are cut behind {length} tokens")
     typer.echo(f"bundle: {out}  ({seconds:.0f} s)")
 
 
@@ -191,4 +197,6 @@ def summary(bundle: Bundle) -> dict[str, object]:
     entries = bundle.manifest.operating_points
     found = bundle.manifest.provenance.get("head_search")
     searched = {} if found is None else {"head_search": found}
-    return {"risk": bundle.manifest.risk, "points": [entry.model_dump(mode="json") for entry in entries], **searched}
+    cut = {"cut": bundle.manifest.data.cut} if bundle.manifest.data.cut else {}
+    points = [entry.model_dump(mode="json") for entry in entries]
+    return {"risk": bundle.manifest.risk, "points": points, **cut, **searched}

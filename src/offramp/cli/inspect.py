@@ -13,6 +13,7 @@ from offramp.cli.options import (
     Channels,
     FigurePath,
     Json,
+    MaxLength,
     Mean,
     ModelSpec,
     Size,
@@ -51,6 +52,7 @@ def inspect(
     std: Std = None,
     size: Size = None,
     channels: Channels = None,
+    max_length: MaxLength = None,
     explain: Annotated[
         str | None, typer.Option(metavar="POINT", help="Say in words what is known of this point, and leave.")
     ] = None,
@@ -70,7 +72,7 @@ def inspect(
     """
     if figure is not None:
         figure_path(figure)
-    loaded = load_model(model, weights, preprocess=preprocess_of(mean, std, size, channels))
+    loaded = load_model(model, weights, preprocess=preprocess_of(mean, std, size, channels, max_length))
     inputs = example(loaded, input_, data, samples)
     few = select_samples(inputs, torch.arange(min(2, batch_size(inputs))))
     backbone = analyse(loaded.model, tried(loaded.model, few, data or "--input"), answer_of)

@@ -42,6 +42,10 @@ Mean = Annotated[str | None, typer.Option(metavar="R,G,B", help="Mean per channe
 Std = Annotated[str | None, typer.Option(metavar="R,G,B", help="Standard deviation per channel.")]
 Size = Annotated[str | None, typer.Option(metavar="HxW", help="Size that images are resized and cropped to.")]
 Channels = Annotated[int | None, typer.Option(metavar="1|3", help="1 for grey images, 3 for RGB (the default).")]
+MaxLength = Annotated[
+    int | None,
+    typer.Option(min=1, metavar="TOKENS", help="Tokens that a text may have, special ones included; the rest is cut."),
+]
 FigurePath = Annotated[
     Path | None, typer.Option(metavar="FILE", help=f"Write a figure to this file ({', '.join(SUFFIXES)}).")
 ]
@@ -63,7 +67,11 @@ Json = Annotated[bool, typer.Option("--json", help="Print JSON for machines inst
 
 
 def preprocess_of(
-    mean: str | None = None, std: str | None = None, size: str | None = None, channels: int | None = None
+    mean: str | None = None,
+    std: str | None = None,
+    size: str | None = None,
+    channels: int | None = None,
+    max_length: int | None = None,
 ) -> dict[str, Any] | None:
     """The preprocessing that the flags describe; None where there are none.
 
@@ -80,6 +88,10 @@ def preprocess_of(
         found["size"] = (height, width)
     if channels is not None:
         found["channels"] = channels
+    if max_length is not None:
+        if found:
+            raise InputError(f"expected --max-length alone, which is for texts, got it with --{next(iter(found))}")
+        found["max_length"] = max_length
     return found or None
 
 

@@ -9,11 +9,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import typer
-from torch import nn
 
 from offramp.bundle import Bundle
-from offramp.cli.attached import loaded_for
+from offramp.cli.attached import loaded_for, tokeniser_for
 from offramp.errors import InputError
+from offramp.load.models import LoadedModel
 from offramp.load.small import small_of
 from offramp.run.routing import FILE
 
@@ -42,7 +42,7 @@ def loader(
     """Loads what there is now; the backbone of a bundle is loaded once."""
     from offramp.serve import loading
 
-    networks: list[nn.Module] = []
+    networks: list[LoadedModel] = []
     times = count()
 
     def newest() -> "Deployment":
@@ -52,10 +52,11 @@ def loader(
             return replace(loading.from_stages(here, backend, point, threads), name=known)
         loaded = Bundle.load(here)
         if not networks:
-            networks.append(loaded_for(loaded.manifest.model, model, weights).model)
+            networks.append(loaded_for(loaded.manifest.model, model, weights))
         # a copy, since capturing a model changes it for a moment, in which the version before may run it
-        live = loaded.attach(copy.deepcopy(networks[0]), small_of(loaded, small))
-        return loading.from_bundle(live, backend, stages / str(next(times)), known, point, threads)
+        live = loaded.attach(copy.deepcopy(networks[0].model), small_of(loaded, small))
+        tokeniser = tokeniser_for(loaded, networks[0].preprocess, "served")
+        return loading.from_bundle(live, backend, stages / str(next(times)), known, point, threads, tokeniser)
 
     return newest
 

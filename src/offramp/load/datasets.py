@@ -56,6 +56,13 @@ class DatasetSource:
             raise none_in(self.name, "let the dataset yield (x, y)")
         return label_values([value.item() if hasattr(value, "item") else value for value in values], self.name)
 
+    @property
+    def texts(self) -> tuple[str, ...]:
+        """All items that are texts, which are all or none; read anew each time."""
+        if not isinstance(_split(self.dataset[0], self.name)[0], str):
+            return ()
+        return tuple(_split(self.dataset[position], self.name)[0] for position in range(len(self)))
+
     def _batch(self, items: list[Any]) -> Inputs:
         first = items[0]
         if isinstance(first, Mapping):

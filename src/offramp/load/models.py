@@ -10,11 +10,13 @@ from torch import nn
 
 from offramp.errors import InputError
 from offramp.load.factories import call_factory, is_factory
-from offramp.load.preprocess import Preprocess, as_preprocess
+from offramp.load.preprocess import Preprocess, adjusted, as_preprocess
 from offramp.load.timm_models import timm_model
+from offramp.load.tokens import TokenPreprocess
 from offramp.load.torchvision_models import torchvision_model
 from offramp.load.transformers_models import transformers_model
 from offramp.load.weights import load_weights
+from offramp.model.limits import positions_of
 
 _FORMS = "timm:NAME, torchvision:NAME, transformers:NAME_OR_PATH or FILE.py:FACTORY"
 
@@ -28,12 +30,20 @@ class LoadedModel:
         spec: how it was asked for.
         preprocess: what its inputs go through; None if the model does not say.
         weights: the file its weights came from.
+
+    Raises:
+        InputError: if texts may come out longer than the model has positions for.
     """
 
     model: nn.Module
     spec: str | None
     preprocess: Preprocess | None
     weights: str | None = None
+
+    def __post_init__(self) -> None:
+        positions = positions_of(self.model) if isinstance(self.preprocess, TokenPreprocess) else None
+        if isinstance(self.preprocess, TokenPreprocess) and positions is not None:
+            self.preprocess.check(positions, type(self.model).__name__)
 
 
 def load_model(spec: str, weights: str | PathLike[str] | None = None, *, preprocess: Any = None) -> LoadedModel:
@@ -44,7 +54,8 @@ def load_model(spec: str, weights: str | PathLike[str] | None = None, *, preproc
             torchvision models start untrained, with as many classes as `weights` has. A folder or hub name of
             transformers brings its own weights unless `weights` is given.
         weights: file that `load_state` reads.
-        preprocess: stands in for the model's own; anything that `as_preprocess` takes.
+        preprocess: stands in for the model's own; anything that `as_preprocess` takes, or `{"max_length": 256}` for
+            longer or shorter texts.
 
     Raises:
         UnknownNameError: if there is no such model; names the nearest ones.
@@ -65,7 +76,7 @@ def load_model(spec: str, weights: str | PathLike[str] | None = None, *, preproc
         hint = f"; did you mean {near[0]}:{name or 'NAME'}?" if near else ""
         raise InputError(f"expected a model as {_FORMS}; got {spec!r}{hint}")
     if preprocess is not None:
-        own = as_preprocess(preprocess, "the caller")
+        own = adjusted(own, preprocess)
     return LoadedModel(model.eval(), spec, own, None if file is None else str(file.resolve()))
 
 

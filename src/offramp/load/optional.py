@@ -8,6 +8,7 @@ from offramp.errors import InputError
 _INSTALL = {
     "timm": "'offramp[hub]'",
     "transformers": "'offramp[hub]'",
+    "tokenizers": "'offramp[text]'",
     "torchvision": "torchvision",
     "pyarrow": "pyarrow",
     "onnx": "'offramp[onnx]'",

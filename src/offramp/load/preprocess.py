@@ -1,7 +1,8 @@
 """What happens to an item before the model sees it, and how a bundle records it."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
+from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
@@ -89,7 +90,8 @@ def preprocess_from_manifest(manifest: Mapping[str, Any], given: Preprocess | No
 
     Args:
         manifest: the recorded dict.
-        given: what stands in for a function, which a manifest cannot hold.
+        given: what stands in for a function, which a manifest cannot hold, and the model's own tokenizer, where that
+            of the build is gone.
 
     Raises:
         InputError: if a function was recorded and none is given.
@@ -101,7 +103,7 @@ def preprocess_from_manifest(manifest: Mapping[str, Any], given: Preprocess | No
         if kind == "image":
             return _image_preprocess(values, "the manifest")
         if kind == "tokens":
-            return TokenPreprocess(**values)
+            return _tokens(TokenPreprocess(**values), given)
         if kind == "clicks":
             return ClickPreprocess.from_manifest(values)
     except (TypeError, KeyError, InputError) as error:
@@ -114,6 +116,26 @@ def preprocess_from_manifest(manifest: Mapping[str, Any], given: Preprocess | No
             "name only; pass it as preprocess="
         )
     return given
+
+
+def _tokens(recorded: TokenPreprocess, given: Preprocess | None) -> TokenPreprocess:
+    """As recorded; with the tokenizer of `given` where only that one is a folder here."""
+    if isinstance(given, TokenPreprocess) and Path(given.source).is_dir() and not Path(recorded.source).is_dir():
+        return replace(recorded, source=given.source)
+    return recorded
+
+
+def adjusted(own: Preprocess | None, value: Any) -> Preprocess:
+    """A model's own preprocessing as a user wants it; see `as_preprocess`, and `{"max_length": 256}` for texts.
+
+    Raises:
+        InputError: if a length is given and the model takes no texts.
+    """
+    if not isinstance(value, Mapping) or set(value) != {"max_length"}:
+        return as_preprocess(value, "the caller")
+    if not isinstance(own, TokenPreprocess):
+        raise InputError("expected max_length with a model that takes texts, got one without a tokenizer; leave it out")
+    return replace(own, **value)
 
 
 def _image_preprocess(values: Mapping[str, Any], where: str) -> ImagePreprocess:

@@ -20,7 +20,7 @@ from torch import nn
 
 from offramp.errors import DataError, InputError
 from offramp.heads.reduction import At, Mask, Reduction
-from offramp.inputs import batch_size, call, device_of, mask_of, on, select, whole_of
+from offramp.inputs import Inputs, batch_size, call, described, device_of, mask_of, on, select, whole_of
 from offramp.model.augment import Augment
 from offramp.model.memory_layout import fastest_layout, laid_out
 from offramp.model.modes import frozen
@@ -150,8 +150,11 @@ class Pass:
                 if self.original is not None:
                     copied = select(inputs, torch.arange(batch_size(inputs)))
                     entered[ORIGINAL] = self.logits_of(call(original, copied))
-                with shorter:
-                    logits = self.logits_of(call(self.model, inputs))
+                try:
+                    with shorter:
+                        logits = self.logits_of(call(self.model, inputs))
+                except IndexError as error:
+                    raise DataError(_beyond(error, inputs, store.done % len(source))) from error
                 if not torch.isfinite(logits).all():
                     raise DataError(
                         f"expected finite outputs, got NaN from the backbone near sample {store.done % len(source)}"
@@ -175,6 +178,14 @@ class Pass:
             "batch_size": self.batch_size,
             **({"half": True} if self.half else {}),
         }
+
+
+def _beyond(error: IndexError, inputs: Inputs, first: int) -> str:
+    """What is said where a model has no such row in one of its tables."""
+    return (
+        f"expected numbers and lengths that the model knows, got {described(inputs)} in the samples from {first} on, "
+        f"on which it raises {error}; give ids of its own vocabulary, and texts no longer than it has positions for"
+    )
 
 
 def _augmentation(views: Views) -> dict[str, Any]:

@@ -21,6 +21,9 @@ from offramp.run.stage import Stage, State, first_names, first_state
 Shapes = tuple[dict[int, Any], ...]
 """For each tensor its open axes."""
 
+LEAST = 2
+"""Length of the shortest sequences that a stage is exported for."""
+
 LOGGERS = ("torch.onnx", "onnxscript", "onnx_ir", "torch.export")
 """They tell about their own internals."""
 
@@ -50,7 +53,7 @@ def export(
     masked = stages[0].masked
     state, names = first_state(example, masked), first_names(example, masked)
     sequences = all(tensor.ndim == 2 and not tensor.is_floating_point() for tensor in state)
-    length = state[0].shape[1] if sequences else None
+    shorter = tuple(tensor[:, :-1] for tensor in state) if sequences and state[0].shape[1] > LEAST else None
     open_ = any(tensor.ndim in (2, 3) for tensor in state)
     with frozen(model), torch.no_grad():
         for index, (stage, here) in enumerate(zip(stages, exits, strict=True)):
@@ -59,21 +62,32 @@ def export(
             onward = tuple(f"{STATE}{index + 1}_{position}" for position in range(carried))
             logits, score = (tuple(f"{kind}_{exit_}" for exit_ in here) for kind in ("logits", "score"))
             one = StageFile(f"{name}-{index}.onnx", names, onward, tuple(here), logits, score, stage.full)
-            _write(stage, state, one, folder / one.file, length, open_)
+            _write(stage, state, one, folder / one.file, shorter, open_)
             finish(folder / one.file, one)
             found.append(one)
+            shorter = None if shorter is None else _after(stage, shorter, carried)
             state, names = after[:carried], onward
     return tuple(found)
 
 
-def _write(stage: Stage, state: State, one: StageFile, path: Path, length: int | None, open_: bool) -> None:
+def _after(stage: Stage, state: State, carried: int) -> State | None:
+    """The state behind a stage; None where it cannot run at this length."""
+    try:
+        after: State = stage(*(tensor.clone() for tensor in state))
+    except Exception:  # whatever the model raises at a length for which its graph does not hold
+        return None
+    return after[:carried]
+
+
+def _write(stage: Stage, state: State, one: StageFile, path: Path, shorter: State | None, open_: bool) -> None:
     """One file.
 
-    Of sequences all axes of their length are open, together, as both of an attention mask are; where a stage does not
-    allow that, second axes are, each where it can be. Where the model takes pictures alone only the batch is open.
+    Of sequences all axes that are others in a `shorter` state are open, together, as both of an attention mask are;
+    where a stage does not allow that, second axes are, each where it can be. Where the model takes pictures alone only
+    the batch is open.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    ways = [_lengths(state, length)] if length is not None else []
+    ways = [] if shorter is None else [_lengths(state, shorter)]
     for shapes in (*ways, _seconds(state, open_)):
         try:
             with _quiet():
@@ -84,10 +98,11 @@ def _write(stage: Stage, state: State, one: StageFile, path: Path, length: int |
     raise CaptureError(f"cannot export {path.name}: {type(failed).__name__}: {reason}") from failed
 
 
-def _lengths(state: State, length: int) -> Shapes:
-    batch, open_ = _batch(), torch.export.Dim("length", min=2, max=65535)
+def _lengths(state: State, shorter: State) -> Shapes:
+    batch, open_ = _batch(), torch.export.Dim("length", min=LEAST, max=65535)
     return tuple(
-        {0: batch} | {axis: open_ for axis in range(1, tensor.ndim) if tensor.shape[axis] == length} for tensor in state
+        {0: batch} | {axis: open_ for axis in range(1, one.ndim) if one.shape[axis] != other.shape[axis]}
+        for one, other in zip(state, shorter, strict=True)
     )
 
 

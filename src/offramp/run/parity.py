@@ -93,8 +93,15 @@ def check_chain(
 
 
 def _largest(found: np.ndarray, expected: np.ndarray) -> float:
+    found, expected = _numbers(found), _numbers(expected)
     return float(np.abs(found - expected).max(initial=0.0) / max(np.abs(expected).max(initial=0.0), 1e-12))
 
 
 def _spread(found: np.ndarray, expected: np.ndarray) -> float:
+    found, expected = _numbers(found), _numbers(expected)
     return float(np.linalg.norm(found - expected) / max(float(np.linalg.norm(expected)), 1e-12))
+
+
+def _numbers(values: np.ndarray) -> np.ndarray:
+    """Truth values, such as the masks of texts, as numbers, since NumPy does not subtract them."""
+    return values.astype(np.float32) if values.dtype == bool else values

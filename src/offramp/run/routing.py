@@ -92,6 +92,7 @@ class Routing:
 
     Attributes:
         inputs: per input of the model its name, shape without batch axis and NumPy type; -1 stands for an open size.
+            Where they are known, `below`: its numbers are from 0 to below that; `most`: so long may its sequences be.
         classes: how many logits there are.
         exits: the name of each exit's place, the backbone's last.
         cuts: by name, the stages of the model cut at some of its exits; `uncut` has one stage and no exits.
@@ -102,6 +103,8 @@ class Routing:
         full: per tensor that the model returns besides its name, shape without batch axis and NumPy type.
         task: what the logits mean, as `tasks.task` reads it; classification in folders of earlier versions.
         unfit: by name, runtimes that were found not to answer as the model does, and how.
+        max_length: tokens of a text at most, where a tokenizer lies beside the stages; None: they take token ids, or
+            something else than texts.
     """
 
     inputs: tuple[dict[str, Any], ...]
@@ -115,6 +118,7 @@ class Routing:
     full: tuple[dict[str, Any], ...] = ()
     task: str = "classification"
     unfit: Mapping[str, str] = field(default_factory=dict)
+    max_length: int | None = None
 
     @property
     def point_of(self) -> tuple[int, ...]:
@@ -153,6 +157,7 @@ class Routing:
                 full=tuple(found.get("full", ())),
                 task=str(found.get("task", "classification")),
                 unfit=dict(found.get("unfit", {})),
+                max_length=found.get("max_length"),
             )
         except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
             raise BundleError(

@@ -1,14 +1,17 @@
 """What is served: a model with its operating points. Free of torch."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 
 from offramp.errors import UnknownNameError
 from offramp.run.stage_seconds import ExecutorFor
+from offramp.serve.errors import BadRequestError
+from offramp.serve.tensors import cast
 from offramp.tasks.task import Task
+from offramp.tokeniser import Tokeniser
 from offramp.types import Configuration
 
 
@@ -20,11 +23,44 @@ class InputSpec:
         name: as clients name it.
         dtype: NumPy type that the model takes.
         shape: without the batch axis; -1 stands for any size.
+        below: its numbers are from 0 to below this, such as the size of a vocabulary; None: it is not known.
+        most: what -1 stands for is at most this; None: it is not known.
     """
 
     name: str
     dtype: np.dtype[Any]
     shape: tuple[int, ...]
+    below: int | None = field(default=None, compare=False)  # exports of earlier versions do not say it
+    most: int | None = field(default=None, compare=False)
+
+    @classmethod
+    def of(cls, told: Mapping[str, Any]) -> "InputSpec":
+        """From what `exporting.inputs_of` says."""
+        return cls(
+            str(told["name"]), np.dtype(told["dtype"]), tuple(told["shape"]), told.get("below"), told.get("most")
+        )
+
+    def fitted(self, tensor: np.ndarray) -> np.ndarray:
+        """A tensor of a request, the batch first, in the model's own type.
+
+        Raises:
+            BadRequestError: if the model cannot take it.
+        """
+        sizes = list(zip(self.shape, tensor.shape[1:], strict=False))
+        if tensor.ndim - 1 != len(self.shape) or any(size not in (-1, got) for size, got in sizes):
+            expected = [-1, *self.shape]
+            raise BadRequestError(f"expected shape {expected} for input {self.name!r}, got {list(tensor.shape)}")
+        long = max((got for size, got in sizes if size == -1), default=0)
+        if self.most is not None and long > self.most:
+            raise BadRequestError(f"expected at most {self.most} in a row of input {self.name!r}, got {long}; cut them")
+        found = cast(tensor, self.dtype, self.name)
+        if self.below is not None and (wrong := (found < 0) | (found >= self.below)).any():
+            number = int(found[wrong][0])
+            sample = int(wrong.reshape(len(found), -1).any(axis=1).argmax())
+            raise BadRequestError(
+                f"expected numbers from 0 to {self.below - 1} in input {self.name!r}, got {number} in sample {sample}"
+            )
+        return found
 
 
 @dataclass(frozen=True)
@@ -74,6 +110,7 @@ class Deployment:
         arranged: makes of arrays by name what executors take.
         version: of the model, as clients see it.
         full: what else the model returns of samples that reach its end.
+        tokeniser: makes its inputs of texts; None: it takes none.
     """
 
     name: str
@@ -90,6 +127,7 @@ class Deployment:
     arranged: Callable[[Mapping[str, np.ndarray]], Any]
     version: str = "1"
     full: tuple[InputSpec, ...] = ()
+    tokeniser: Tokeniser | None = None
 
     def point(self, name: str) -> tuple[str, ServedPoint]:
         """The point of that name or alias, with its own name.

@@ -19,7 +19,6 @@ from offramp.serve.deployment import Deployment
 from offramp.serve.engine import Engine, Watcher
 from offramp.serve.errors import BadRequestError, NotFoundError, RefusedError
 from offramp.serve.sample import Answer, Row, Sample
-from offramp.serve.tensors import cast
 
 Listener = Callable[[int, "Answer | RefusedError"], None]
 """Called with the number of a sample in its request, and its answer or what went wrong."""
@@ -260,15 +259,7 @@ class Endpoint:
         if len(sizes) != 1 or 0 in sizes:
             raise BadRequestError(f"expected one common batch size of at least 1, got {sorted(sizes)}")
         self.engine.batching.check(max(sizes))
-        found: dict[str, np.ndarray] = {}
-        for spec in specs:
-            tensor = inputs[spec.name]
-            if tensor.ndim - 1 != len(spec.shape) or any(
-                size not in (-1, got) for size, got in zip(spec.shape, tensor.shape[1:], strict=True)
-            ):
-                expected = [-1, *spec.shape]
-                raise BadRequestError(f"expected shape {expected} for input {spec.name!r}, got {list(tensor.shape)}")
-            found[spec.name] = cast(tensor, spec.dtype, spec.name)
+        found = {spec.name: spec.fitted(inputs[spec.name]) for spec in specs}
         return [{name: tensor[at] for name, tensor in found.items()} for at in range(sizes.pop())]
 
 

@@ -199,9 +199,9 @@ def _check_fit(old: Deployment, new: Deployment) -> None:
     """Refuses a model that clients of the old one could not ask as before.
 
     Raises:
-        ConflictError: if its name, inputs, task or classes are others.
+        ConflictError: if its name, inputs, task, classes or tokenizer are others.
     """
-    for what in ("name", "inputs", "task", "classes"):
+    for what in ("name", "inputs", "task", "classes", "tokeniser"):
         if getattr(old, what) != getattr(new, what):
             raise ConflictError(f"expected the {what} of the version before, got others; serve it by itself")
 

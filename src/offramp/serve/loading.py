@@ -1,16 +1,19 @@
 """A bundle on its backbone, or a folder of exported stages, as what is served."""
 
 from collections.abc import Mapping
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from offramp import deployed, tasks
+from offramp.errors import InputError
 from offramp.run.routing import PointEntry, Routing
 from offramp.serve.deployment import Deployment, InputSpec, ServedPoint
+from offramp.serve.logs import LOG
 from offramp.serve.widest import cut_of
+from offramp.tokeniser import Tokeniser
 from offramp.types import OperatingPoint
 
 
@@ -39,7 +42,7 @@ def from_stages(folder: Path, runtime: str = "onnx", point: str | None = None, t
     ordered = sorted(entries, key=lambda name: _safety(entries[name]))
     return Deployment(
         name=folder.resolve().name,
-        inputs=tuple(_spec(one) for one in routing.inputs),
+        inputs=tuple(map(InputSpec.of, routing.inputs)),
         classes=routing.classes,
         task=tasks.task(routing.task),
         exits=_numbered(routing.exits),
@@ -60,12 +63,30 @@ def from_stages(folder: Path, runtime: str = "onnx", point: str | None = None, t
         rule=routing.rule,
         executor_for=make,
         arranged=dict,
-        full=tuple(map(_spec, routing.full)),
+        full=tuple(map(InputSpec.of, routing.full)),
+        tokeniser=_tokeniser(folder, routing.max_length),
     )
 
 
+def _tokeniser(folder: Path, max_length: int | None) -> Tokeniser | None:
+    """The tokenizer beside exported stages; None where there is none, or nothing here runs it."""
+    if max_length is None:
+        return None
+    try:
+        return Tokeniser.read(folder, max_length)
+    except InputError as error:
+        LOG.warning("token ids are served, and no texts: %s", error)
+        return None
+
+
 def from_bundle(
-    bundle: Any, backend: str, folder: Path, name: str, point: str | None = None, threads: int = 0
+    bundle: Any,
+    backend: str,
+    folder: Path,
+    name: str,
+    point: str | None = None,
+    threads: int = 0,
+    tokeniser: Tokeniser | None = None,
 ) -> Deployment:
     """A bundle that is attached to its backbone.
 
@@ -76,6 +97,7 @@ def from_bundle(
         name: of the model.
         point: to begin with; None: `balanced`, or the first.
         threads: of exported stages; 0 for all cores.
+        tokeniser: of the texts that the model takes; None: it is given token ids, or something else.
 
     Raises:
         UnknownNameError: if there is no such point or back end.
@@ -85,15 +107,16 @@ def from_bundle(
 
     from offramp.backends import executors
     from offramp.exporting import costs_of, inputs_of
+    from offramp.model.limits import positions_of
 
     live = bundle.live
     make = executors(live, [backend], folder, threads)[backend]
-    specs = tuple(
-        InputSpec(str(one["name"]), np.dtype(one["dtype"]), tuple(one["shape"]))
-        for one in inputs_of(live.multi_exit.backbone)
-    )
+    specs = tuple(map(InputSpec.of, inputs_of(live.multi_exit.backbone)))
     named = isinstance(live.multi_exit.backbone.example, dict)
     in_torch = backend in ("eager", "compile", "cuda-graphs")
+    if in_torch:  # captures the model anew where a graph does not hold for a length, so only positions set a limit
+        positions = positions_of(live.multi_exit.backbone.model)
+        specs = tuple(replace(one, most=None if one.most is None else positions) for one in specs)
     order = [spec.name for spec in specs]
 
     def arranged(stacked: Mapping[str, np.ndarray]) -> Any:
@@ -118,12 +141,9 @@ def from_bundle(
         rule=live.gate.rule,
         executor_for=make,
         arranged=arranged,
-        full=tuple(_spec(asdict(one)) for one in live.multi_exit.backbone.full),
+        full=tuple(InputSpec.of(asdict(one)) for one in live.multi_exit.backbone.full),
+        tokeniser=tokeniser,
     )
-
-
-def _spec(one: Mapping[str, Any]) -> InputSpec:
-    return InputSpec(str(one["name"]), np.dtype(one["dtype"]), tuple(int(size) for size in one["shape"]))
 
 
 def _served(point: OperatingPoint, cost: float, leaving: tuple[float, ...]) -> ServedPoint:

@@ -38,6 +38,7 @@ class InferRequest:
         outputs: the names asked for and whether each comes as raw bytes; None: all, as `binary` says.
         binary: whether outputs are raw bytes unless they say otherwise.
         parameters: the client's own.
+        truncated: numbers of the samples whose texts were cut; None where the request has no texts.
     """
 
     id: str | None
@@ -45,6 +46,7 @@ class InferRequest:
     outputs: Mapping[str, bool] | None
     binary: bool
     parameters: Mapping[str, Any]
+    truncated: frozenset[int] | None = None
 
     @property
     def samples(self) -> int:

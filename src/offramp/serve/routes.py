@@ -13,7 +13,7 @@ from starlette.responses import JSONResponse, Response, StreamingResponse
 from starlette.websockets import WebSocket
 
 import offramp
-from offramp.serve import describe
+from offramp.serve import describe, texts
 from offramp.serve.aside import aside
 from offramp.serve.asking import asked_of, wish_of
 from offramp.serve.endpoint import Endpoint
@@ -70,11 +70,13 @@ class Routes:
 
     async def metadata(self, request: Request) -> Response:
         """The model's inputs and outputs."""
-        return JSONResponse(describe.metadata(self._model(request)))
+        endpoint = self._model(request)
+        return JSONResponse(texts.metadata(describe.metadata(endpoint), endpoint.deployment))
 
     async def config(self, request: Request) -> Response:
         """The model's configuration, as Triton tells it."""
-        return JSONResponse(describe.configuration(self._model(request)))
+        endpoint = self._model(request)
+        return JSONResponse(texts.configuration(describe.configuration(endpoint), endpoint.deployment))
 
     async def stats(self, request: Request) -> Response:
         """The model's statistics, as Triton tells them."""
@@ -104,7 +106,7 @@ class Routes:
     async def _infer(self, request: Request) -> Response:
         allowed(request, self.limits.token)
         endpoint = self._model(request)
-        asked, size = await self._asked(request)
+        asked, size = await self._asked(request, endpoint)
         waiting = All(asked.samples)
         wish = wish_of(asked.parameters)
         under_way = await aside(size, endpoint.ask, asked.inputs, wish, waiting.heard)
@@ -114,6 +116,7 @@ class Routes:
             "operating_point": under_way.active.name,
             "generation": under_way.active.generation,
             "forced": sum(answer.forced for answer in answers),
+            **texts.told_of_all(asked),
         }
         outputs = describe.outputs_of(answers, endpoint.deployment, asked.outputs)
         reply = InferReply(endpoint.deployment.name, under_way.active.version, outputs, asked.id, told)
@@ -125,15 +128,16 @@ class Routes:
     async def stream(self, request: Request) -> Response:
         """The same as server-sent events, each sample as soon as it is resolved."""
         endpoint = self._model(request)
-        asked, size = await self._asked(request)
+        asked, size = await self._asked(request, endpoint)
         waiting = Each(asked.samples)
         under_way = await aside(size, endpoint.ask, asked.inputs, wish_of(asked.parameters), waiting.heard)
         return Events(endpoint.deployment, asked, under_way, waiting)
 
-    async def _asked(self, request: Request) -> tuple[InferRequest, int]:
+    async def _asked(self, request: Request, endpoint: Endpoint) -> tuple[InferRequest, int]:
         """What a request asks, and how many bytes that took."""
         body = await body_of(request, self.limits.max_body)
-        return await aside(len(body), asked_of, body, json_length(request), self.endpoint.deployment), len(body)
+        asked = await aside(len(body), asked_of, body, json_length(request), endpoint.deployment)
+        return await texts.tokenised(asked, endpoint), len(body)
 
     async def socket(self, websocket: WebSocket) -> None:
         """Requests and answers in any order."""

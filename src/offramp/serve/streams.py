@@ -11,7 +11,7 @@ from starlette.responses import StreamingResponse
 from starlette.types import Receive, Scope, Send
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
-from offramp.serve import describe
+from offramp.serve import describe, texts
 from offramp.serve.aside import aside
 from offramp.serve.asking import asked_of, wish_of
 from offramp.serve.deployment import Deployment
@@ -42,6 +42,7 @@ def reply_of(deployment: Deployment, asked: InferRequest, under_way: Asked, numb
         "forced": answer.forced,
         "operating_point": under_way.active.name,
         "generation": under_way.active.generation,
+        **texts.told_of_one(asked, number),
     }
     outputs = describe.outputs_of([answer], deployment, asked.outputs)
     return InferReply(deployment.name, under_way.active.version, outputs, asked.id, told)
@@ -67,7 +68,7 @@ class Conversation:
     """
 
     def __init__(self, socket: WebSocket, host: Host, waiters: Waiters, limits: Limits) -> None:
-        self._socket, self._waiters, self._limits = socket, waiters, limits
+        self._socket, self._host, self._waiters, self._limits = socket, host, waiters, limits
         self._deployment = host.endpoint.deployment
         self._outbox: asyncio.Queue[str | bytes] = asyncio.Queue(MOST_UNREAD)
         half = max(1, host.endpoint.engine.batching.max_queue // 2)  # of the queue, so that there is room for others
@@ -110,6 +111,7 @@ class Conversation:
         try:
             body, length = self._split(message)
             asked = await aside(len(body), asked_of, body, length, self._deployment)
+            asked = await texts.tokenised(asked, self._host.endpoint)
             load = Load(1, asked.samples, len(body))
             await self._room.take(load)
             try:

@@ -23,7 +23,7 @@ TYPES = {
     "FP32": np.dtype("<f4"),
     "FP64": np.dtype("<f8"),
 }
-"""Datatypes by name, but for BF16 and BYTES, which NumPy has no numbers for."""
+"""Datatypes by name, but for BF16 and BYTES, which NumPy has no numbers for; BYTES are texts here."""
 
 BF16, BYTES = "BF16", "BYTES"
 
@@ -42,11 +42,14 @@ def datatype_of(dtype: np.dtype[Any]) -> str:
 
 
 def from_bytes(raw: bytes | memoryview, datatype: str, shape: Sequence[int], name: str) -> np.ndarray:
-    """A tensor from raw bytes, row by row; bfloat16 comes as float32.
+    """A tensor from raw bytes, row by row; bfloat16 comes as float32, BYTES as an array of strings.
 
     Raises:
-        BadRequestError: if the datatype is unknown, or there are not as many bytes as the shape takes.
+        BadRequestError: if the datatype is unknown, there are not as many bytes as the shape takes, or a text is not
+            UTF-8.
     """
+    if datatype == BYTES:
+        return _strings(_unpacked(raw, math.prod(shape), name), shape)
     stored = np.dtype("<u2") if datatype == BF16 else _known(datatype, name)
     expected = math.prod(shape) * stored.itemsize
     if len(raw) != expected:
@@ -60,17 +63,22 @@ def from_bytes(raw: bytes | memoryview, datatype: str, shape: Sequence[int], nam
 
 
 def from_json(data: Any, datatype: str, shape: Sequence[int], name: str) -> np.ndarray:
-    """A tensor from a list of numbers, flat or nested.
+    """A tensor from a list of numbers or texts, flat or nested; texts make an array of strings.
 
     Raises:
         BadRequestError: if the datatype is unknown or has no JSON form, or numbers are missing or of another kind.
     """
     if datatype in ("FP16", BF16):
         raise BadRequestError(f"expected raw bytes for input {name!r}, since {datatype} has no JSON form; or send FP32")
-    dtype = _known(datatype, name)
+    dtype = None if datatype == BYTES else _known(datatype, name)
     flat = _flat(data, name)
     if len(flat) != math.prod(shape):
-        raise BadRequestError(f"expected {math.prod(shape)} numbers for input {name!r} {list(shape)}, got {len(flat)}")
+        what = "texts" if dtype is None else "numbers"
+        raise BadRequestError(f"expected {math.prod(shape)} {what} for input {name!r} {list(shape)}, got {len(flat)}")
+    if dtype is None:
+        if others := sorted({type(one).__name__ for one in flat} - {"str"}):
+            raise BadRequestError(f"expected strings in input {name!r} (BYTES), got {', '.join(others)}")
+        return _strings(flat, shape)
     kinds = set(map(type, flat))  # NumPy is not asked: next to a long string it would make every number as long
     if not kinds <= KINDS[dtype.kind]:
         wrong = ", ".join(sorted(kind.__name__ for kind in kinds - KINDS[dtype.kind]))
@@ -82,6 +90,33 @@ def from_json(data: Any, datatype: str, shape: Sequence[int], name: str) -> np.n
         raise BadRequestError(
             f"expected numbers of type {datatype} in input {name!r}, got some beyond its range"
         ) from error
+
+
+def _unpacked(raw: bytes | memoryview, count: int, name: str) -> list[str]:
+    """Texts, each behind the number of its bytes as four bytes."""
+    found: list[str] = []
+    at = 0
+    while at < len(raw) and len(found) < count:
+        end = at + 4 + int.from_bytes(raw[at : at + 4], "little")
+        if end > len(raw):
+            break
+        try:
+            found.append(str(raw[at + 4 : end], "utf-8"))
+        except UnicodeDecodeError as error:
+            raise BadRequestError(f"expected UTF-8 in text {len(found)} of input {name!r}: {error.reason}") from error
+        at = end
+    if len(found) != count or at != len(raw):
+        raise BadRequestError(
+            f"expected {count} texts for input {name!r}, each behind its length in four bytes, and nothing more, got "
+            f"{len(found)} and {len(raw) - at} bytes"
+        )
+    return found
+
+
+def _strings(flat: list[str], shape: Sequence[int]) -> np.ndarray:
+    found = np.empty(len(flat), object)
+    found[:] = flat
+    return found.reshape(shape)
 
 
 def _flat(data: Any, name: str) -> list[Any]:
@@ -129,6 +164,6 @@ def to_bytes(tensor: np.ndarray) -> bytes:
 def _known(datatype: str, name: str) -> np.dtype[Any]:
     if datatype not in TYPES:
         raise BadRequestError(
-            f"expected a datatype among {', '.join(TYPES)}, {BF16} for input {name!r}, got {datatype!r}"
+            f"expected a datatype among {', '.join(TYPES)}, {BF16}, {BYTES} for input {name!r}, got {datatype!r}"
         )
     return TYPES[datatype]

@@ -1,4 +1,4 @@
-"""MiniLM-L6 as its package ships it, with a classifier of two sentiments on top."""
+"""MiniLM-L6 as its package ships it, with a classifier on top."""
 
 import importlib
 from importlib.util import find_spec
@@ -31,11 +31,11 @@ def transformers() -> Any:
 class Linear(nn.Module):
     """The sentence embedding, which is the mean of the tokens, and a linear classifier on it."""
 
-    def __init__(self) -> None:
+    def __init__(self, classes: int = 2, max_length: int = 128) -> None:
         super().__init__()
         self.encoder = transformers().AutoModel.from_pretrained(folder(), local_files_only=True)
-        self.classifier = nn.Linear(self.encoder.config.hidden_size, 2)
-        self.preprocess = TokenPreprocess(folder())
+        self.classifier = nn.Linear(self.encoder.config.hidden_size, classes)
+        self.preprocess = TokenPreprocess(folder(), max_length)
 
     def embed(self, input_ids: torch.Tensor, attention_mask: torch.Tensor) -> torch.Tensor:
         """Ids and mask (B, T) to (B, D)."""
@@ -47,18 +47,18 @@ class Linear(nn.Module):
     def forward(
         self, input_ids: torch.Tensor, attention_mask: torch.Tensor, token_type_ids: torch.Tensor | None = None
     ) -> torch.Tensor:
-        """Ids and mask (B, T) to logits (B, 2); there is one type of token."""
+        """Ids and mask (B, T) to logits (B, C); there is one type of token."""
         logits: torch.Tensor = self.classifier(self.embed(input_ids, attention_mask))
         return logits
 
 
 def linear() -> nn.Module:
-    """The network, its classifier untrained."""
+    """The network for two classes, its classifier untrained."""
     return Linear()
 
 
 def tuned() -> nn.Module:
-    """MiniLM-L6 with transformers' own classifier; `fine_tune` makes weights for it."""
+    """MiniLM-L6 with transformers' own classifier of two classes; `fine_tune` makes weights for it."""
     library = transformers()
     config = library.AutoConfig.from_pretrained(folder(), local_files_only=True, num_labels=2)
     model: nn.Module = library.AutoModelForSequenceClassification.from_config(config, dtype=torch.float32)

@@ -9,7 +9,7 @@ from safetensors.torch import save_file
 from torch import nn
 from torch.nn import functional as F
 
-from benchmarks.sst2.network import Linear, folder, transformers
+from benchmarks.texts.network import Linear, folder, transformers
 from offramp.load.tables import TextTable
 from offramp.load.tokens import TokenPreprocess
 from offramp.sources import Labels
@@ -18,13 +18,14 @@ BATCH = 32
 """Texts at a time."""
 
 
-def train_linear(texts: TextTable, labels: Labels, rows: int, out: Path) -> None:
-    """Trains the classifier on the sentence embeddings of the first `rows` texts; writes all weights."""
-    model = Linear().eval()
+def train_linear(texts: TextTable, labels: Labels, out: Path) -> None:
+    """Trains the classifier on the sentence embeddings of the texts; writes all weights."""
+    rows = len(texts)
+    model = Linear(int(labels.max()) + 1).eval()
     batches = np.array_split(np.arange(rows), rows // 128)
     with torch.no_grad():
         x = torch.cat([model.embed(**_tokens(texts, batch)) for batch in batches])
-    y = torch.from_numpy(labels[:rows])
+    y = torch.from_numpy(labels)
     optimizer = torch.optim.LBFGS(model.classifier.parameters(), max_iter=500, line_search_fn="strong_wolfe")
 
     def closure() -> torch.Tensor:
@@ -37,17 +38,18 @@ def train_linear(texts: TextTable, labels: Labels, rows: int, out: Path) -> None
     save_file(model.state_dict(), out)
 
 
-def fine_tune(texts: TextTable, labels: Labels, rows: int, epochs: int, seed: int, out: Path) -> None:
-    """Trains the whole network on the first `rows` texts; writes model and tokenizer as transformers does."""
+def fine_tune(texts: TextTable, labels: Labels, epochs: int, seed: int, out: Path) -> None:
+    """Trains the whole network on the texts; writes model and tokenizer as transformers does."""
     with torch.random.fork_rng():
         torch.manual_seed(seed)
-        _fine_tuned(texts, labels, rows, epochs, seed).save_pretrained(out)
+        _fine_tuned(texts, labels, epochs, seed).save_pretrained(out)
     TokenPreprocess(folder()).tokenizer.save_pretrained(out)
 
 
-def _fine_tuned(texts: TextTable, labels: Labels, rows: int, epochs: int, seed: int) -> Any:
+def _fine_tuned(texts: TextTable, labels: Labels, epochs: int, seed: int) -> Any:
+    rows = len(texts)
     model = transformers().AutoModelForSequenceClassification.from_pretrained(
-        folder(), num_labels=2, local_files_only=True, dtype=torch.float32
+        folder(), num_labels=int(labels.max()) + 1, local_files_only=True, dtype=torch.float32
     )
     generator = np.random.default_rng(seed)
     steps = epochs * (rows // BATCH)
