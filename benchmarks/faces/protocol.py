@@ -91,7 +91,7 @@ def with_copies(some: Faces, who: Int[np.ndarray, " faces"], copies: int, change
 def stream() -> tuple[np.ndarray, np.ndarray]:
     """The stream as a factory for the command line, with the subjects, which are read on request.
 
-    It is divided by picture where the build is given `--shares 700/210/28/21`, the counts of its rows, and seed 0.
+    It is divided by picture where the build is given `--split 700/210/28/21`, the counts of its rows, and seed 0.
     """
     found = stream_of(faces(), COPIES, Changes(), 0)
     return found.faces.pictures, found.faces.subject
