@@ -23,7 +23,7 @@ TEACHING = 3
 PORTIONS = 0
 """Seed of the draw of these, which is the same for all builds, since they share one backbone."""
 
-COPIES = {"train": 9, "choose": 9, "certify": 0, "report": 0}
+COPIES = {"train": 4, "choose": 9, "certify": 0, "report": 0}
 """Copies beside each picture. What is proved and reported is proved and reported of pictures: copies of one picture are
 no independent samples of the world."""
 
@@ -91,7 +91,7 @@ def with_copies(some: Faces, who: Int[np.ndarray, " faces"], copies: int, change
 def stream() -> tuple[np.ndarray, np.ndarray]:
     """The stream as a factory for the command line, with the subjects, which are read on request.
 
-    It is divided by picture where the build is given `--split 700/210/28/21`, the counts of its rows, and seed 0.
+    It is divided by picture where the build is given `--split 350/210/28/21`, the counts of its rows, and seed 0.
     """
     found = stream_of(faces(), COPIES, Changes(), 0)
     return found.faces.pictures, found.faces.subject
