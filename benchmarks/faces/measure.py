@@ -13,7 +13,7 @@ from benchmarks.faces.orl import PREPROCESS, Faces
 from benchmarks.faces.protocol import COPIES, Stream, stream_of, with_copies
 from benchmarks.faces.verification import open_set
 from benchmarks.fronts import cost_within
-from offramp.bundle import Bundle
+from offramp.bundle import MANIFEST, Bundle
 from offramp.evaluation import Evaluation
 from offramp.load.models import LoadedModel
 from offramp.sources import Source
@@ -60,10 +60,12 @@ class Trial:
 
 
 def built(trial: Trial) -> tuple[Bundle, Stream]:
-    """A bundle, and the stream it was built from."""
+    """A bundle, built unless it was before, and the stream it was built from."""
     seed, config = trial.seed, trial.config
     copies = COPIES if trial.layout == "copies" else dict.fromkeys(COPIES, 0)
     stream = stream_of(trial.faces, copies, Changes(), seed, trial.identities)
+    if (trial.out / MANIFEST).exists():
+        return Bundle.load(trial.out).attach(trial.loaded.model), stream
     extra = []
     if trial.layout == "extra":
         rows = stream.parts()["train"]
@@ -78,7 +80,6 @@ def built(trial: Trial) -> tuple[Bundle, Stream]:
         delta=config["delta"],
         seed=seed,
         shares=stream.shares,
-        overwrite=True,
         keep=config["points_kept"],
         recipe=trial.recipe,
     )
@@ -92,23 +93,19 @@ def closed(trial: Trial) -> dict[str, Any]:
     rows = stream.parts()["report"]
     pictures, who = stream.faces.at(rows), stream.picture[rows]
     more = with_copies(pictures, who, config["report_copies"], Changes(), seed)
-    alone, front = _evaluated(bundle, pictures), _evaluated(bundle, more)
+    found = {"pictures": _evaluated(bundle, pictures), "copies": _evaluated(bundle, more)}
     timed: dict[str, dict[str, float]] = {}
     if seed in config["timed_seeds"]:
         names = list(dict.fromkeys(bundle.point(name).name for name in NAMED))
         sizes, samples = config["batch_sizes"], config["timing_samples"]
-        found = offramp.evaluate(bundle, _source(more), points=names, batch_sizes=sizes, timing_samples=samples)
-        timed = {point.name: point.time_ratio for point in found.points}
+        times = offramp.evaluate(bundle, _source(more), points=names, batch_sizes=sizes, timing_samples=samples)
+        timed = {point.name: point.time_ratio for point in times.points}
     return {
         **trial.told,
         "exits": [f"{exit_.point} {exit_.head}" for exit_ in bundle.manifest.exits],
-        "macs": front.macs,
-        "samples": [alone.samples, front.samples],
-        "backbone_accuracy": [alone.accuracy, front.accuracy],
-        "oracle_cost": front.oracle_cost,
-        "cost_within_drop": {str(drop): cost_within(front, drop) for drop in config["drops_in_points"]},
-        "named": {name: _named(bundle, name, alone, front, timed) for name in NAMED},
-        "front": [[p.cost_ratio, p.agreement, p.accuracy, p.bound and p.bound.epsilon] for p in front.points],
+        "macs": bundle.manifest.model.macs,
+        "on": {on: _figures(evaluation, config) for on, evaluation in found.items()},
+        "named": {name: _named(bundle, name, found, timed) for name in NAMED},
     }
 
 
@@ -136,17 +133,28 @@ def _source(some: Faces) -> Source:
     return offramp.open_source((some.pictures, some.subject), PREPROCESS)
 
 
+def _figures(found: Evaluation, config: dict[str, Any]) -> dict[str, Any]:
+    """All operating points on one set of faces."""
+    return {
+        "samples": found.samples,
+        "backbone_accuracy": found.accuracy,
+        "oracle_cost": found.oracle_cost,
+        "cost_within_drop": {str(drop): cost_within(found, drop) for drop in config["drops_in_points"]},
+        "front": [[p.cost_ratio, p.agreement, p.accuracy, p.bound and p.bound.epsilon] for p in found.points],
+    }
+
+
 def _named(
-    bundle: Bundle, name: str, alone: Evaluation, front: Evaluation, timed: dict[str, dict[str, float]]
+    bundle: Bundle, name: str, found: dict[str, Evaluation], timed: dict[str, dict[str, float]]
 ) -> dict[str, Any]:
-    """One operating point: on pictures alone, and with copies."""
+    """One operating point on each set of faces."""
     point = bundle.point(name)
-    at, also = (next(p for p in found.points if p.name == point.name) for found in (alone, front))
+    at = {on: next(p for p in evaluation.points if p.name == point.name) for on, evaluation in found.items()}
     return {
         "means": point.name,
         "certified": None if point.bound is None else point.bound.epsilon,
-        "cost": [at.cost_ratio, also.cost_ratio],
-        "agreement": [at.agreement, also.agreement],
-        "accuracy": [at.accuracy, also.accuracy],
+        "cost": {on: p.cost_ratio for on, p in at.items()},
+        "agreement": {on: p.agreement for on, p in at.items()},
+        "accuracy": {on: p.accuracy for on, p in at.items()},
         "time_ratio": timed.get(point.name, {}),
     }

@@ -61,12 +61,13 @@ def test_a_build_divides_by_picture_and_promises_no_more_than_so_few_can_prove(t
 
 def test_figures_are_told_for_every_named_point(trial: Trial) -> None:
     found = closed(trial)
-    assert found["samples"] == [16, 32]
+    assert {on: one["samples"] for on, one in found["on"].items()} == {"pictures": 16, "copies": 32}
     assert set(found["named"]) == set(NAMED)
     for one in found["named"].values():
-        assert all(0 < cost <= 1 for cost in one["cost"])
-        assert all(0 <= share <= 1 for share in one["agreement"] + one["accuracy"])
-    assert found["cost_within_drop"]["2.0"] <= found["cost_within_drop"]["0.0"] <= 1
+        assert all(0 < cost <= 1 for cost in one["cost"].values())
+        assert all(0 <= share <= 1 for key in ("agreement", "accuracy") for share in one[key].values())
+    within = found["on"]["pictures"]["cost_within_drop"]
+    assert within["2.0"] <= within["0.0"] <= 1
 
 
 def test_strangers_are_measured_by_the_embeddings_of_those_who_stay(trial: Trial) -> None:
