@@ -177,7 +177,7 @@ class Bundle:
         """
         if self.multi_exit is None:
             raise InputError("expected a bundle attached to its backbone; pass model=, or call attach(model) first")
-        return Live(self.multi_exit, reader(self.task), self.gate, self.calibrators)
+        return Live(self.multi_exit, reader(self.task), self.gate, self.calibrators, self.task.means.parts)
 
     def use(self, name: str, model: nn.Module | None = None, small: nn.Module | None = None) -> EarlyExitModel:
         """The model that leaves early, at the operating point `name`.

@@ -11,12 +11,22 @@ from offramp import gates
 from offramp.calibrate.calibrator import Calibrator
 from offramp.calibrate.identity import Identity
 from offramp.calibrate.isotonic import Isotonic
+from offramp.calibrate.spread import Spread
 from offramp.calibrate.temperature import Temperature
 from offramp.calibrate.vector import Vector
+from offramp.calibration_entries import (
+    CalibrationEntry,
+    IdentityEntry,
+    IsotonicEntry,
+    SpreadEntry,
+    TemperatureEntry,
+    VectorEntry,
+)
 from offramp.errors import InputError
 from offramp.gates.gate import Gate
 from offramp.gates.gati import Gati
 from offramp.gates.jei import Jei
+from offramp.gates.within import Within
 from offramp.heads.convolutions import Convolutions, Filter
 from offramp.heads.head import HeadType
 from offramp.heads.mixed import Mixed
@@ -25,19 +35,14 @@ from offramp.heads.stem import Stem
 from offramp.inputs import Inputs
 from offramp.manifest import (
     BoundEntry,
-    CalibrationEntry,
     CostEntry,
     ExitEntry,
     GateEntry,
-    IdentityEntry,
     InputEntry,
-    IsotonicEntry,
     OperatingEntry,
     PointEntry,
     ReductionEntry,
     StemEntry,
-    TemperatureEntry,
-    VectorEntry,
 )
 from offramp.model.fingerprint import model_fingerprint
 from offramp.model.pruned import Pruned
@@ -89,7 +94,7 @@ def gate_entry(gate: Gate) -> GateEntry:
     Raises:
         InputError: if it is none that has a name.
     """
-    weights = gate.weights if isinstance(gate, Gati | Jei) else ()
+    weights = gate.weights if isinstance(gate, Gati | Jei | Within) else ()
     for name, known in gates.NAMES.items():
         if _weighted(known, weights) == gate:
             return GateEntry(kind=name, weights=weights)
@@ -106,7 +111,7 @@ def gate_of(entry: GateEntry) -> Gate:
 
 
 def _weighted(gate: Gate, weights: tuple[tuple[float, ...], ...]) -> Gate:
-    return replace(gate, weights=weights) if isinstance(gate, Gati | Jei) else gate
+    return replace(gate, weights=weights) if isinstance(gate, Gati | Jei | Within) else gate
 
 
 def cost_entry(cost: CostProfile) -> CostEntry:
@@ -150,6 +155,8 @@ def calibrator(entry: CalibrationEntry) -> Calibrator:
         return Vector(entry.scale, entry.bias)
     if isinstance(entry, IsotonicEntry):
         return Isotonic(entry.odds, entry.probability)
+    if isinstance(entry, SpreadEntry):
+        return Spread(entry.scale)
     return Identity()
 
 
@@ -167,8 +174,10 @@ def calibration_entry(found: Calibrator) -> CalibrationEntry:
         return VectorEntry(scale=found.scale, bias=found.bias)
     if isinstance(found, Isotonic):
         return IsotonicEntry(odds=found.odds, probability=found.probability)
+    if isinstance(found, Spread):
+        return SpreadEntry(scale=found.scale)
     raise InputError(
-        f"expected a calibrator that a manifest can name (none, temperature, vector, isotonic), got {found!r}; "
+        f"expected a calibrator that a manifest can name (none, temperature, vector, isotonic, spread), got {found!r}; "
         "add an entry for it"
     )
 

@@ -103,7 +103,7 @@ def refit(
     earlier = bundle.live.multi_exit.record(caches["report"])
     if train:
         lessons = record_training(multi_exit, task, source, extra, parts, options, work, progress)
-        train_heads(multi_exit, lessons, options.chosen(), None, parts, options, work, progress)
+        train_heads(multi_exit, lessons, options.chosen(), None, parts, options, work, progress, onward=True)
         fit_ensembles(multi_exit, caches["choose"], task, None)
     recordings = {part: multi_exit.record(cache) for part, cache in caches.items()}
     learned = bundle.gate if options.chosen().gate == "jei" else None
@@ -143,6 +143,7 @@ def _options(bundle: Bundle, seed: int | None, shares: Shares | None) -> Options
         seed=manifest.split.seed if seed is None else seed,
         keep=max(KEEP, len(bundle.points)),
         guarantee=manifest.provenance.get("guarantee", guarantees.DEFAULT),
+        task=manifest.model.task,
     )
 
 

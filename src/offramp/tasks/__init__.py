@@ -1,16 +1,34 @@
 """Tasks by the name under which the command line and the manifest know them. NumPy only."""
 
-from offramp.errors import UnknownNameError
+from collections.abc import Callable
+
+from offramp.errors import InputError, UnknownNameError
 from offramp.tasks.classification import Classification
 from offramp.tasks.ctr import Ctr
+from offramp.tasks.multilabel import Multilabel
+from offramp.tasks.regression import Regression
 from offramp.tasks.task import Task
 
-NAMES: dict[str, Task] = {
-    "classification": Classification(),
-    "text": Classification("text"),
-    "ctr": Ctr(),
+
+def _plain(made: Task) -> Callable[[str | None], Task]:
+    """Makes a task that has no settings."""
+
+    def make(settings: str | None) -> Task:
+        if settings is not None:
+            raise InputError(f"expected no settings for the task {made.name}, got {settings!r}; leave them out")
+        return made
+
+    return make
+
+
+NAMES: dict[str, Callable[[str | None], Task]] = {
+    "classification": _plain(Classification()),
+    "text": _plain(Classification("text")),
+    "ctr": _plain(Ctr()),
+    "multilabel": _plain(Multilabel()),
+    "regression": Regression.of,
 }
-"""By the first word of their names; what is behind a colon are settings."""
+"""What makes a task of the settings behind the colon of its name, None where there is no colon; by the first word."""
 
 
 def task(name: str) -> Task:
@@ -18,10 +36,12 @@ def task(name: str) -> Task:
 
     Raises:
         UnknownNameError: listing the known ones.
+        InputError: if its settings cannot be read.
 
-    >>> task("ctr").name
-    'ctr'
+    >>> task("ctr").name, task("regression:0.5,2").means.tolerance
+    ('ctr', (0.5, 2.0))
     """
-    if name not in NAMES:
+    word, colon, settings = name.partition(":")
+    if word not in NAMES:
         raise UnknownNameError.among("task", name, NAMES)
-    return NAMES[name]
+    return NAMES[word](settings if colon else None)
