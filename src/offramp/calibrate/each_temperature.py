@@ -24,7 +24,7 @@ class EachTemperature:
     def fit(
         self,
         logits: Float[np.ndarray, "samples labels"],
-        target: Num[np.ndarray, "samples labels"] | Bool[np.ndarray, "samples labels"],
+        target: Num[np.ndarray, "targets labels_of_each"] | Bool[np.ndarray, "targets labels_of_each"],
     ) -> Temperature:
         """The temperature in `calibrate.temperature.RANGE` with the least negative log likelihood of the labels.
 

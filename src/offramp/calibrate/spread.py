@@ -29,7 +29,7 @@ class Spread:
 
     scale: tuple[float, ...] = ()
 
-    def fit(self, logits: Float[np.ndarray, "samples outputs"], target: Num[np.ndarray, "samples ..."]) -> "Spread":
+    def fit(self, logits: Float[np.ndarray, "samples outputs"], target: Num[np.ndarray, "targets ..."]) -> "Spread":
         """The factors under which `target` is likeliest if errors are normal: for each value the root mean square of
         its errors, each divided by the spread that goes with it.
 
@@ -41,12 +41,13 @@ class Spread:
             (3.0,)
         """
         count = logits.shape[1] // 2
-        wide, truth = logits.astype(np.float64), target.astype(np.float64).reshape(len(target), -1)
-        if not truth.size or truth.shape != (len(logits), count) or not np.isfinite(wide).all():
+        wide = logits.astype(np.float64)
+        if not target.size or target.size != len(logits) * count or not np.isfinite(wide).all():
             raise DataError(
                 f"expected finite outputs and {count} targets for each sample, got outputs of shape {logits.shape} and "
                 f"targets of shape {target.shape}; check the samples given to the calibrator"
             )
+        truth = target.astype(np.float64).reshape(-1, count)
         if not np.isfinite(truth).all():
             raise DataError("expected finite targets, got NaN or infinity; check the samples given to the calibrator")
         away = (truth - wide[:, :count]) * np.exp(-np.clip(wide[:, count:], -100.0, 100.0))

@@ -109,7 +109,8 @@ def check_chain(
 
 def _apart(arrays: Arrays, carried: int, parts: int) -> Arrays:
     """The arrays of a stage, and of each output behind the `carried` state its first part by itself, which the rest
-    may dwarf."""
+    may dwarf.
+    """
     outputs = arrays[carried::2] if parts > 1 else []
     return [*arrays, *(output[:, : output.shape[1] // parts] for output in outputs)]
 
