@@ -95,7 +95,7 @@ class Problem:
             return torch.from_numpy(arrays["x"]), arrays["y"]
 
     def model(self) -> nn.Module:
-        model = call_factory(f"{self.folder / 'nets.py'}:{self.factory}")
+        model: nn.Module = call_factory(f"{self.folder / 'nets.py'}:{self.factory}")
         model.load_state_dict(torch.load(self.folder / "weights.pt", weights_only=True))
         return model.eval()
 
@@ -110,7 +110,7 @@ def trained(model: nn.Module, x: torch.Tensor, target: torch.Tensor, each: bool)
         said, wanted = model(x[rows]), (target[rows] - mean) / scale
         loss = F.binary_cross_entropy_with_logits(said, wanted) if each else F.mse_loss(said, wanted)
         optimizer.zero_grad()
-        loss.backward()
+        loss.backward()  # type: ignore[no-untyped-call]
         optimizer.step()
     if not each:
         last = model.last
@@ -128,6 +128,11 @@ def problem(task: str) -> Problem:
 def bundle(task: str) -> Bundle:
     """Its bundle, on its model."""
     return _made(task)[1]
+
+
+def saving(found: Bundle) -> str:
+    """The cheapest operating point."""
+    return min(found.points, key=lambda point: point.cost).name
 
 
 @cache

@@ -1,6 +1,5 @@
 """Builds of other tasks from end to end: what is promised, stored, measured, exported and served."""
 
-import asyncio
 import csv
 import json
 import subprocess
@@ -15,7 +14,6 @@ from sklearn.metrics import f1_score, hamming_loss, r2_score
 
 from offramp import deployed, tasks
 from offramp.bundle import Bundle
-from offramp.decide.drift import DriftTest
 from offramp.errors import CaptureError, DataError, InputError
 from offramp.evaluation import evaluate
 from offramp.exporting import export
@@ -23,23 +21,12 @@ from offramp.manifest import Manifest
 from offramp.options import Options
 from offramp.pipeline import build
 from offramp.refitting import refit
-from offramp.serve.describe import outputs
-from offramp.serve.endpoint import Endpoint, Wish
-from offramp.serve.loading import from_bundle
-from offramp.serve.monitor import Audits
-from offramp.serve.watch import Watch
 from tests.cli.world import offramp, refused
-from tests.serve.asgi import INFER, Hosted
-from tests.serve.world import Ears
-from tests.tasks.built import TASKS, UNIT, WISHES, bundle, problem
+from tests.tasks.built import TASKS, UNIT, WISHES, bundle, problem, saving
 from tests.test_without_torch import ALONE
 
 BOTH = pytest.mark.parametrize("task", TASKS)
-
-
-def saving(found: Bundle) -> str:
-    """The cheapest operating point."""
-    return min(found.points, key=lambda point: point.cost).name
+FEW = pytest.mark.parametrize("task", [*TASKS[:2], pytest.param(TASKS[2], marks=pytest.mark.slow)])
 
 
 @BOTH
@@ -63,7 +50,7 @@ def test_a_build_saves_and_is_certified_for_its_task(task: str) -> None:
 def test_a_bundle_comes_back_as_it_was_written(task: str) -> None:
     found, x = bundle(task), problem(task).arrays()[0][:50]
     again = Bundle.load(problem(task).folder / "bundle").attach(problem(task).model())
-    assert Manifest.model_validate_json(found.manifest.model_dump_json()) == found.manifest == again.manifest
+    assert Manifest.model_validate_json(found.manifest.model_dump_json()) == again.manifest
     assert again.task == found.task
     one, other = (each.use(saving(found))(x) for each in (found, again))
     torch.testing.assert_close(one.output, other.output, rtol=0, atol=0)
@@ -98,6 +85,7 @@ def test_figures_are_those_of_running_the_bundle(task: str, labelled: bool) -> N
     assert {(one.ece, one.brier, one.nll) for one in told.points} == {(None, None, None)}
 
 
+@pytest.mark.slow
 @BOTH
 def test_labels_can_be_learned(task: str, tmp_path: Path) -> None:
     own = problem(task)
@@ -112,7 +100,7 @@ def test_labels_can_be_learned(task: str, tmp_path: Path) -> None:
         assert (point.accuracy_drop or 0.0) / 100 <= point.bound.epsilon + 0.05
 
 
-@BOTH
+@FEW
 def test_exported_stages_answer_as_the_bundle(task: str, tmp_path: Path) -> None:
     pytest.importorskip("onnxruntime")
     found, x = bundle(task), problem(task).arrays()[0][:200]
@@ -152,7 +140,7 @@ print(json.dumps({name: value.tolist() for name, value in told.items()}))
 """What exported stages say where there is no torch."""
 
 
-@BOTH
+@FEW
 def test_the_command_line_builds_measures_and_runs(task: str, tmp_path: Path) -> None:
     own, out = problem(task), tmp_path / "bundle"
     flags = ["--recipe", "quick", "--points", "share:0.3,0.6", "--max-drop", "0.1", "--batch-sizes", ""]
@@ -177,7 +165,7 @@ def test_the_command_line_builds_measures_and_runs(task: str, tmp_path: Path) ->
         assert set(lines[0]["prediction"]) <= {"0", "1", ";"}
 
 
-@BOTH
+@FEW
 def test_what_a_task_has_no_meaning_for_is_refused(task: str, tmp_path: Path) -> None:
     own, folder = problem(task), problem(task).folder / "bundle"
     to = ["build", *own.net, "--data", own.data, "--out", tmp_path / "b", "--task", task]
@@ -190,8 +178,8 @@ def test_what_a_task_has_no_meaning_for_is_refused(task: str, tmp_path: Path) ->
     refused(*to, "--recipe", "cascade", "--small", own.net[0], saying="no small model")
     refused(*to, "--points", "proposed", saying="whose answers the survey cannot compare")
     evaluated = ["evaluate", folder, *own.net, "--data", own.data, "--batch-sizes", ""]
-    refused(*evaluated, "--conformal", "0.1", saying="expected a task with classes for prediction sets")
-    refused(*evaluated, "--reliability", tmp_path / "r.png", saying="one right class")
+    refused(*evaluated, "--conformal", "0.1", saying="expected a task with one right class for prediction sets")
+    refused(*evaluated, "--reliability", tmp_path / "r.png", saying="one right class for reliability")
     assert not (tmp_path / "b").exists()
 
 
@@ -212,8 +200,8 @@ def test_the_default_recipe_goes_without_students() -> None:
 )
 def test_labels_that_are_none_are_refused(task: str, y: np.ndarray, message: str, tmp_path: Path) -> None:
     x = problem(task).arrays()[0]
+    wishes: dict[str, Any] = {**WISHES, "recipe": "labels"}
     with pytest.raises(DataError, match=message):
-        wishes: dict[str, Any] = {**WISHES, "recipe": "labels"}
         build(problem(task).model(), (x, torch.from_numpy(y)), out=tmp_path, task=task, labels=True, **wishes)
 
 
@@ -223,7 +211,7 @@ def test_a_number_of_tolerances_that_does_not_fit_is_refused_at_once(tmp_path: P
         build(own.model(), own.source, out=tmp_path, task="regression:0.5,2", **WISHES)  # type: ignore[arg-type]
 
 
-@BOTH
+@FEW
 def test_a_refit_goes_on_from_the_heads_as_they_are(task: str, tmp_path: Path) -> None:
     own = problem(task)
     found = refit(bundle(task), own.source, out=tmp_path / "new")
@@ -234,6 +222,7 @@ def test_a_refit_goes_on_from_the_heads_as_they_are(task: str, tmp_path: Path) -
     assert kinds == [exit_.calibration.kind for exit_ in bundle(task).manifest.exits]
 
 
+@pytest.mark.slow
 @BOTH
 def test_heads_can_be_searched_for(task: str, tmp_path: Path) -> None:
     pytest.importorskip("optuna")
@@ -245,66 +234,14 @@ def test_heads_can_be_searched_for(task: str, tmp_path: Path) -> None:
     assert searched[0]["best"]["saving"] > 0
 
 
-@BOTH
-def test_a_server_tells_what_the_task_says(task: str, tmp_path: Path) -> None:
-    found, x = bundle(task), problem(task).arrays()[0][:20]
-    made = from_bundle(found, "eager", tmp_path, "toy")
-    told = ["labels", "probability"] if task == "multilabel" else ["value", "spread"]
-    assert list(outputs(made.task, made.classes)) == ["logits", *told, "exit_index", "confidence"]
-    hosted = Hosted(made)
-    body = {"inputs": [{"name": "input0", "shape": [20, 64], "datatype": "FP32", "data": x.numpy().ravel().tolist()}]}
-
-    async def asked() -> tuple[Any, Any]:
-        status, _, said = await hosted.ask(INFER, json.dumps(body).encode())
-        assert status == 200, said
-        _, _, about = await hosted.ask("/v2/models/toy", how="GET")
-        return json.loads(said), json.loads(about)
-
-    try:
-        said, about = asyncio.run(asked())
-    finally:
-        hosted.close()
-    given = {one["name"]: one for one in said["outputs"]}
-    expected = found.task.told(found.use(made.active)(x).output.numpy())
-    for name in told:
-        np.testing.assert_allclose(np.reshape(given[name]["data"], given[name]["shape"]), expected[name], rtol=1e-4)
-        (shape,) = (one["shape"] for one in about["outputs"] if one["name"] == name)
-        assert shape == [-1, *given[name]["shape"][1:]]
-
-
-@BOTH
-def test_audits_measure_the_loss_of_the_task(task: str, tmp_path: Path) -> None:
-    found, x = bundle(task), problem(task).arrays()[0][:80]
-    made = from_bundle(found, "eager", tmp_path, "toy")
-    watch = Watch(made, Audits(1.0), lambda _: None)
-    endpoint, ears, point = Endpoint(made, watch, audit_share=1.0), Ears(), saving(found)
-    try:
-        endpoint.ask({"input0": x.numpy()}, Wish(point), ears)
-        ears.finals(80)
-    finally:
-        assert endpoint.engine.close(20.0)
-    early, plain = (found.use(name)(x).output.numpy() for name in (point, "full"))
-    expected = found.task.disagreement(early[None], plain)[0].mean()
-    assert watch.auditor.found(made.point(point)[0]).disagreement == pytest.approx(expected, abs=0.02)
-
-
-def test_alarms_take_losses_that_are_shares() -> None:
-    """Of four labels each wrong with probability p: the mean loss is p, and the alarm is about that."""
-    generator = np.random.default_rng(0)
-    for rate, broken in ((0.03, False), (0.08, True)):
-        losses = (generator.random((4_000, 4)) < rate).mean(axis=1)
-        audited = np.where(generator.random(4_000) < 0.2, losses / 0.2, 0.0)
-        test = DriftTest(0.04, largest=5.0)
-        assert (test.step(test.start(), audited).alarm is not None) is broken
-
-
 def test_a_value_stays_in_its_unit() -> None:
     found, (x, y) = bundle("regression"), problem("regression").arrays()
     said = found.task.told(found.use(saving(found))(x).output.numpy())
     assert np.corrcoef(said["value"], y)[0, 1] > 0.9
     assert said["value"].max() > 7 * UNIT
     early = np.asarray(found.use(saving(found))(x).exit_index) < len(found.manifest.exits)
-    assert np.median(said["spread"][early]) < found.task.means.tolerance[0]
+    off = np.abs(said["value"] - problem("regression").model()(x).detach().numpy()[:, 0])
+    assert np.sqrt((off[early] ** 2).mean()) == pytest.approx(np.sqrt((said["spread"][early] ** 2).mean()), rel=0.5)
     assert (said["spread"][~early] < 1e-20).all()
 
 

@@ -59,8 +59,8 @@ def truth(task: Task, outputs: np.ndarray, generator: np.random.Generator) -> np
     answers = task.predict(outputs[-1])
     if answers.dtype == bool:
         return np.where(generator.random(answers.shape) < 0.05, ~answers, answers).astype(np.int64)
-    noise: np.ndarray = generator.normal(size=answers.shape) * np.array([0.1, 10.0])
-    return answers + noise
+    noised: np.ndarray = answers + generator.normal(size=answers.shape) * np.array([0.1, 10.0])
+    return noised
 
 
 class Certified:
