@@ -23,6 +23,7 @@ from benchmarks.kept import kept
 from benchmarks.other_tasks import training
 from benchmarks.other_tasks.page import tables
 from offramp import deployed
+from offramp.decide import guarantees
 from offramp.evaluation import Evaluation
 from offramp.exporting import export
 from offramp.load.models import LoadedModel
@@ -35,14 +36,21 @@ Config = dict[str, Any]
 
 def opened(config: Config, case: str, root: Path, work: Path) -> tuple[LoadedModel, Source]:
     """The network of a case with its data; trained, or read where it was trained before."""
-    path, wishes = work / f"{case}.safetensors", config["cases"][case]
+    wishes = config["cases"][case]
+    name = wishes["model"]
+    path = work / f"{name}.safetensors"
     if not path.exists():
-        model = training.made(case, root / wishes["weights"], root / config["train"], config["angle_epochs"])
+        model = training.made(name, root / wishes["weights"], root / config["train"], config["angle_epochs"])
+        images, labels = training.data(name, root / config["data"])
         work.mkdir(parents=True, exist_ok=True)
+        np.savez(work / f"{name}.npz", x=images, y=labels)
         save_file(model.state_dict(), path)
-        np.savez(work / f"{case}.npz", **dict(zip("xy", training.data(case, root / config["data"]), strict=True)))
-    loaded = offramp.load_model(f"benchmarks/other_tasks/networks.py:{wishes['model']}", path)
-    return loaded, offramp.open_source(str(work / f"{case}.npz"), loaded.preprocess)
+    loaded = offramp.load_model(f"benchmarks/other_tasks/networks.py:{name}", path)
+    return loaded, offramp.open_source(str(work / f"{name}.npz"), loaded.preprocess)
+
+
+def _file(case: str) -> str:
+    return case.replace(", ", "-").replace(" ", "-")
 
 
 def built(config: Config, case: str, seed: int, root: Path, work: Path) -> dict[str, Any]:
@@ -51,12 +59,13 @@ def built(config: Config, case: str, seed: int, root: Path, work: Path) -> dict[
     bundle = offramp.build(
         loaded,
         source,
-        out=work / f"{case}{seed}",
+        out=work / f"{_file(case)}{seed}",
         task=config["cases"][case]["task"],
         overwrite=True,
         seed=seed,
         keep=config["points_kept"],
         timed=(),
+        guarantee=config["cases"][case].get("guarantee", guarantees.DEFAULT),
         **{name: config[name] for name in ("recipe", "points", "max_drop", "delta")},
     )
     found = offramp.evaluate(bundle, source, labels=True, batch_sizes=())
@@ -88,9 +97,9 @@ def _at(found: Evaluation, level: float) -> dict[str, Any]:
 def timed(config: Config, case: str, run: dict[str, Any], root: Path, work: Path) -> dict[str, Any]:
     """Time of the certified points as a share of the uncut model's, both in ONNX Runtime on one thread."""
     loaded, source = opened(config, case, root, work)
-    bundle = offramp.Bundle.load(work / f"{case}{run['seed']}").attach(loaded.model)
+    bundle = offramp.Bundle.load(work / f"{_file(case)}{run['seed']}").attach(loaded.model)
     points = {level: one["point"] for level, one in run["levels"].items()}
-    folder, rows = work / f"{case}{run['seed']}-stages", bundle.splits["report"]
+    folder, rows = work / f"{_file(case)}{run['seed']}-stages", bundle.splits["report"]
     if not (folder / "routing.json").exists():
         export(bundle, folder, list(dict.fromkeys([*points.values(), "full"])))
     models = {level: deployed.load(folder, point, threads=1) for level, point in points.items()}
@@ -123,7 +132,7 @@ def main() -> None:
     for case in wishes.case or config["cases"]:
         runs = []
         for seed in config["seeds"]:
-            note = wishes.work / f"{case}{seed}.json"
+            note = wishes.work / f"{_file(case)}{seed}.json"
             run = kept(note, partial(built, config, case, seed, root, wishes.work))
             print(case, seed, run["measures"], run["levels"], flush=True)
             if not wishes.no_timing:

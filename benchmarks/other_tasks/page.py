@@ -25,7 +25,10 @@ def tables(result: dict[str, Any]) -> str:
 
 
 def _table(case: str, runs: Runs, config: dict[str, Any]) -> str:
-    shown, sizes = SHOWN[case], [size for size in map(str, config["batch_sizes"]) if "times" in runs[0]]
+    shown, sizes = (
+        SHOWN[config["cases"][case]["model"]],
+        [size for size in map(str, config["batch_sizes"]) if "times" in runs[0]],
+    )
     head = ["certified", "cost", *(f"time at {size}" for size in sizes), "loss", "worst loss", *shown]
     lines = [f"**{case}** ({runs[0]['task']}), seeds {', '.join(str(run['seed']) for run in runs)}\n"]
     lines += [f"| {' | '.join(head)} |", "|---" * len(head) + "|"]

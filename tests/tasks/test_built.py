@@ -13,6 +13,7 @@ import torch
 from sklearn.metrics import f1_score, hamming_loss, r2_score
 
 from offramp import deployed, tasks
+from offramp import tune as tuning
 from offramp.bundle import Bundle
 from offramp.errors import CaptureError, DataError, InputError
 from offramp.evaluation import evaluate
@@ -21,6 +22,7 @@ from offramp.manifest import Manifest
 from offramp.options import Options
 from offramp.pipeline import build
 from offramp.refitting import refit
+from offramp.types import CostProfile
 from tests.cli.world import offramp, refused
 from tests.tasks.built import TASKS, UNIT, WISHES, bundle, problem, saving
 from tests.test_without_torch import ALONE
@@ -106,8 +108,9 @@ def test_exported_stages_answer_as_the_bundle(task: str, tmp_path: Path) -> None
     found, x = bundle(task), problem(task).arrays()[0][:200]
     point = saving(found)
     export(found, tmp_path / "stages", [point, "full"])
-    for name in (point, "full"):
-        ran, expected = deployed.load(tmp_path / "stages", name)(x.numpy()), found.use(name)(x)
+    engines = [name for name in ("onnx", "openvino") if deployed.available(name)]
+    for name, engine in [(point, engine) for engine in engines] + [("full", "onnx")]:
+        ran, expected = deployed.load(tmp_path / "stages", name, runtime=engine)(x.numpy()), found.use(name)(x)
         same = np.asarray(ran.exit_index) == np.asarray(expected.exit_index)
         assert same.mean() > 0.98
         output = np.asarray(expected.output)
@@ -220,6 +223,18 @@ def test_a_refit_goes_on_from_the_heads_as_they_are(task: str, tmp_path: Path) -
     assert min(point.cost for point in found.after) < 0.95
     kinds = [exit_.calibration.kind for exit_ in found.bundle.manifest.exits]
     assert kinds == [exit_.calibration.kind for exit_ in bundle(task).manifest.exits]
+
+
+@BOTH
+def test_points_can_be_chosen_anew_by_seconds(task: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """In proportion to MACs, by which nothing changes."""
+    found, macs = bundle(task), bundle(task).cost
+    seconds = CostProfile("s", macs.upto / 2**30, macs.head / 2**30, macs.gate / 2**30, "abacus")
+    monkeypatch.setattr(tuning, "measured", lambda *_: [seconds])
+    tuned = tuning.tune(found, problem(task).source)
+    assert tuned.points == found.points
+    assert tuned.gate == found.gate
+    assert tuned.task == found.task
 
 
 @pytest.mark.slow
