@@ -5,7 +5,7 @@ python -m benchmarks.other_tasks.page docs/results/other_tasks.json
 
 import json
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -32,7 +32,7 @@ def _table(case: str, runs: Runs, config: dict[str, Any]) -> str:
     head = ["certified", "cost", *(f"time at {size}" for size in sizes), "loss", "worst loss", *shown]
     lines = [f"**{case}** ({runs[0]['task']}), seeds {', '.join(str(run['seed']) for run in runs)}\n"]
     lines += [f"| {' | '.join(head)} |", "|---" * len(head) + "|"]
-    plain = [f"{_mean(runs, lambda run, name=name: run['measures'][name]):.3f}" for name in shown]
+    plain = [f"{_mean(runs, 'measures', name):.3f}" for name in shown]
     lines.append(f"| plain model | 100 % | {'100 % | ' * len(sizes)}0 | 0 | {' | '.join(plain)} |")
     for level in map(str, config["levels"]):
         lines.append(f"| {' | '.join(_row(runs, level, sizes, shown))} |")
@@ -43,16 +43,23 @@ def _row(runs: Runs, level: str, sizes: Sequence[str], shown: Sequence[str]) -> 
     losses = [run["levels"][level]["loss"] for run in runs]
     return [
         f"≤ {100 * float(level):g} %",
-        f"{100 * _mean(runs, lambda run: run['levels'][level]['cost']):.1f} %",
-        *(f"{100 * _mean(runs, lambda run, size=size: run['times'][size][level][0]):.1f} %" for size in sizes),
+        f"{100 * _mean(runs, 'levels', level, 'cost'):.1f} %",
+        *(f"{100 * _mean(runs, 'times', size, level, 0):.0f} %" for size in sizes),
         f"{100 * sum(losses) / len(losses):.2f} %",
         f"{100 * max(losses):.2f} %",
-        *(f"{_mean(runs, lambda run, name=name: run['levels'][level]['measures'][name]):.3f}" for name in shown),
+        *(f"{_mean(runs, 'levels', level, 'measures', name):.3f}" for name in shown),
     ]
 
 
-def _mean(runs: Runs, of: Callable[[dict[str, Any]], float]) -> float:
-    return sum(map(of, runs)) / len(runs)
+def _mean(runs: Runs, *keys: str | int) -> float:
+    """Of what is found in each run by these keys, one after the other."""
+    return sum(_found(run, keys) for run in runs) / len(runs)
+
+
+def _found(run: Any, keys: Sequence[str | int]) -> float:
+    for key in keys:
+        run = run[key]
+    return float(run)
 
 
 if __name__ == "__main__":

@@ -6,7 +6,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-
 from benchmarks.other_tasks.networks import ATTRIBUTES, MASS, attributes
 from benchmarks.other_tasks.page import tables
 from benchmarks.other_tasks.training import linear, turned
