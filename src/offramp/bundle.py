@@ -22,8 +22,9 @@ from torch import nn
 
 from offramp import tasks
 from offramp.calibrate.calibrator import Calibrator
+from offramp.calibration_entries import calibrator
 from offramp.decide.pareto import front
-from offramp.entries import calibrator, cost_profile, example_inputs, exit_point, gate_of, operating_point
+from offramp.entries import cost_profile, example_inputs, exit_point, gate_of, operating_point
 from offramp.errors import BundleError, ForeignBackboneError, InputError, UnknownNameError
 from offramp.gates.gate import Gate
 from offramp.live import Live
@@ -177,7 +178,7 @@ class Bundle:
         """
         if self.multi_exit is None:
             raise InputError("expected a bundle attached to its backbone; pass model=, or call attach(model) first")
-        return Live(self.multi_exit, reader(self.task), self.gate, self.calibrators)
+        return Live(self.multi_exit, reader(self.task), self.gate, self.calibrators, self.task.means.parts)
 
     def use(self, name: str, model: nn.Module | None = None, small: nn.Module | None = None) -> EarlyExitModel:
         """The model that leaves early, at the operating point `name`.

@@ -13,7 +13,7 @@ from offramp.decide.certify import certify
 from offramp.decide.replay import operating_point
 from offramp.gates import gate
 from offramp.gates.gate import Gate
-from offramp.gates.learned import Learned
+from offramp.gates.learned import Learned, Tolerant
 from offramp.kept import named, worth_keeping
 from offramp.model.multi_exit import MultiExit, Recording
 from offramp.options import Options
@@ -88,13 +88,15 @@ def decide(
 def prepared(
     chosen: Recipe, choose: Recording, task: Task, labels: Labels | None, trained: Gate | None = None
 ) -> tuple[tuple[Calibrator, ...], Gate]:
-    """A recipe's calibrators and gate, fitted on the choose part: to its labels, or to the backbone's class.
+    """A recipe's calibrators and gate, fitted on the choose part: to its labels, or to the backbone's answer.
 
     `trained` is the gate that learned with the heads, where one did; another one that learns does so here.
     """
     target = task.predict(choose.reference) if labels is None else labels
     start, scorer = calibrate.NAMES[chosen.calibrator](), trained or gate(chosen.gate)
     calibrators = tuple(start.fit(logits, target) for logits in choose.outputs[:-1])
+    if isinstance(scorer, Tolerant):
+        scorer = scorer.tolerating(task.means.tolerance, len(calibrators))
     if trained is None and isinstance(scorer, Learned):
         outputs = np.stack([by(said) for by, said in zip(calibrators, choose.outputs, strict=False)])
         scorer = scorer.fitted(outputs, np.logical_not(task.error(outputs, target)))
@@ -177,7 +179,7 @@ def table(
 def losses(
     recording: Recording, task: Task, calibrators: Sequence[Calibrator], labels: Labels | None = None
 ) -> Float[np.ndarray, "exits samples"]:
-    """Disagreement of each exit with the user's model, or its error where labels are given, as 0 and 1.
+    """Disagreement of each exit with the user's model, or its error where labels are given, in [0, 1].
 
     What is compared is what the runtime answers, since a calibrator may change the class (vector scaling).
     """
@@ -193,7 +195,7 @@ def loss_of(
     reference: Float[np.ndarray, "samples classes"],
     labels: Labels | None,
 ) -> Float[np.ndarray, " samples"]:
-    """Where some logits disagree with the reference, or with the labels where they are given, as 0 and 1."""
+    """Where some logits disagree with the reference, or with the labels where they are given, in [0, 1]: how far."""
     wrong = task.disagreement(said[None], reference) if labels is None else task.error(said[None], labels)
     found: np.ndarray = wrong[0].astype(np.float64)
     return found

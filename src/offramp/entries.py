@@ -9,14 +9,14 @@ from torch import nn
 
 from offramp import gates
 from offramp.calibrate.calibrator import Calibrator
-from offramp.calibrate.identity import Identity
-from offramp.calibrate.isotonic import Isotonic
-from offramp.calibrate.temperature import Temperature
-from offramp.calibrate.vector import Vector
+from offramp.calibration_entries import (
+    calibration_entry,
+)
 from offramp.errors import InputError
 from offramp.gates.gate import Gate
 from offramp.gates.gati import Gati
 from offramp.gates.jei import Jei
+from offramp.gates.within import Within
 from offramp.heads.convolutions import Convolutions, Filter
 from offramp.heads.head import HeadType
 from offramp.heads.mixed import Mixed
@@ -25,19 +25,14 @@ from offramp.heads.stem import Stem
 from offramp.inputs import Inputs
 from offramp.manifest import (
     BoundEntry,
-    CalibrationEntry,
     CostEntry,
     ExitEntry,
     GateEntry,
-    IdentityEntry,
     InputEntry,
-    IsotonicEntry,
     OperatingEntry,
     PointEntry,
     ReductionEntry,
     StemEntry,
-    TemperatureEntry,
-    VectorEntry,
 )
 from offramp.model.fingerprint import model_fingerprint
 from offramp.model.pruned import Pruned
@@ -91,7 +86,7 @@ def gate_entry(gate: Gate) -> GateEntry:
     Raises:
         InputError: if it is none that has a name.
     """
-    weights = gate.weights if isinstance(gate, Gati | Jei) else ()
+    weights = gate.weights if isinstance(gate, Gati | Jei | Within) else ()
     for name, known in gates.NAMES.items():
         if _weighted(known, weights) == gate:
             return GateEntry(kind=name, weights=weights)
@@ -108,7 +103,7 @@ def gate_of(entry: GateEntry) -> Gate:
 
 
 def _weighted(gate: Gate, weights: tuple[tuple[float, ...], ...]) -> Gate:
-    return replace(gate, weights=weights) if isinstance(gate, Gati | Jei) else gate
+    return replace(gate, weights=weights) if isinstance(gate, Gati | Jei | Within) else gate
 
 
 def cost_entry(cost: CostProfile) -> CostEntry:
@@ -141,37 +136,6 @@ def exit_entry(exit_: Exit, head_type: HeadType, calibrator: Calibrator) -> Exit
         cascade=head_type.cascade,
         ensemble=head_type.ensemble,
         calibration=calibration_entry(calibrator),
-    )
-
-
-def calibrator(entry: CalibrationEntry) -> Calibrator:
-    """The calibrator of an entry."""
-    if isinstance(entry, TemperatureEntry):
-        return Temperature(entry.temperature)
-    if isinstance(entry, VectorEntry):
-        return Vector(entry.scale, entry.bias)
-    if isinstance(entry, IsotonicEntry):
-        return Isotonic(entry.odds, entry.probability)
-    return Identity()
-
-
-def calibration_entry(found: Calibrator) -> CalibrationEntry:
-    """A calibrator as the manifest keeps it.
-
-    Raises:
-        InputError: if it has no entry.
-    """
-    if isinstance(found, Identity):
-        return IdentityEntry()
-    if isinstance(found, Temperature):
-        return TemperatureEntry(temperature=found.temperature)
-    if isinstance(found, Vector):
-        return VectorEntry(scale=found.scale, bias=found.bias)
-    if isinstance(found, Isotonic):
-        return IsotonicEntry(odds=found.odds, probability=found.probability)
-    raise InputError(
-        f"expected a calibrator that a manifest can name (none, temperature, vector, isotonic), got {found!r}; "
-        "add an entry for it"
     )
 
 

@@ -140,8 +140,8 @@ def evaluate(
             f"expected the report part for prediction sets on the data of the build, got {part!r}, whose samples "
             "trained or chose something; leave --part out, or give other data"
         )
-    if conformal is not None and bundle.task.probabilities(np.zeros((1, live.backbone.classes))) is None:
-        raise InputError(f"expected a task with classes for prediction sets, got {bundle.task.name}; leave them out")
+    if conformal is not None:
+        check_classes(bundle, "prediction sets")
     indices = _indices(bundle, source, part)
     known = _labels(source, labels)
     known = None if known is None else bundle.task.checked(known, live.backbone.classes)
@@ -170,6 +170,16 @@ def evaluate(
         sets=sets,
         measures=here.measured(None),
     )
+
+
+def check_classes(bundle: Bundle, what: str) -> None:
+    """Refuses what only tasks have of which one class is right.
+
+    Raises:
+        InputError: if the task has no such classes.
+    """
+    if bundle.task.probabilities(np.zeros((1, bundle.manifest.model.classes))) is None:
+        raise InputError(f"expected a task with one right class for {what}, got {bundle.task.name}; leave them out")
 
 
 def _at_size(live: MultiExit, inputs: Inputs, bundle: Bundle) -> MultiExit:

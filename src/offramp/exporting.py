@@ -206,12 +206,14 @@ class Cuts:
 
         backbone = self._live.multi_exit.backbone
         files = onnx_files.export(made, exits, backbone.model, backbone.example, self.folder, name)
-        parity.check(made, files, self.folder, state, runtime_of("onnx"))
+        parity.check(made, files, self.folder, state, runtime_of("onnx"), self._live.parts)
         most = parity.TOLERANCE
         if rounds(backbone.model.state_dict()):
             most = parity.ROUNDED
             boundaries.narrow(files, self.folder)
-            parity.check_chain(made, files, state, runtime_of("onnx")(self.folder, files, files[-1], 1), most)
+            parity.check_chain(
+                made, files, state, runtime_of("onnx")(self.folder, files, files[-1], 1), most, self._live.parts
+            )
             self.unfit |= _unfit(made, files, state, self.folder)
         if self._kind == "openvino":
             from offramp.run import openvino_files
@@ -219,7 +221,9 @@ class Cuts:
             if "openvino" in self.unfit:
                 raise CaptureError(f"cannot export for OpenVINO: {self.unfit['openvino']}; export with --format onnx")
             files = openvino_files.converted(self.folder, files)
-            parity.check_chain(made, files, state, runtime_of("openvino")(self.folder, files, files[-1], 1), most)
+            parity.check_chain(
+                made, files, state, runtime_of("openvino")(self.folder, files, files[-1], 1), most, self._live.parts
+            )
         self.files[name] = files
 
 

@@ -36,7 +36,7 @@ class Judged:
         saving: K of the head alone, at the threshold of its budget, per sample and as a share of the backbone's MACs;
             below 0 where its own MACs are more than it saves.
         leaving: share of the samples that leave there.
-        agreement: share of all samples on which it names the backbone's class, or the label where labels are read.
+        agreement: share of all samples on which it answers as the backbone does, or the label where labels are read.
         macs: its own, as a share of the backbone's.
     """
 
@@ -98,8 +98,9 @@ class Trials:
         Fit([exits.head(0)], exits.keys(), regime, self.search.schedule, self.seed).run(rows, learned)
         recording = exits.record(caches["choose"])
         known = None if self.labels is None else self.labels["choose"]
-        calibrators, gate = prepared(self.chosen, recording, self.task, known)
-        found = table(recording, self.task, gate, calibrators, exits.macs(gate), known)
+        task = self.task.settled(recording.reference)
+        calibrators, gate = prepared(self.chosen, recording, task, known)
+        found = table(recording, task, gate, calibrators, exits.macs(gate), known)
         setting = ToleranceBudget().thresholds(found, Goal(self.max_drop))
         point = operating_point(found, setting, head)
         macs = float((found.cost.head + found.cost.gate)[0] / found.cost.backbone)

@@ -236,11 +236,13 @@ def train_heads(
     options: Options,
     work: Path,
     progress: Progress = silent,
+    *,
+    onward: bool = False,
 ) -> Taught:
     """Trains all heads but students in place on the training part, or reads them from `work` if it did before.
 
     The gate that learns with the heads is returned if the recipe decides by it. Heads that have learned with the
-    backbone already stay as they are.
+    backbone already stay as they are. Those that were trained before go on from where they are, `onward`.
     """
     if chosen.trunk is not None:
         return Taught(None, 0.0)
@@ -260,7 +262,7 @@ def train_heads(
             fit = BilevelFit(heads, keys, (costs / costs[-1]).tolist(), regime, options.seed)
             return fit.run(rows, known, progress)
         if heads:
-            Fit(heads, keys, regime, chosen.schedule, options.seed, checkpoint).run(rows, known, progress)
+            Fit(heads, keys, regime, chosen.schedule, options.seed, checkpoint, onward).run(rows, known, progress)
         return None
 
     taught = once(nn.ModuleList(heads), work / f"{name}.trained", teach)

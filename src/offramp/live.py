@@ -17,9 +17,11 @@ class Live:
         logits_of: picks the logits out of the backbone's output.
         gate: scores calibrated logits.
         calibrators: one per exit but the last.
+        parts: of an output; see `tasks.task.Means`.
     """
 
     multi_exit: MultiExit
     logits_of: LogitsOf
     gate: Gate
     calibrators: tuple[Calibrator, ...]
+    parts: int = 1

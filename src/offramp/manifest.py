@@ -1,12 +1,12 @@
 """The manifest of a bundle: everything but the weights, as JSON with a version."""
 
 import json
-from itertools import pairwise
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from pydantic import Field, ValidationError, model_validator
 
+from offramp.calibration_entries import CalibrationEntry, SpreadEntry, VectorEntry
 from offramp.entry import Entry
 from offramp.errors import BundleError
 from offramp.migrations import migrated
@@ -93,47 +93,6 @@ class StemEntry(Entry):
         if not {"mixed": self.layers == (), "filter": len(self.layers) == 1}.get(self.kind, len(self.layers) > 0):
             raise ValueError(f"a stem of the kind {self.kind} has other layers than {self.layers}")
         return self
-
-
-class IdentityEntry(Entry):
-    """Not calibrated; see `calibrate.identity`."""
-
-    kind: Literal["none"] = "none"
-
-
-class TemperatureEntry(Entry):
-    """See `calibrate.temperature`."""
-
-    kind: Literal["temperature"] = "temperature"
-    temperature: Annotated[float, Field(gt=0.0)]
-
-
-class VectorEntry(Entry):
-    """See `calibrate.vector`: a scale and a bias per class, or none at all."""
-
-    kind: Literal["vector"] = "vector"
-    scale: tuple[Annotated[float, Field(gt=0.0)], ...]
-    bias: tuple[float, ...]
-
-
-class IsotonicEntry(Entry):
-    """See `calibrate.isotonic`: knots by rising log odds, or none at all."""
-
-    kind: Literal["isotonic"] = "isotonic"
-    odds: tuple[float, ...]
-    probability: tuple[Annotated[float, Field(gt=0.0, lt=1.0)], ...]
-
-    @model_validator(mode="after")
-    def _rises(self) -> "IsotonicEntry":
-        apart = all(left < right for left, right in pairwise(self.odds))
-        if len(self.odds) != len(self.probability) or not apart or list(self.probability) != sorted(self.probability):
-            raise ValueError("a knot has log odds that rise and a probability that does not fall")
-        return self
-
-
-CalibrationEntry = Annotated[
-    IdentityEntry | TemperatureEntry | VectorEntry | IsotonicEntry, Field(discriminator="kind")
-]
 
 
 class ExitEntry(Entry):
@@ -251,6 +210,9 @@ class Manifest(Entry):
         for vector in (exit_.calibration for exit_ in self.exits if isinstance(exit_.calibration, VectorEntry)):
             if not (len(vector.scale) == len(vector.bias) and len(vector.scale) in (0, self.model.classes)):
                 raise ValueError(f"a vector scaling is not one of {self.model.classes} classes")
+        for spread in (exit_.calibration for exit_ in self.exits if isinstance(exit_.calibration, SpreadEntry)):
+            if len(spread.scale) not in (0, self.model.classes / 2):
+                raise ValueError(f"a calibration of spreads is not one of {self.model.classes / 2:g} values")
         for point in (*self.operating_points, *self.report):
             if not (len(point.enabled) == len(point.threshold) == inner and len(point.exit_share) == inner + 1):
                 raise ValueError(f"operating point {point.name!r} is not one of {inner} exits and the backbone")

@@ -148,6 +148,11 @@ class Recipe:
                 f"expected heads that answer alone for the task {task.name}, got {', '.join(self.heads)}; use the "
                 "recipe heads-only"
             )
+        if self.trunk is not None:
+            raise InputError(
+                f"expected a recipe that leaves the backbone as it is for the task {task.name}, got the regime "
+                f"{self.regime!r}, which trains it; use the recipe heads-only"
+            )
         return replace(
             self,
             regime=means.name("regime", self.regime),

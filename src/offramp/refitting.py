@@ -11,10 +11,11 @@ from torch import nn
 
 from offramp.assembly import data_entry, point_entries, split_entry, tensors_of
 from offramp.bundle import Bundle
+from offramp.calibration_entries import calibration_entry
 from offramp.decide import guarantees
 from offramp.decide.replay import operating_point
 from offramp.deciding import Decided, decide, table
-from offramp.entries import calibration_entry, gate_entry
+from offramp.entries import gate_entry
 from offramp.errors import BundleError, InputError
 from offramp.heads.network import Answers
 from offramp.learning import record_networks, record_parts, record_training, train_heads
@@ -103,7 +104,7 @@ def refit(
     earlier = bundle.live.multi_exit.record(caches["report"])
     if train:
         lessons = record_training(multi_exit, task, source, extra, parts, options, work, progress)
-        train_heads(multi_exit, lessons, options.chosen(), None, parts, options, work, progress)
+        train_heads(multi_exit, lessons, options.chosen(), None, parts, options, work, progress, onward=True)
         fit_ensembles(multi_exit, caches["choose"], task, None)
     recordings = {part: multi_exit.record(cache) for part, cache in caches.items()}
     learned = bundle.gate if options.chosen().gate == "jei" else None
@@ -143,6 +144,7 @@ def _options(bundle: Bundle, seed: int | None, shares: Shares | None) -> Options
         seed=manifest.split.seed if seed is None else seed,
         keep=max(KEEP, len(bundle.points)),
         guarantee=manifest.provenance.get("guarantee", guarantees.DEFAULT),
+        task=manifest.model.task,
     )
 
 

@@ -77,5 +77,5 @@ def test_identity_changes_nothing() -> None:
 
 
 def test_every_name_makes_a_calibrator() -> None:
-    assert sorted(NAMES) == ["isotonic", "none", "temperature", "vector"]
+    assert sorted(NAMES) == ["each-temperature", "isotonic", "none", "spread", "temperature", "vector"]
     assert all(isinstance(make(), Calibrator) for make in NAMES.values())

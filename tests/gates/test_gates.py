@@ -67,7 +67,8 @@ def test_ranges_end_where_the_docstrings_say() -> None:
 def test_an_unknown_gate_is_refused_by_name() -> None:
     with pytest.raises(
         UnknownNameError,
-        match=r"expected a gate among max-prob, entropy, margin, patience, gati, gati-sorted, jei; got 'guess'",
+        match="expected a gate among max-prob, entropy, margin, patience, gati, gati-sorted, jei, each-label, within; "
+        "got 'guess'",
     ):
         gate("guess")
 

@@ -16,6 +16,8 @@ from offramp.model.points import analyse
 from offramp.model.quantiser import Factor, Quantiser, rounds
 from offramp.recipe import Student
 from offramp.students import student_exit
+from offramp.tasks.multilabel import Multilabel
+from offramp.tasks.regression import Regression
 from offramp.testing.models import CLICKS, CNN, MLP, TEXT, TOYS, VIT, Toy
 from offramp.train.course import Course
 from tests.toys import logits_of, source, untouched
@@ -185,3 +187,15 @@ def test_quantisers_of_others_are_refused() -> None:
         InputError, match=r"expected the quantisers of offramp, got _scale_param_storage at post_hooks\.x"
     ):
         rebuilt(MLP.model(), state)
+
+
+def test_agreement_is_that_of_the_task() -> None:
+    one, other, x = nn.Linear(2, 2), nn.Linear(2, 2), torch.tensor([[1.0, 1.0], [1.0, -1.0], [0.5, 3.0], [2.0, 2.0]])
+    with torch.no_grad():
+        for model, off in ((one, 0.0), (other, 1.0)):
+            model.weight.copy_(torch.eye(2))
+            model.bias.copy_(torch.tensor([0.0, -2.0 * off]))
+    same = (x[:, 1] > 0) == (x[:, 1] > 2)
+    assert agreement(one, other, x, samples=4, task=Multilabel()) == (float((1 + same.double()).mean() / 2), 4)
+    assert agreement(one, other, x, samples=4, task=Regression((1.0,))) == (0.0, 4)
+    assert agreement(one, other, x, samples=4, task=Regression((1.0, 2.5))) == (1.0, 4)

@@ -40,7 +40,7 @@ def fitted() -> Iterator[tuple[str, Calibrator]]:
         "vector": Vector(tuple(np.linspace(0.5, 2.0, said.shape[1]).tolist()), bias),
         "isotonic": Isotonic(knots, (0.3, 0.5, 0.55, 0.9)),
     }
-    assert made.keys() == NAMES.keys()
+    assert made.keys() == NAMES.keys() - {"each-temperature", "spread"}  # of other tasks
     yield from sorted(made.items())
 
 

@@ -6,11 +6,20 @@ from offramp.tasks.detection import Detection
 from offramp.tasks.task import Task
 
 
-def test_every_name_is_its_tasks_own() -> None:
-    for name, one in NAMES.items():
-        assert isinstance(one, Task)
-        assert one.name.partition(":")[0] == name
-        assert task(one.name) == task(name) == one
+@pytest.mark.parametrize(
+    "name",
+    [
+        *sorted(set(NAMES) - {"detection"}),
+        "detection:top",
+        "regression:0.5",
+        "regression:0.5,2",
+        "regression:1e-09,250000",
+    ],
+)
+def test_every_name_is_its_tasks_own(name: str) -> None:
+    one: object = task(name)
+    assert isinstance(one, Task)
+    assert one.name == name
 
 
 def test_settings_are_part_of_a_name() -> None:
@@ -21,7 +30,7 @@ def test_settings_are_part_of_a_name() -> None:
 @pytest.mark.parametrize(
     ("name", "message"),
     [
-        ("ctr:1", "expected the task ctr without settings, got 'ctr:1'"),
+        ("ctr:1", "expected no settings for the task ctr, got '1'"),
         ("detection:present", "expected detection:present:CLASS, detection:top or detection:all"),
         ("detection:boxes", "expected detection:present:CLASS, detection:top or detection:all"),
         ("detection:top:1:2", "expected detection:present:CLASS"),
@@ -35,6 +44,14 @@ def test_other_settings_are_refused(name: str, message: str) -> None:
         task(name)
 
 
-def test_unknown_names_are_refused() -> None:
+@pytest.mark.parametrize("name", ["ranking", "ranking:0.5", ""])
+def test_unknown_names_are_refused(name: str) -> None:
     with pytest.raises(UnknownNameError, match="expected a task"):
-        task("ranking")
+        task(name)
+
+
+@pytest.mark.parametrize("name", ["classification", "text", "ctr", "multilabel"])
+@pytest.mark.parametrize("settings", ["", "0.5"])
+def test_settings_of_a_task_that_has_none_are_refused(name: str, settings: str) -> None:
+    with pytest.raises(InputError, match=f"expected no settings for the task {name}, got '{settings}'"):
+        task(f"{name}:{settings}")

@@ -4,15 +4,19 @@ from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 
-from offramp.arrays import Float, Int
+from offramp.arrays import Bool, Float, Num
 
 
 @runtime_checkable
 class Calibrator(Protocol):
-    """Maps the logits of one exit to logits whose softmax can be believed."""
+    """Maps the logits of one exit to logits whose softmax can be believed, or what else the task has in its place."""
 
-    def fit(self, logits: Float[np.ndarray, "samples classes"], target: Int[np.ndarray, " samples"]) -> "Calibrator":
-        """A calibrator fitted to `target`, the class to agree with; this one is left as it is."""
+    def fit(
+        self,
+        logits: Float[np.ndarray, "samples classes"],
+        target: Num[np.ndarray, "samples ..."] | Bool[np.ndarray, "samples ..."],
+    ) -> "Calibrator":
+        """A calibrator fitted to `target`, what to agree with, as `Task.predict` has it; this one is left as it is."""
         ...
 
     def __call__(self, logits: Any) -> Any:

@@ -15,7 +15,7 @@ from offramp.cli.progress import bars
 from offramp.cli.tables import evaluation_table, sets_table
 from offramp.covering import PredictionSets
 from offramp.errors import InputError
-from offramp.evaluation import Evaluation
+from offramp.evaluation import Evaluation, check_classes
 from offramp.evaluation import evaluate as evaluate_bundle
 from offramp.report.paths import SUFFIXES, figure_path
 from offramp.types import BACKBONE
@@ -68,6 +68,8 @@ def evaluate(
         if file is not None:
             figure_path(file)
     live, source = attached(bundle, model, weights, data, label_file, small=small)
+    if reliability is not None:
+        check_classes(live, "reliability diagrams")
     with bars() as progress:
         found = evaluate_bundle(
             live,

@@ -21,7 +21,20 @@ class Lines:
     def add(self, number: int, output: np.ndarray, exit_index: int, score: float) -> None:
         """Keeps a line until it is its turn."""
         answer = self._task.predict(output[None])[0]
-        self._early[number] = [number, answer, exit_index, self._exits[exit_index], f"{score:.6f}"]
+        self._early[number] = [number, written(answer), exit_index, self._exits[exit_index], f"{score:.6f}"]
         while self._next in self._early:
             self._writer.writerow(self._early.pop(self._next))
             self._next += 1
+
+
+def written(answer: Any) -> str:
+    """An answer as a cell: what it consists of side by side, with semicolons, truth as 1 and 0.
+
+    >>> written(np.int64(3)), written(np.array([True, False, True])), written(np.array([0.25, 1e-7], np.float32))
+    ('3', '1;0;1', '0.25;1e-07')
+    """
+    if np.ndim(answer):
+        return ";".join(written(part) for part in answer)
+    if isinstance(answer, np.floating):
+        return f"{answer:.7g}"
+    return str(int(answer))

@@ -5,12 +5,15 @@ from typing import Annotated
 
 import typer
 
-from offramp.cli.options import Data, ModelSpec, Weights
+from offramp.cli.options import Data, ModelSpec, Task, Weights
 from offramp.errors import InputError
 from offramp.load.models import load_model
 from offramp.load.quantised import SAMPLES, agreement, quantised
 from offramp.load.sources import open_source
 from offramp.load.weights import save_weights
+from offramp.meant import meant
+from offramp.options import Options
+from offramp.pipeline import example_of
 
 SUFFIX = ".safetensors"
 
@@ -25,6 +28,7 @@ def quantise(
         bool | None,
         typer.Option(help="Treat MODEL as a transformer. Default: where it computes attention."),
     ] = None,
+    task: Task = None,
 ) -> None:
     """Round MODEL to eight bits, as unlabelled DATA demands, and write weights that stand in for its own.
 
@@ -39,8 +43,9 @@ def quantise(
     out.parent.mkdir(parents=True, exist_ok=True)  # before the work, not after it
     loaded = load_model(model, weights)
     source = open_source(data, loaded.preprocess)
+    like = meant(Options(task=task), loaded.model, example_of(source), loaded.preprocess)
     rounded = quantised(loaded.model, source, samples=samples, transformer=transformer)
     save_weights(rounded, out)
-    share, count = agreement(loaded.model, rounded, source, samples=samples)
+    share, count = agreement(loaded.model, rounded, source, samples=samples, task=like)
     seen = "" if len(source) > samples else ", all of which it was quantised on"
     typer.echo(f"answers as before to {share:.1%} of {count} inputs{seen}: {out}")

@@ -1,6 +1,7 @@
 """Gates by the name under which the command line and the manifest know them."""
 
 from offramp.errors import UnknownNameError
+from offramp.gates.each_label import EachLabel
 from offramp.gates.entropy import Entropy
 from offramp.gates.gate import Gate
 from offramp.gates.gati import Gati
@@ -8,6 +9,7 @@ from offramp.gates.jei import Jei
 from offramp.gates.margin import Margin
 from offramp.gates.max_prob import MaxProb
 from offramp.gates.patience import Patience
+from offramp.gates.within import Within
 
 NAMES: dict[str, Gate] = {
     "max-prob": MaxProb(),
@@ -17,6 +19,8 @@ NAMES: dict[str, Gate] = {
     "gati": Gati(),
     "gati-sorted": Gati(sort=True),
     "jei": Jei(),
+    "each-label": EachLabel(),
+    "within": Within(),
 }
 
 

@@ -26,6 +26,15 @@ class Learned(Protocol):
         ...
 
 
+@runtime_checkable
+class Tolerant(Protocol):
+    """A gate that has to know how far from right an answer may be."""
+
+    def tolerating(self, tolerance: tuple[float, ...], exits: int) -> Gate:
+        """The gate for these tolerances, of each value, and so many exits; this one is left as it is."""
+        ...
+
+
 def weights_of(weights: Sequence[Sequence[float]], exit_index: int, width: int, kind: str) -> Sequence[float]:
     """The weights of an exit.
 

@@ -88,6 +88,20 @@ class Head(nn.Module):
             first.weight.mul_(scale)
             first.bias.sub_(first.weight.double() @ mean.double())  # in double: the mean may dwarf the deviation
 
+    def absorb_outputs(self, mean: Float[torch.Tensor, " values"], scale: Float[torch.Tensor, " values"]) -> None:
+        """Makes a head that says `(value - mean) * scale`, and the log spreads of that, one that says values.
+
+        Its outputs are values, then the logarithms of their spreads; it hears no other head.
+        """
+        last = self.net[-1]
+        assert isinstance(last, nn.Linear)
+        count, mean, scale = len(mean), mean.double(), scale.double()
+        with torch.no_grad():
+            weight, bias = last.weight.double(), last.bias.double()
+            last.weight[:count] = (weight[:count] / scale[:, None]).to(last.weight.dtype)
+            last.bias[:count] = (bias[:count] / scale + mean).to(last.bias.dtype)
+            last.bias[count:] = (bias[count:] - scale.log()).to(last.bias.dtype)
+
 
 @dataclass(frozen=True)
 class HeadType:

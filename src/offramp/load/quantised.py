@@ -30,6 +30,7 @@ from offramp.model.quantiser import AXIS, HOOKS, SCALE, ZERO_POINT, Factor, Quan
 from offramp.reading import reader
 from offramp.sources import Source
 from offramp.tasks.classification import Classification
+from offramp.tasks.task import Task
 
 SAMPLES = 300
 """Inputs that are looked at; NNCF's own default."""
@@ -79,26 +80,29 @@ def quantised(model: nn.Module, data: Any, *, samples: int = SAMPLES, transforme
     return found.eval().to(device_of(model))
 
 
-def agreement(model: nn.Module, other: nn.Module, data: Any, *, samples: int = SAMPLES) -> tuple[float, int]:
-    """The share of inputs to which two models give the same class, and of how many inputs.
+def agreement(
+    model: nn.Module, other: nn.Module, data: Any, *, samples: int = SAMPLES, task: Task | None = None
+) -> tuple[float, int]:
+    """The share of inputs to which two models give the same answer, and of how many inputs.
 
     Args:
-        model: any classifier.
+        model: any model of the task.
         other: made from it by `quantised`.
         data: unlabelled inputs.
         samples: at most so many, and none that `quantised` looked at if there are others.
+        task: says how far two answers are apart; default: classification.
     """
-    source, task = open_source(data), Classification()
+    source, by = open_source(data), task or Classification()
     seen = _spread(len(source), samples)
     rest = np.setdiff1d(np.arange(len(source)), seen)
     chosen = rest[_spread(len(rest), samples)] if len(rest) else seen
-    same = 0
+    said: list[list[np.ndarray]] = []
     for batch in np.array_split(chosen, max(len(chosen) // BATCH, 1)):
         inputs = source.inputs(batch)
         with frozen(model), frozen(other):
-            said = [task.predict(reader(task)(call(one, inputs)).cpu().numpy()) for one in (model, other)]
-        same += int((said[0] == said[1]).sum())
-    return same / len(chosen), len(chosen)
+            said.append([reader(by)(call(one, inputs)).cpu().numpy() for one in (model, other)])
+    plain, rounded = (np.concatenate(outputs) for outputs in zip(*said, strict=True))
+    return 1.0 - float(by.settled(plain).disagreement(rounded[None], plain).mean()), len(chosen)
 
 
 def _spread(count: int, samples: int) -> Int[np.ndarray, " chosen"]:

@@ -28,7 +28,12 @@ MANY = 64
 
 
 def check(
-    stages: Sequence[Stage], files: Sequence[StageFile], folder: Path, state: State, runtime: Callable[..., Staged]
+    stages: Sequence[Stage],
+    files: Sequence[StageFile],
+    folder: Path,
+    state: State,
+    runtime: Callable[..., Staged],
+    parts: int = 1,
 ) -> float:
     """The largest relative difference of any tensor of any stage, each given what the model has there.
 
@@ -38,6 +43,7 @@ def check(
         folder: where they are.
         state: before the first stage.
         runtime: what runs the files, in single precision.
+        parts: of an output, the first of which may have a scale of its own; see `tasks.task.Means`.
 
     Raises:
         CaptureError: naming the first file that answers otherwise.
@@ -52,7 +58,9 @@ def check(
                 expected = stage(*(tensor.clone() for tensor in given))
             found = run.load(file)([tensor.numpy() for tensor in given])
             measure, most = (_spread, ROUNDED) if rounds(stage.state_dict()) else (_largest, TOLERANCE)
-            difference = max(measure(one, other.numpy()) for one, other in zip(found, expected, strict=True))
+            plain = [tensor.numpy() for tensor in expected]
+            pairs = (_apart(each, len(file.state), parts) for each in (found, plain))
+            difference = max(measure(one, other) for one, other in zip(*pairs, strict=True))
             if not difference <= most:
                 raise CaptureError(
                     f"expected {file.file} to answer as the model does, got a relative difference of {difference:.1g} "
@@ -63,7 +71,12 @@ def check(
 
 
 def check_chain(
-    stages: Sequence[Stage], files: Sequence[StageFile], state: State, runtime: Staged, most: float = ROUNDED
+    stages: Sequence[Stage],
+    files: Sequence[StageFile],
+    state: State,
+    runtime: Staged,
+    most: float = ROUNDED,
+    parts: int = 1,
 ) -> float:
     """The largest relative difference of what any exit says, each stage given what the runtime had in the one before.
 
@@ -73,6 +86,7 @@ def check_chain(
         state: before the first stage; its rows are repeated until there are `MANY`.
         runtime: runs the files.
         most: the largest root mean square of the difference, relative to that of the values.
+        parts: of an output, the first of which may have a scale of its own; see `tasks.task.Means`.
 
     Raises:
         CaptureError: naming the first file that answers otherwise.
@@ -84,12 +98,21 @@ def check_chain(
         with torch.no_grad():
             expected = stage(*(tensor.clone() for tensor in given))
         found, carried = runtime.load(file)(arrays), len(file.state)
-        said = zip(found[carried:], expected[carried:], strict=True)
-        difference = max(_spread(one, other.numpy()) for one, other in said)
+        plain = [tensor.numpy() for tensor in expected[carried:]]
+        said = zip(_apart(found[carried:], 0, parts), _apart(plain, 0, parts), strict=True)
+        difference = max(_spread(one, other) for one, other in said)
         if not difference <= most:
             raise CaptureError(f"{file.file} differs from the model by {difference:.1g} of what it says")
         worst, given, arrays = max(worst, difference), expected[:carried], found[:carried]
     return worst
+
+
+def _apart(arrays: Arrays, carried: int, parts: int) -> Arrays:
+    """The arrays of a stage, and of each output behind the `carried` state its first part by itself, which the rest
+    may dwarf.
+    """
+    outputs = arrays[carried::2] if parts > 1 else []
+    return [*arrays, *(output[:, : output.shape[1] // parts] for output in outputs)]
 
 
 def _largest(found: np.ndarray, expected: np.ndarray) -> float:

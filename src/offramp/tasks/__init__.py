@@ -6,18 +6,31 @@ from offramp.errors import InputError, UnknownNameError
 from offramp.tasks.classification import Classification
 from offramp.tasks.ctr import Ctr
 from offramp.tasks.detection import Detection
+from offramp.tasks.multilabel import Multilabel
+from offramp.tasks.regression import Regression
 from offramp.tasks.task import Task
 
-NAMES: dict[str, Task] = {
-    "classification": Classification(),
-    "text": Classification("text"),
-    "ctr": Ctr(),
-    "detection": Detection(),
-}
-"""By the first word of their names, as they are where nothing more is said."""
 
-SETTINGS: dict[str, Callable[[str], Task]] = {"detection": Detection.parse}
-"""What reads the settings behind a colon, of tasks that have any."""
+def _plain(made: Task) -> Callable[[str | None], Task]:
+    """Makes a task that has no settings."""
+
+    def make(settings: str | None) -> Task:
+        if settings is not None:
+            raise InputError(f"expected no settings for the task {made.name}, got {settings!r}; leave them out")
+        return made
+
+    return make
+
+
+NAMES: dict[str, Callable[[str | None], Task]] = {
+    "classification": _plain(Classification()),
+    "text": _plain(Classification("text")),
+    "ctr": _plain(Ctr()),
+    "multilabel": _plain(Multilabel()),
+    "regression": Regression.of,
+    "detection": Detection.of,
+}
+"""What makes a task of the settings behind the colon of its name, None where there is no colon; by the first word."""
 
 
 def task(name: str) -> Task:
@@ -25,16 +38,12 @@ def task(name: str) -> Task:
 
     Raises:
         UnknownNameError: listing the known ones.
-        InputError: if it has no such settings.
+        InputError: if its settings cannot be read.
 
-    >>> task("ctr").name, task("detection:present:0:0.65").name
-    ('ctr', 'detection:present:0:0.65')
+    >>> task("ctr").name, task("regression:0.5,2").means.tolerance
+    ('ctr', (0.5, 2.0))
     """
-    kind, colon, settings = name.partition(":")
-    if kind not in NAMES:
-        raise UnknownNameError.among("task", kind, NAMES)
-    if not colon:
-        return NAMES[kind]
-    if kind not in SETTINGS:
-        raise InputError(f"expected the task {kind} without settings, got {name!r}")
-    return SETTINGS[kind](settings)
+    word, colon, settings = name.partition(":")
+    if word not in NAMES:
+        raise UnknownNameError.among("task", name, NAMES)
+    return NAMES[word](settings if colon else None)

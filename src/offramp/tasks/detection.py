@@ -52,10 +52,10 @@ class Detection:
             raise InputError(f"expected a score in (0, 1) from which on a detection counts, got {self.at}")
 
     @classmethod
-    def parse(cls, settings: str) -> "Detection":
-        """The task of the settings behind the colon of its name.
+    def of(cls, settings: str | None) -> "Detection":
+        """The task of the settings behind the colon of its name; None: what the most certain object is.
 
-        >>> Detection.parse("present:0:0.65")
+        >>> Detection.of("present:0:0.65")
         Detection(strategy='present', label=0, at=0.65)
         """
         strategy, *rest = settings.split(":") if settings else ["top"]

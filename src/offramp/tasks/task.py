@@ -24,6 +24,9 @@ class Means:
         calibrator: likewise.
         classes: whether outputs are logits of classes: then all names mean themselves, and copies of the backbone,
             which answer as it does, and heads that hear each other can be heads.
+        tolerance: of each value, how far from it an answer may be; none where answers are right or wrong.
+        parts: how many parts of one width an output has; the first may have a scale of its own, as values do beside
+            the logarithms of their spreads.
     """
 
     task: str = ""
@@ -31,6 +34,8 @@ class Means:
     gate: Mapping[str, str] = field(default_factory=dict)
     calibrator: Mapping[str, str] = field(default_factory=dict)
     classes: bool = False
+    tolerance: tuple[float, ...] = ()
+    parts: int = 1
 
     def name(self, kind: str, asked: str) -> str:
         """What the name of that kind means here; one that means nothing else may also be given as it is.

@@ -9,12 +9,11 @@ import torch
 from offramp.calibrate.calibrator import Calibrator
 
 
-def _likelihood(logits: np.ndarray, target: np.ndarray) -> float:
-    return torch.nn.functional.cross_entropy(torch.from_numpy(logits), torch.from_numpy(target)).item()
-
-
 class CalibratorSuite:
-    """What holds for every calibrator; subclass it and give the fixture `calibrator`."""
+    """What holds for every calibrator; subclass it and give the fixture `calibrator`.
+
+    Where outputs are no logits of classes, `case` and `unlikelihood` are others.
+    """
 
     def case(self, scale: float) -> tuple[np.ndarray, np.ndarray]:
         """Logits of an exit that is surer than it should be by `scale`, and the classes to agree with."""
@@ -23,12 +22,16 @@ class CalibratorSuite:
         target = (logits + generator.gumbel(size=logits.shape)).argmax(axis=1)
         return logits * scale, target
 
+    def unlikelihood(self, logits: np.ndarray, target: np.ndarray) -> float:
+        """Negative log likelihood of the targets, without what does not depend on the logits."""
+        return torch.nn.functional.cross_entropy(torch.from_numpy(logits), torch.from_numpy(target)).item()
+
     def test_never_makes_the_fitted_data_less_likely(self, calibrator: Calibrator) -> None:
         """Whether the exit was too sure or not sure enough."""
         for scale in (0.3, 1.0, 3.0):
             logits, target = self.case(scale)
-            after = _likelihood(calibrator.fit(logits, target)(logits), target)
-            assert after <= _likelihood(logits, target) + 1e-6
+            after = self.unlikelihood(calibrator.fit(logits, target)(logits), target)
+            assert after <= self.unlikelihood(logits, target) + 1e-6
 
     def test_arrays_and_tensors_get_the_same_answer(self, calibrator: Calibrator) -> None:
         """Of the type and shape they came in, since replay uses one and the runtime the other."""

@@ -10,7 +10,13 @@ from offramp.train.regime import Regime
 
 
 class RegimeSuite:
-    """What holds for every regime; subclass it and give the fixture `regime`."""
+    """What holds for every regime; subclass it and give the fixture `regime`.
+
+    Where outputs are no logits of classes, `case` is another.
+    """
+
+    step = 0.5
+    """How far down the gradient it must still fall."""
 
     def case(self, seed: int = 0) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
         """Logits of an exit, of the backbone, and labels."""
@@ -35,7 +41,7 @@ class RegimeSuite:
         loss = regime.loss(logits, backbone, labels)
         (gradient,) = torch.autograd.grad(loss, logits)
         assert bool(torch.isfinite(gradient).all())
-        better = regime.loss(logits.detach() - 0.5 * gradient, backbone, labels)
+        better = regime.loss(logits.detach() - self.step * gradient, backbone, labels)
         assert better.item() < loss.item()
         assert not backbone.requires_grad
 

@@ -7,9 +7,11 @@ a copy of the backbone, too.
 from offramp.train.bilevel import Bilevel
 from offramp.train.disjoint import Disjoint
 from offramp.train.distil import Distil
+from offramp.train.each import DistilEach, Each
 from offramp.train.gati import GatiPredictor
 from offramp.train.regime import Regime
 from offramp.train.trunk_regimes import TRUNK, trunk_regime
+from offramp.train.values import DistilValues, Values
 
 __all__ = ["NAMES", "TRUNK", "Bilevel", "Regime", "trunk_regime"]
 
@@ -21,4 +23,9 @@ NAMES: dict[str, Regime | Bilevel] = {
     "jei": Bilevel(),
     "jei-unweighted": Bilevel(weighting="none"),
     "jei-labelfree": Bilevel(needs_labels=False),
+    "distil-each": DistilEach(),
+    "selfxit-each": DistilEach(temperature=1.0),
+    "each": Each(),
+    "distil-values": DistilValues(),
+    "values": Values(),
 }

@@ -3,7 +3,7 @@
 import numpy as np
 import torch
 
-from offramp.arrays import Float, Int
+from offramp.arrays import Float, Int, Num
 from offramp.calibrate.temperature import Temperature
 from offramp.calibrate.vector import PENALTY
 from offramp.model.cache import FeatureCache
@@ -13,7 +13,7 @@ from offramp.tasks.task import Task
 
 
 def fit_ensembles(
-    multi_exit: MultiExit, cache: FeatureCache, task: Task, labels: Int[np.ndarray, " samples"] | None = None
+    multi_exit: MultiExit, cache: FeatureCache, task: Task, labels: Num[np.ndarray, "samples ..."] | None = None
 ) -> None:
     """Fits the ensembles of the heads that have one, in place, on samples that trained nothing.
 

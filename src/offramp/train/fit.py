@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Float, Int, Num
 from torch import nn
 
 from offramp.errors import DataError, InputError
@@ -19,6 +19,7 @@ from offramp.train.average import averaged
 from offramp.train.checkpoint import Checkpoint
 from offramp.train.regime import Regime
 from offramp.train.rows import Rows
+from offramp.train.scaled import OfValues, Scaled
 
 WARM_UP = 0.1
 """Share of the steps in which the learning rate rises; it then falls to 0 along a cosine."""
@@ -88,6 +89,7 @@ class Fit:
         schedule: how long and how fast.
         seed: of the held part, the order of the rows and dropout.
         checkpoint: file from which an interrupted fit goes on; None: not resumable.
+        onward: whether the heads have been trained before, and go on from where they are.
     """
 
     heads: Sequence[Head]
@@ -96,9 +98,10 @@ class Fit:
     schedule: Schedule = field(default_factory=Schedule)
     seed: int = 0
     checkpoint: Path | None = None
+    onward: bool = False
 
     def run(
-        self, rows: Rows, labels: Int[np.ndarray, " samples"] | None = None, progress: Progress = silent
+        self, rows: Rows, labels: Num[np.ndarray, "samples ..."] | None = None, progress: Progress = silent
     ) -> list[float]:
         """The best held-out loss of each head.
 
@@ -114,20 +117,41 @@ class Fit:
             raise DataError("expected labels for this regime, got none; add labels, or train with distil")
         training, held = self._divide(rows)
         standards = [self._standard(rows, head, key, training) for head, key in zip(self.heads, self.keys, strict=True)]
+        scaled = self._scaled(rows, training, labels)
         heads = nn.ModuleList(self.heads)
+        self._begin(standards, scaled)
         optimizer = torch.optim.AdamW(heads.parameters(), lr=0.0, weight_decay=self.schedule.weight_decay, fused=True)
         state = Checkpoint(heads, averaged(heads, self.schedule.average), optimizer, self.checkpoint)
         epochs = self.schedule.passes(len(training))
         while state.epoch < epochs and state.stale < self.schedule.patience:
-            self._epoch(rows, standards, training, labels, state)
-            losses = self._losses(rows, standards, held, labels, state)
+            self._epoch(rows, standards, scaled, training, labels, state)
+            losses = self._losses(rows, standards, scaled, held, labels, state)
             state.note([sum(losses) / len(losses)] * len(losses) if any(head.hears for head in self.heads) else losses)
             progress("training heads", state.epoch, epochs)
         state.restore_best()
         for head, (mean, scale) in zip(self.heads, standards, strict=True):
             if head.standardised:
                 head.absorb(mean, scale)
+            if scaled is not None:
+                scaled.into(head)
         return state.best
+
+    def _begin(self, standards: Sequence[Standard], scaled: Scaled | None) -> None:
+        """Takes out of heads that go on what they have absorbed, as far as it is that of these rows."""
+        for head, (mean, scale) in zip(self.heads, standards, strict=True):
+            if self.onward and head.standardised:
+                head.absorb(-mean * scale, 1.0 / scale)
+            if self.onward and scaled is not None:
+                scaled.out_of(head)
+
+    def _scaled(
+        self, rows: Rows, training: Int[np.ndarray, " training"], labels: Num[np.ndarray, "samples ..."] | None
+    ) -> Scaled | None:
+        """What the targets are standardised by; None where they have no unit."""
+        if not isinstance(self.regime, OfValues):
+            return None
+        some = _evenly(training, STANDARDISE_ROWS)
+        return Scaled.of(self.regime.targets(*_asked(rows, some, labels)))
 
     def _standard(self, rows: Rows, head: Head, key: FeatureKey, training: Int[np.ndarray, " training"]) -> Standard:
         """What a head is trained behind; nothing for one with layers that could not absorb it."""
@@ -145,8 +169,9 @@ class Fit:
         self,
         rows: Rows,
         standards: Sequence[Standard],
+        scaled: Scaled | None,
         training: Int[np.ndarray, " training"],
-        labels: Int[np.ndarray, " samples"] | None,
+        labels: Num[np.ndarray, "samples ..."] | None,
         state: Checkpoint,
     ) -> None:
         epoch, optimizer = state.epoch, state.optimizer
@@ -162,7 +187,7 @@ class Fit:
             for step, batch in enumerate(batches, start=epoch * len(batches)):
                 optimizer.param_groups[0]["lr"] = self.schedule.rate(step, steps)
                 optimizer.zero_grad(set_to_none=True)
-                losses = self._batch_losses(self.heads, rows, standards, batch, labels)
+                losses = self._batch_losses(self.heads, rows, standards, scaled, batch, labels)
                 torch.stack(losses).sum().backward()  # type: ignore[no-untyped-call]
                 optimizer.step()
                 state.averaged.update_parameters(state.heads)
@@ -171,15 +196,16 @@ class Fit:
         self,
         rows: Rows,
         standards: Sequence[Standard],
+        scaled: Scaled | None,
         held: Int[np.ndarray, " held"],
-        labels: Int[np.ndarray, " samples"] | None,
+        labels: Num[np.ndarray, "samples ..."] | None,
         state: Checkpoint,
     ) -> list[float]:
         """The held-out loss of each head's averaged weights."""
         state.averaged.eval()
         heads = [head for head in state.averaged.module.children() if isinstance(head, Head)]
         with torch.no_grad():
-            losses = [loss.item() for loss in self._batch_losses(heads, rows, standards, held, labels)]
+            losses = [loss.item() for loss in self._batch_losses(heads, rows, standards, scaled, held, labels)]
         if not all(math.isfinite(loss) for loss in losses):
             raise InputError(
                 f"training diverged (losses {losses}); lower the learning rate {self.schedule.learning_rate}"
@@ -191,16 +217,26 @@ class Fit:
         heads: Sequence[Head],
         rows: Rows,
         standards: Sequence[Standard],
+        scaled: Scaled | None,
         batch: Int[np.ndarray, " batch"],
-        labels: Int[np.ndarray, " samples"] | None,
+        labels: Num[np.ndarray, "samples ..."] | None,
     ) -> list[torch.Tensor]:
-        backbone = rows.logits(batch)
-        target = None if labels is None else torch.from_numpy(labels[rows.sample_of(batch)]).to(backbone.device)
+        backbone, target = _asked(rows, batch, labels)
+        if scaled is not None:
+            backbone, target = scaled.outputs(backbone), None if target is None else scaled.values(target)
         losses, previous = [], None
         for head, key, (mean, scale) in zip(heads, self.keys, standards, strict=True):
             previous = head.predict((rows.features(key, batch) - mean) * scale, previous)
             losses.append(self.regime.loss(previous, backbone, target))
         return losses
+
+
+def _asked(
+    rows: Rows, batch: Int[np.ndarray, " batch"], labels: Num[np.ndarray, "samples ..."] | None
+) -> tuple[torch.Tensor, torch.Tensor | None]:
+    """What the backbone says, and the labels."""
+    backbone = rows.logits(batch)
+    return backbone, None if labels is None else torch.from_numpy(labels[rows.sample_of(batch)]).to(backbone.device)
 
 
 def unstandardised(head: Head) -> Standard:

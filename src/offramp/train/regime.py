@@ -3,7 +3,7 @@
 from typing import Protocol, runtime_checkable
 
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Float, Num
 
 
 @runtime_checkable
@@ -19,7 +19,7 @@ class Regime(Protocol):
         self,
         logits: Float[torch.Tensor, "batch classes"],
         backbone: Float[torch.Tensor, "batch classes"],
-        labels: Int[torch.Tensor, " batch"] | None,
+        labels: Num[torch.Tensor, "batch ..."] | None,
     ) -> Float[torch.Tensor, ""]:
         """The mean loss of an exit's `logits`, given the backbone's own."""
         ...
