@@ -6,13 +6,16 @@ import numpy as np
 
 from offramp.arrays import Float, Int
 
+Target = Int[np.ndarray, " samples"] | Float[np.ndarray, "samples classes"]
+"""What to agree with: one class for each sample, or probabilities of all, such as a backbone's own."""
+
 
 @runtime_checkable
 class Calibrator(Protocol):
     """Maps the logits of one exit to logits whose softmax can be believed."""
 
-    def fit(self, logits: Float[np.ndarray, "samples classes"], target: Int[np.ndarray, " samples"]) -> "Calibrator":
-        """A calibrator fitted to `target`, the class to agree with; this one is left as it is."""
+    def fit(self, logits: Float[np.ndarray, "samples classes"], target: Target) -> "Calibrator":
+        """A calibrator fitted to `target`; this one is left as it is."""
         ...
 
     def __call__(self, logits: Any) -> Any:
