@@ -1,7 +1,7 @@
 """From a bundle on its backbone to a folder of stages that run without torch."""
 
 import shutil
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -15,6 +15,7 @@ from offramp.deployed import UNCUT, available, runtime_of
 from offramp.errors import BundleError, CaptureError, UnknownNameError
 from offramp.inputs import leaves
 from offramp.live import Live
+from offramp.load.click_preprocess import ids_of
 from offramp.load.optional import require
 from offramp.model.backbone import Backbone
 from offramp.model.quantiser import rounds
@@ -103,7 +104,7 @@ def _exported(
         for point in wanted
     }
     routing = Routing(
-        inputs=inputs_of(multi_exit.backbone),
+        inputs=inputs_of(multi_exit.backbone, bundle.manifest.preprocess),
         classes=multi_exit.backbone.classes,
         exits=(*(exit_.point for exit_ in multi_exit.exits), type(multi_exit.backbone.model).__name__),
         cuts=cuts.files,
@@ -220,8 +221,12 @@ def _size(size: int | torch.SymInt) -> int:
     return -1 if isinstance(size, torch.SymInt) and not is_concrete_int(size) else int(size)
 
 
-def inputs_of(backbone: Backbone) -> tuple[dict[str, Any], ...]:
-    """Per input of the model its name, shape without batch axis and NumPy type; -1 stands for an open size."""
+def inputs_of(backbone: Backbone, preprocess: Mapping[str, Any] | None = None) -> tuple[dict[str, Any], ...]:
+    """Per input of the model its name, shape without batch axis and NumPy type; -1 stands for an open size.
+
+    Where the preprocessing, as the manifest has it, is that of clicks, ids of categories also have their limits; see
+    `load.click_preprocess.ids_of`.
+    """
     assert backbone.graph is not None
     values = [node.meta["val"] for node in backbone.graph.captured.placeholders]
     names = first_names(backbone.example, masked=False)
@@ -230,6 +235,7 @@ def inputs_of(backbone: Backbone) -> tuple[dict[str, Any], ...]:
             "name": name,
             "shape": [_size(size) for size in value.shape[1:]],
             "dtype": str(np.dtype(str(tensor.dtype).removeprefix("torch."))),
+            **({} if tensor.is_floating_point() else ids_of(preprocess, value.shape[1:])),
         }
         for name, value, tensor in zip(names, values, leaves(backbone.example), strict=True)
     )

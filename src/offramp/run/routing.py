@@ -92,6 +92,7 @@ class Routing:
 
     Attributes:
         inputs: per input of the model its name, shape without batch axis and NumPy type; -1 stands for an open size.
+            Of ids of categories also `sizes`, how many values each field has, and `least`, the smallest id.
         classes: how many logits there are.
         exits: the name of each exit's place, the backbone's last.
         cuts: by name, the stages of the model cut at some of its exits; `uncut` has one stage and no exits.

@@ -1,7 +1,7 @@
 """What is served: a model with its operating points. Free of torch."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -20,11 +20,15 @@ class InputSpec:
         name: as clients name it.
         dtype: NumPy type that the model takes.
         shape: without the batch axis; -1 stands for any size.
+        sizes: of ids of categories, how many values each field has; empty where that is not known.
+        least: the smallest id, -1 where that stands for no value.
     """
 
     name: str
     dtype: np.dtype[Any]
     shape: tuple[int, ...]
+    sizes: tuple[int, ...] = field(default=(), compare=False)  # exports of earlier versions do not say it
+    least: int = field(default=0, compare=False)
 
 
 @dataclass(frozen=True)

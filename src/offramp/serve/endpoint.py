@@ -15,6 +15,7 @@ from offramp.run.loop import stops_of
 from offramp.run.mixed import NOT_ASKED, Mixed, column
 from offramp.serve.answering import Answering
 from offramp.serve.batcher import Batching
+from offramp.serve.categories import refuse_unknown
 from offramp.serve.deployment import Deployment
 from offramp.serve.engine import Engine, Watcher
 from offramp.serve.errors import BadRequestError, NotFoundError, RefusedError
@@ -269,6 +270,7 @@ class Endpoint:
                 expected = [-1, *spec.shape]
                 raise BadRequestError(f"expected shape {expected} for input {spec.name!r}, got {list(tensor.shape)}")
             found[spec.name] = cast(tensor, spec.dtype, spec.name)
+            refuse_unknown(found[spec.name], spec.sizes, spec.least, spec.name)
         return [{name: tensor[at] for name, tensor in found.items()} for at in range(sizes.pop())]
 
 

@@ -88,10 +88,7 @@ def from_bundle(
 
     live = bundle.live
     make = executors(live, [backend], folder, threads)[backend]
-    specs = tuple(
-        InputSpec(str(one["name"]), np.dtype(one["dtype"]), tuple(one["shape"]))
-        for one in inputs_of(live.multi_exit.backbone)
-    )
+    specs = tuple(map(_spec, inputs_of(live.multi_exit.backbone, bundle.manifest.preprocess)))
     named = isinstance(live.multi_exit.backbone.example, dict)
     in_torch = backend in ("eager", "compile", "cuda-graphs")
     order = [spec.name for spec in specs]
@@ -123,7 +120,8 @@ def from_bundle(
 
 
 def _spec(one: Mapping[str, Any]) -> InputSpec:
-    return InputSpec(str(one["name"]), np.dtype(one["dtype"]), tuple(int(size) for size in one["shape"]))
+    shape, sizes = (tuple(int(size) for size in one.get(what, ())) for what in ("shape", "sizes"))
+    return InputSpec(str(one["name"]), np.dtype(one["dtype"]), shape, sizes, int(one.get("least", 0)))
 
 
 def _served(point: OperatingPoint, cost: float, leaving: tuple[float, ...]) -> ServedPoint:
