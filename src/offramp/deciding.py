@@ -21,7 +21,7 @@ from offramp.recipe import Recipe
 from offramp.sources import Labels
 from offramp.split import Parts
 from offramp.strata import further_bounds
-from offramp.tasks.task import Stratified, Task
+from offramp.tasks.task import Graded, Stratified, Task
 from offramp.types import CostProfile, ExitTable, Goal, OperatingPoint
 
 
@@ -90,11 +90,13 @@ def prepared(
 ) -> tuple[tuple[Calibrator, ...], Gate]:
     """A recipe's calibrators and gate, fitted on the choose part: to its labels, or to the backbone's answer.
 
+    Calibrators of a task whose probabilities are used as such are fitted to the backbone's instead of its class.
     `trained` is the gate that learned with the heads, where one did; another one that learns does so here.
     """
     target = task.predict(choose.reference) if labels is None else labels
     start, scorer = calibrate.NAMES[chosen.calibrator](), trained or gate(chosen.gate)
-    calibrators = tuple(start.fit(logits, target) for logits in choose.outputs[:-1])
+    aim = task.graded(choose.reference) if labels is None and isinstance(task, Graded) else target
+    calibrators = tuple(start.fit(logits, aim) for logits in choose.outputs[:-1])
     if isinstance(scorer, Tolerant):
         scorer = scorer.tolerating(task.means.tolerance, len(calibrators))
     if trained is None and isinstance(scorer, Learned):

@@ -1,7 +1,7 @@
 """From a bundle on its backbone to a folder of stages that run without torch."""
 
 import shutil
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -15,6 +15,7 @@ from offramp.deployed import UNCUT, available, runtime_of
 from offramp.errors import BundleError, CaptureError, InputError, UnknownNameError
 from offramp.inputs import leaves
 from offramp.live import Live
+from offramp.load.click_preprocess import ids_of
 from offramp.load.optional import require
 from offramp.load.portable import tokeniser_of
 from offramp.model.backbone import Backbone
@@ -121,7 +122,7 @@ def _exported(
         for point in wanted
     }
     routing = Routing(
-        inputs=inputs_of(multi_exit.backbone),
+        inputs=inputs_of(multi_exit.backbone, bundle.manifest.preprocess),
         classes=multi_exit.backbone.classes,
         exits=(*(exit_.point for exit_ in multi_exit.exits), type(multi_exit.backbone.model).__name__),
         cuts=cuts.files,
@@ -245,10 +246,11 @@ def _size(size: int | torch.SymInt) -> int:
     return -1 if isinstance(size, torch.SymInt) and not is_concrete_int(size) else int(size)
 
 
-def inputs_of(backbone: Backbone) -> tuple[dict[str, Any], ...]:
+def inputs_of(backbone: Backbone, preprocess: Mapping[str, Any] | None = None) -> tuple[dict[str, Any], ...]:
     """Per input of the model its name, shape without batch axis and NumPy type; -1 stands for an open size.
 
-    Where they are known, also its limits; see `model.limits.Limits`.
+    Where they are known, also its limits, see `model.limits.Limits`; and where the preprocessing, as the manifest has
+    it, is that of clicks, those of ids of categories, see `load.click_preprocess.ids_of`.
     """
     assert backbone.graph is not None
     values = [node.meta["val"] for node in backbone.graph.captured.placeholders]
@@ -260,6 +262,7 @@ def inputs_of(backbone: Backbone) -> tuple[dict[str, Any], ...]:
             "shape": [_size(size) for size in value.shape[1:]],
             "dtype": str(np.dtype(str(tensor.dtype).removeprefix("torch."))),
             **{what: limit for what, limit in asdict(limits).items() if limit is not None},
+            **({} if tensor.is_floating_point() else ids_of(preprocess, value.shape[1:])),
         }
         for name, value, tensor, limits in zip(names, values, leaves(backbone.example), found, strict=True)
     )

@@ -5,7 +5,8 @@ from typing import Any
 
 import numpy as np
 
-from offramp.arrays import Float, Int
+from offramp.arrays import Float
+from offramp.calibrate.calibrator import Target
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,7 +18,7 @@ class Identity:
         array([[2., 0.]])
     """
 
-    def fit(self, logits: Float[np.ndarray, "samples classes"], target: Int[np.ndarray, " samples"]) -> "Identity":
+    def fit(self, logits: Float[np.ndarray, "samples classes"], target: Target) -> "Identity":
         """Itself."""
         return self
 

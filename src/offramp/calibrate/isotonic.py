@@ -5,7 +5,8 @@ from typing import Any
 
 import numpy as np
 
-from offramp.arrays import Float, Int
+from offramp.arrays import Float
+from offramp.calibrate.calibrator import Target
 from offramp.calibrate.parametric import like
 from offramp.calibrate.temperature import check_target, negative_log_likelihood
 from offramp.scientific import scipy
@@ -47,7 +48,7 @@ class Isotonic:
     odds: tuple[float, ...] = ()
     probability: tuple[float, ...] = ()
 
-    def fit(self, logits: Float[np.ndarray, "samples classes"], target: Int[np.ndarray, " samples"]) -> "Isotonic":
+    def fit(self, logits: Float[np.ndarray, "samples classes"], target: Target) -> "Isotonic":
         """The isotonic regression of "the top class is `target`" on confidence, by pooling adjacent violators.
 
         The regression is of rates in bins of equal mass, to which half a sample that was right is added at the lowest
@@ -65,7 +66,8 @@ class Isotonic:
         if logits.shape[1] < 2:
             return Isotonic()
         wide = logits.astype(np.float64)
-        odds, right = _odds(wide), wide.argmax(axis=1) == target
+        odds, top = _odds(wide), wide.argmax(axis=1)
+        right = top == target if target.ndim == 1 else np.take_along_axis(target, top[:, None], axis=1)[:, 0]
         fitted = Isotonic(*_knots(odds, right))
         before, after = (negative_log_likelihood(each, target) for each in (wide, fitted(wide)))
         return fitted if after <= before else Isotonic()

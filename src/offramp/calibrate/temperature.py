@@ -5,7 +5,8 @@ from typing import Any
 
 import numpy as np
 
-from offramp.arrays import Float, Int
+from offramp.arrays import Float
+from offramp.calibrate.calibrator import Target
 from offramp.errors import DataError
 from offramp.scientific import scipy
 
@@ -28,7 +29,7 @@ class Temperature:
 
     temperature: float = 1.0
 
-    def fit(self, logits: Float[np.ndarray, "samples classes"], target: Int[np.ndarray, " samples"]) -> "Temperature":
+    def fit(self, logits: Float[np.ndarray, "samples classes"], target: Target) -> "Temperature":
         """The temperature in `RANGE` with the least negative log likelihood of `target`; this one is left as
         it is.
 
@@ -54,26 +55,31 @@ class Temperature:
         return logits / self.temperature
 
 
-def check_target(logits: Float[np.ndarray, "samples classes"], target: Int[np.ndarray, " samples"]) -> None:
+def check_target(logits: Float[np.ndarray, "samples classes"], target: Target) -> None:
     """Refuses what no calibrator can be fitted to.
 
     Raises:
-        DataError: if there are no targets, one is no class, or a logit is not finite.
+        DataError: if there are no targets, one is no class or probability, or a logit is not finite.
     """
     classes = logits.shape[1]
-    if target.size == 0 or target.min() < 0 or target.max() >= classes or not np.isfinite(logits).all():
+    most = classes - 1 if target.ndim == 1 else 1
+    wrong = (
+        target.shape[1:] not in ((), (classes,)) or target.size == 0 or not 0 <= target.min() <= target.max() <= most
+    )
+    if wrong or not np.isfinite(logits).all():
         raise DataError(
             f"expected finite logits and at least one target in [0, {classes}), got {target.size} "
             f"targets and logits of shape {logits.shape}; check the samples given to the calibrator"
         )
 
 
-def negative_log_likelihood(logits: Float[np.ndarray, "samples classes"], target: Int[np.ndarray, " samples"]) -> float:
-    """Mean of -log softmax(logits)[target], in nats.
+def negative_log_likelihood(logits: Float[np.ndarray, "samples classes"], target: Target) -> float:
+    """Mean of -log softmax(logits)[target], in nats; of probabilities its expectation, the cross entropy.
 
     Example:
         >>> round(negative_log_likelihood(np.zeros((1, 2)), np.array([0])), 4)
         0.6931
     """
-    chosen = np.take_along_axis(logits, target[:, None], axis=1)[:, 0]
+    soft = target.ndim == 2
+    chosen = (target * logits).sum(axis=1) if soft else np.take_along_axis(logits, target[:, None], axis=1)[:, 0]
     return float((np.logaddexp.reduce(logits, axis=1) - chosen).mean())

@@ -5,7 +5,8 @@ from typing import Any
 
 import numpy as np
 
-from offramp.arrays import Float, Int
+from offramp.arrays import Float
+from offramp.calibrate.calibrator import Target
 from offramp.calibrate.parametric import like
 from offramp.calibrate.temperature import Temperature, negative_log_likelihood
 from offramp.scientific import scipy
@@ -39,7 +40,7 @@ class Vector:
     scale: tuple[float, ...] = ()
     bias: tuple[float, ...] = ()
 
-    def fit(self, logits: Float[np.ndarray, "samples classes"], target: Int[np.ndarray, " samples"]) -> "Vector":
+    def fit(self, logits: Float[np.ndarray, "samples classes"], target: Target) -> "Vector":
         """The scales and biases with the least negative log likelihood of `target`, near those of temperature scaling.
 
         L-BFGS starts at temperature scaling and only goes down, so the target is never less likely than there. With
@@ -53,7 +54,7 @@ class Vector:
         """
         start = 1.0 / Temperature().fit(logits, target).temperature
         wide, classes, n = logits.astype(np.float64), logits.shape[1], len(target)
-        chosen = np.eye(classes)[target]
+        chosen = target if target.ndim == 2 else np.eye(classes)[target]
         first = np.concatenate([np.full(classes, start), np.zeros(classes)])
 
         def objective(values: np.ndarray) -> tuple[float, np.ndarray]:

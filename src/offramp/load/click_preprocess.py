@@ -148,6 +148,21 @@ class ClickPreprocess:
             )
 
 
+def ids_of(manifest: Mapping[str, Any] | None, shape: Sequence[Any]) -> dict[str, Any]:
+    """What is known of an input of whole numbers of that shape, without batch axis, where preprocessing is of clicks.
+
+    `sizes`, how many values each field has, and `least`, the smallest id: -1 where that stands for none. Nothing where
+    the preprocessing, as `to_manifest` has it, is another, or there are not as many fields.
+    """
+    if manifest is None or manifest["kind"] != "clicks":
+        return {}
+    found = ClickPreprocess.from_manifest({key: value for key, value in manifest.items() if key != "kind"})
+    fields = len(found.sizes)
+    if len(shape) != (1 if found.most is None else 2) or shape[0] != fields:
+        return {}
+    return {"sizes": list(found.sizes), "least": 0 if found.most is None else PADDING}
+
+
 def parsed(rows: Iterable[Any], where: str) -> _Ids:
     """The ids of one-hot rows as they are written.
 

@@ -93,6 +93,7 @@ class Routing:
     Attributes:
         inputs: per input of the model its name, shape without batch axis and NumPy type; -1 stands for an open size.
             Where they are known, `below`: its numbers are from 0 to below that; `most`: so long may its sequences be.
+            Of ids of categories also `sizes`, how many values each field has, and `least`, the smallest id.
         classes: how many logits there are.
         exits: the name of each exit's place, the backbone's last.
         cuts: by name, the stages of the model cut at some of its exits; `uncut` has one stage and no exits.

@@ -8,6 +8,7 @@ import numpy as np
 
 from offramp.errors import UnknownNameError
 from offramp.run.stage_seconds import ExecutorFor
+from offramp.serve.categories import refuse_unknown
 from offramp.serve.errors import BadRequestError
 from offramp.serve.tensors import cast
 from offramp.tasks.task import Task
@@ -25,6 +26,8 @@ class InputSpec:
         shape: without the batch axis; -1 stands for any size.
         below: its numbers are from 0 to below this, such as the size of a vocabulary; None: it is not known.
         most: what -1 stands for is at most this; None: it is not known.
+        sizes: of ids of categories, how many values each field has; empty where that is not known.
+        least: the smallest id, -1 where that stands for no value.
     """
 
     name: str
@@ -32,12 +35,20 @@ class InputSpec:
     shape: tuple[int, ...]
     below: int | None = field(default=None, compare=False)  # exports of earlier versions do not say it
     most: int | None = field(default=None, compare=False)
+    sizes: tuple[int, ...] = field(default=(), compare=False)
+    least: int = field(default=0, compare=False)
 
     @classmethod
     def of(cls, told: Mapping[str, Any]) -> "InputSpec":
         """From what `exporting.inputs_of` says."""
         return cls(
-            str(told["name"]), np.dtype(told["dtype"]), tuple(told["shape"]), told.get("below"), told.get("most")
+            str(told["name"]),
+            np.dtype(told["dtype"]),
+            tuple(told["shape"]),
+            told.get("below"),
+            told.get("most"),
+            tuple(told.get("sizes", ())),
+            told.get("least", 0),
         )
 
     def fitted(self, tensor: np.ndarray) -> np.ndarray:
@@ -60,6 +71,7 @@ class InputSpec:
             raise BadRequestError(
                 f"expected numbers from 0 to {self.below - 1} in input {self.name!r}, got {number} in sample {sample}"
             )
+        refuse_unknown(found, self.sizes, self.least, self.name)
         return found
 
 

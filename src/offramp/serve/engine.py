@@ -11,6 +11,7 @@ from offramp.arrays import Bool, Int
 from offramp.errors import DataError
 from offramp.run.mixed import Heard, Mixed
 from offramp.serve.batcher import Batcher, Batching
+from offramp.serve.categories import to_blame
 from offramp.serve.errors import BadRequestError, ModelFailedError, RefusedError, TooLateError
 from offramp.serve.health import Health
 from offramp.serve.sample import Answer, Compared, Ran, Sample
@@ -110,12 +111,7 @@ class Engine:
             return
         if len(batch) == 1:
             LOG.error("the model failed on a sample", exc_info=error)
-            told = (
-                BadRequestError(str(error)[:300])
-                if isinstance(error, DataError)
-                else ModelFailedError("the model failed on it")
-            )
-            self._refuse(left[0], told)
+            self._refuse(left[0], _told(left[0], error))
             return
         middle = (len(left) + 1) // 2
         self._attempt(left[:middle])
@@ -124,6 +120,15 @@ class Engine:
     def _refuse(self, sample: Sample, error: RefusedError) -> None:
         sample.tell(error)
         _safely(self._watcher.refused, sample)
+
+
+def _told(sample: Sample, error: Exception) -> RefusedError:
+    """What is told of a sample that the model failed on."""
+    if isinstance(error, DataError):
+        return BadRequestError(str(error)[:300])
+    if to_blame(sample.row, error):
+        return BadRequestError("expected ids that the model knows, got one that is in none of its tables")
+    return ModelFailedError("the model failed on it")
 
 
 def _safely(watches: Callable[[T], None], seen: T) -> None:

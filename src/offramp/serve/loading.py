@@ -111,7 +111,7 @@ def from_bundle(
 
     live = bundle.live
     make = executors(live, [backend], folder, threads)[backend]
-    specs = tuple(map(InputSpec.of, inputs_of(live.multi_exit.backbone)))
+    specs = tuple(map(InputSpec.of, inputs_of(live.multi_exit.backbone, bundle.manifest.preprocess)))
     named = isinstance(live.multi_exit.backbone.example, dict)
     in_torch = backend in ("eager", "compile", "cuda-graphs")
     if in_torch:  # captures the model anew where a graph does not hold for a length, so only positions set a limit

@@ -61,6 +61,10 @@ class Ctr:
         """Of no and of yes."""
         return softmax(output)
 
+    def graded(self, reference: Float[np.ndarray, "samples classes"]) -> Float[np.ndarray, "samples classes"]:
+        """Of no and of yes: a click is worth its probability."""
+        return softmax(reference)
+
     def measures(
         self,
         output: Float[np.ndarray, "samples classes"],

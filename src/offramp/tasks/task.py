@@ -68,6 +68,19 @@ class Stratified(Protocol):
 
 
 @runtime_checkable
+class Graded(Protocol):
+    """A task whose probabilities are used as such, for prices or ranks, and not only the answer that they make likely.
+
+    Where there are no labels, exits are calibrated to the backbone's probabilities. Fitted to its answers, as for
+    other tasks, they would say how sure that answer is: an exit that always agrees would say 0 and 1.
+    """
+
+    def graded(self, reference: Float[np.ndarray, "samples outputs"]) -> Float[np.ndarray, "samples classes"]:
+        """The probabilities that the backbone gives."""
+        ...
+
+
+@runtime_checkable
 class Task(Protocol):
     """The meaning of a model's output `(samples, outputs)`, for labels of whatever form the task has.
 
