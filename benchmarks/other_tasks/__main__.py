@@ -40,13 +40,19 @@ def opened(config: Config, case: str, root: Path, work: Path) -> tuple[LoadedMod
     name = wishes["model"]
     path = work / f"{name}.safetensors"
     if not path.exists():
-        model = training.made(name, root / wishes["weights"], root / config["train"], config["angle_epochs"])
-        images, labels = training.data(name, root / config["data"])
+        model = training.made(name, root / (wishes["weights"] or ""), root / config["train"], config["angle_epochs"])
         work.mkdir(parents=True, exist_ok=True)
-        np.savez(work / f"{name}.npz", x=images, y=labels)
         save_file(model.state_dict(), path)
     loaded = offramp.load_model(f"benchmarks/other_tasks/networks.py:{name}", path)
-    return loaded, offramp.open_source(str(work / f"{name}.npz"), loaded.preprocess)
+    return loaded, offramp.open_source(training.data(name, root / config["data"]), loaded.preprocess)
+
+
+def _extra(config: Config, case: str, root: Path) -> list[Any]:
+    """More pictures to train heads with; of digits there are no others."""
+    name = config["cases"][case]["model"]
+    if name == "angle":
+        return []
+    return [training.data(name, root / config["extra"], config["extra_samples"])[0]]
 
 
 def _file(case: str) -> str:
@@ -59,6 +65,7 @@ def built(config: Config, case: str, seed: int, root: Path, work: Path) -> dict[
     bundle = offramp.build(
         loaded,
         source,
+        extra_data=_extra(config, case, root),
         out=work / f"{_file(case)}{seed}",
         task=config["cases"][case]["task"],
         overwrite=True,

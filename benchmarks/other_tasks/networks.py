@@ -1,8 +1,10 @@
-"""The networks, as factories for the command line: CIFAR-10 ResNets with other last layers."""
+"""The networks, as factories for the command line: classifiers with other last layers."""
 
 import numpy as np
+from torch import nn
 
 from benchmarks.cifar_resnet import CifarResNet
+from offramp.demo.network import DigitNet
 
 ATTRIBUTES = {
     "animal": (2, 3, 4, 5, 6, 7),
@@ -30,6 +32,8 @@ def mass() -> CifarResNet:
     return CifarResNet(9, 1)
 
 
-def angle() -> CifarResNet:
-    """ResNet-20 with one value: by how many degrees the picture is turned."""
-    return CifarResNet(3, 1)
+def angle() -> DigitNet:
+    """The network of the demonstration with one value: by how many degrees a digit is turned."""
+    model = DigitNet()
+    model.classifier = nn.Linear(48, 1)
+    return model

@@ -1,4 +1,4 @@
-"""The last layers of the networks, and all layers of the one that says angles, trained on CIFAR-10 train pictures."""
+"""The last layers of the networks, trained on CIFAR-10 train pictures; all layers of the one that says angles."""
 
 from pathlib import Path
 
@@ -9,6 +9,8 @@ from torch.nn import functional as F
 
 from benchmarks.cifar_resnet import PREPROCESS, CifarResNet
 from benchmarks.other_tasks import networks
+from offramp.demo.digits import backbone_digits, stream
+from offramp.demo.network import DigitNet, digit_net
 
 MOST = 45.0
 """Degrees by which a picture is turned at most, to either side."""
@@ -32,12 +34,12 @@ def normalised(images: np.ndarray) -> torch.Tensor:
 def turned(images: np.ndarray, degrees: np.ndarray) -> np.ndarray:
     """Pictures turned about their centre, bilinearly, and cut to a disc, so that no corner tells the angle."""
     x = torch.from_numpy(images).permute(0, 3, 1, 2).float()
-    radians = torch.from_numpy(np.deg2rad(degrees)).float()
+    radians, side = torch.from_numpy(np.deg2rad(degrees)).float(), x.shape[-1]
     cos, sin, zero = radians.cos(), radians.sin(), torch.zeros(len(x))
     matrix = torch.stack([torch.stack([cos, -sin, zero], 1), torch.stack([sin, cos, zero], 1)], 1)
     found = F.grid_sample(x, F.affine_grid(matrix, list(x.shape), align_corners=False), align_corners=False)
-    place = torch.arange(32) - 15.5
-    found = found * ((place[:, None] ** 2 + place[None] ** 2) < 15.0**2)
+    place = torch.arange(side) - (side - 1) / 2.0
+    found = found * ((place[:, None] ** 2 + place[None] ** 2) < (side / 2.0 - 1.0) ** 2)
     result: np.ndarray = found.round().to(torch.uint8).permute(0, 2, 3, 1).numpy()
     return result
 
@@ -83,40 +85,48 @@ def linear(model: CifarResNet, seen: torch.Tensor, target: torch.Tensor, each: b
     optimizer.step(closure)  # type: ignore[no-untyped-call]
 
 
-def says_angles(model: CifarResNet, images: np.ndarray, epochs: int) -> None:
-    """Trains all layers to say by how much pictures are turned, each by another angle in each epoch."""
-    with torch.no_grad():
-        model.linear.weight.zero_()
-        model.linear.bias.zero_()
+def says_angles(model: DigitNet, images: np.ndarray, epochs: int) -> None:
+    """Trains all layers to say by how much digits are turned, each by another angle in each epoch."""
     generator, steps = np.random.default_rng(0), epochs * (len(images) // BATCH)
-    optimizer = torch.optim.AdamW(model.parameters(), lr=2e-3, weight_decay=1e-2)
-    schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, 2e-3, steps)
+    optimizer = torch.optim.AdamW(model.parameters(), lr=4e-3, weight_decay=1e-2)
+    schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, 4e-3, steps)
     model.train()
     for epoch in range(epochs):
         order, degrees = generator.permutation(len(images)), angles(len(images), epoch)
         for start in range(0, len(images) - BATCH + 1, BATCH):
             rows = order[start : start + BATCH]
             target = torch.from_numpy(degrees[rows] / MOST).float()[:, None]
-            loss = F.smooth_l1_loss(model(normalised(turned(images[rows], degrees[rows]))), target, beta=0.1)
+            seen = torch.from_numpy(turned(images[rows], degrees[rows])).permute(0, 3, 1, 2) / 255.0
+            loss = F.smooth_l1_loss(model((seen - 0.13) / 0.31), target, beta=0.1)
             optimizer.zero_grad()
             loss.backward()  # type: ignore[no-untyped-call]
             optimizer.step()
             schedule.step()
     with torch.no_grad():  # from shares of the largest angle to degrees
-        model.linear.weight.mul_(MOST)
-        model.linear.bias.mul_(MOST)
+        model.classifier.weight.mul_(MOST)
+        model.classifier.bias.mul_(MOST)
     model.eval()
 
 
-def made(case: str, weights: Path, train: Path, epochs: int) -> CifarResNet:
+def angled(epochs: int) -> DigitNet:
+    """The network of angles, from the weights of the demonstration, trained on the digits that these are of."""
+    model = networks.angle()
+    known = digit_net().state_dict()
+    model.load_state_dict({name: one for name, one in known.items() if "classifier" not in name}, strict=False)
+    says_angles(model, backbone_digits()[0], epochs)
+    return model
+
+
+def made(case: str, weights: Path, train: Path, epochs: int) -> nn.Module:
     """The network of a case, trained."""
+    if case == "angle":
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(0)
+            return angled(epochs)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
         model = pretrained(getattr(networks, case)(), weights)
     images, classes = pictures(train)
-    if case == "angle":
-        says_angles(model, images, epochs)
-        return model
     if case == "mass":
         linear(model, features(model, images), torch.from_numpy(networks.MASS[classes]).float()[:, None], each=False)
         return model
@@ -125,12 +135,13 @@ def made(case: str, weights: Path, train: Path, epochs: int) -> CifarResNet:
     return model
 
 
-def data(case: str, path: Path) -> tuple[np.ndarray, np.ndarray]:
-    """The test pictures of a case as uint8, and their labels."""
-    images, classes = pictures(path)
+def data(case: str, path: Path, most: int | None = None) -> tuple[np.ndarray, np.ndarray]:
+    """The pictures of a file, or the first of them, as a case has them, as uint8, and their labels."""
     if case == "angle":
+        images = stream()[0]
         degrees = angles(len(images), 2**20)
         return turned(images, degrees), degrees
+    images, classes = pictures(path, most)
     if case == "mass":
         return images, networks.MASS[classes]
     return images, np.stack([np.isin(classes, kinds) for kinds in networks.ATTRIBUTES.values()], axis=1).astype(int)
