@@ -6,33 +6,35 @@ from typing import Any
 HEAD = """# Clicks: DLRM on Frappe, exits trained without labels
 
 Made by `python -m benchmarks.recsys.front benchmarks/recsys/front.json`; the result, with machine and versions, is
-[results/recsys.json](results/recsys.json). `--time-again` measures the times alone. Numbers are means over {seeds} seeds, ±
-their standard deviation; a seed decides how rows are divided and how the model learns, too. How to do the same with a
-model of your own is in [Clicks](how-to/ctr.md).
+[results/recsys.json](results/recsys.json). `--time-again` measures the times alone. Numbers are means over {seeds}
+seeds, ± their standard deviation; a seed decides how rows are divided and how the model learns, too. How to do the
+same with a model of your own is in [Clicks](how-to/ctr.md).
 
-Frappe is a log of apps used in contexts, ten fields, two rows of apps not used for each that was: {rows:,} rows here. A DLRM
-without dense features learned from the labels of {train:,} of them and stopped by {held:,}. Exits saw {stream:,} others without
-labels: half trained heads, 15 % chose, 20 % certified, 15 % reported. All that follows was measured on the {test:,} rows
-that are left; costs are mean MACs, the plain model = 100 %.
+Frappe is a log of apps used in contexts, ten fields, two rows of apps not used for each that was: {rows:,} rows
+here. A DLRM without dense features learned from the labels of {train:,} of them and stopped by {held:,}. Exits saw
+{stream:,} others without labels: half trained heads, 15 % chose, 20 % certified, 15 % reported. All that follows was
+measured on the {test:,} rows that are left; costs are mean MACs, the plain model = 100 %.
 
-Two models. **dlrm** has a top MLP of 4 × 512, wider than these rows need, so that its saving flatters: the interaction
-lies at {at_dlrm} of its MACs, and all behind it is what an exit leaves out. **narrow** has 512-256, as DLRM's own code
-has it for Criteo's data; there the interaction lies at {at_narrow}. (In that code's network for Criteo itself, with a bottom
-MLP for 13 dense features, it lies at {at_criteo}.)
+Two models. **dlrm** has a top MLP of four layers of 512, wider than these rows need, so that its saving flatters: the
+interaction lies at {at_dlrm} of its MACs, and all behind it is what an exit leaves out. **narrow** has 512-256, as
+DLRM's own code has it for Criteo's data; there the interaction lies at {at_narrow}. (In that code's network for
+Criteo itself, with a bottom MLP for 13 dense features, it lies at {at_criteo}.)
 """
 
 TAIL = """
-`careful` is certified for at most {careful:g} % disagreement with the model, `balanced` for {balanced:g} %, `fast` for twice that,
-`fastest` for five times (δ = {delta:g}, all at once); where nothing is cheaper than `balanced` the last two mean that point.
+`careful` is certified for at most {careful:g} % disagreement with the model, `balanced` for {balanced:g} %, `fast`
+for twice that, `fastest` for five times (δ = {delta:g}, all at once); where nothing is cheaper than `balanced` the
+last two mean that point.
 
-* **Certificates are about the answer**, click or none at a probability of one half. Nothing is certified about the area under
-  the curve or the log loss, which is what prices are made of; they are measured here, with labels.
-* Exits are calibrated to the model's probabilities. Fitted to its answers, as those of classifiers are, they disagree no
-  more, but say 0 and 1: at `balanced` of seed 0 the log loss was then 1.03, not 0.259 (the model's own is 0.258).
-* **Rows are divided one by one**, as is usual for this data: the same users and apps are in all parts, and so are rows of one
-  use. A certificate is for rows drawn like these; new users, or next month's rows, are not.
-* The settings of the training were chosen with the area under the curve on the test rows of seeds 0 and 1 in view. That
-  concerns how good the model is, not its exits.
+* **Certificates are about the answer**, click or none at a probability of one half. Nothing is certified about the
+  area under the curve or the log loss, which is what prices are made of; they are measured here, with labels.
+* Exits are calibrated to the model's probabilities. Fitted to its answers, as those of classifiers are, they
+  disagree no more, but say 0 and 1: at `balanced` of seed 0 the log loss was then 1.03, not 0.259 (the model's own
+  is 0.258).
+* **Rows are divided one by one**, as is usual for this data: the same users and apps are in all parts, and so are
+  rows of one use. A certificate is for rows drawn like these; new users, or next month's rows, are not.
+* The settings of the training were chosen with the area under the curve on the test rows of seeds 0 and 1 in view.
+  That concerns how good the model is, not its exits.
 * Looking up embeddings has no MACs. Where tables are large and far from the processor it takes the time, and no exit
   behind the interaction saves any of that.
 """
@@ -40,17 +42,18 @@ TAIL = """
 SELFXIT = """
 ## Beside SelfXit
 
-SelfXit (table of section 5) reports DLRM on Criteo: 35.3 % fewer FLOPs, and accuracy from 78.88 to 73.54, which is 5.3 points less.
-At the dearest operating point that costs no more than {cost:.1f} % here:
+SelfXit reports of DLRM on Criteo: 35.3 % fewer FLOPs, and accuracy from 78.88 to 73.54, which is
+5.3 points less. At the dearest operating point that costs no more than {cost:.1f} % here:
 
 | | cost | accuracy lost, points | area under the curve lost, points | log loss, of the model's |
 |---|---|---|---|---|
 {rows}
 | SelfXit, DLRM on Criteo | 64.7 % | 5.34 | | |
 
-These are not the same data, nor the same network: Criteo's clicks are noisier, its answers nearer to one half, and a bottom MLP
-has its share of the cost. So the rows say that the method need not lose points at that saving, and nothing about how many it
-would lose on Criteo, of which there is only a sample of 1,999 rows here, too few to train on.
+These are not the same data, nor the same network: Criteo's clicks are noisier, its answers nearer to one half, and a
+bottom MLP has its share of the cost. So the rows say that the method need not lose points at that saving, and
+nothing about how many it would lose on Criteo, of which there is only a sample of 1,999 rows here, too few to train
+on.
 """
 
 
@@ -131,9 +134,9 @@ def _times(nets: dict[str, Any], config: dict[str, Any]) -> Iterator[str]:
         around = f"{100 * (1 - one['bare'] / one['exits']):.0f} %"
         yield _row(name, [f"{one['bare']:.0f}", f"{one['exits']:.0f}", around, f"{one['uncut']:.0f}"]) + "\n"
     loads = ", ".join(f"{one:.0f}" for net in nets.values() for one in net["time"][0]["load"])
-    yield "\nSo little is to be computed for one row that Python around it takes most of the time: leaving early pays in "
-    yield f"batches. Load averages of the machine (two cores) before and after: {loads}; what is far above two makes "
-    yield "absolute times long and shares uncertain.\n"
+    yield "\nAround the stages is Python; where that is most of such a request, leaving early pays in batches. "
+    yield f"Load averages of the machine (two cores) before and after: {loads}; what is far above two "
+    yield "makes absolute times long and shares uncertain.\n"
 
 
 def _row(name: str, cells: list[str]) -> str:
