@@ -35,10 +35,22 @@ def test_recovers_the_scale_of_the_logits(scale: float) -> None:
     assert Temperature().fit(*sample(0, scale, n=20_000)).temperature == pytest.approx(scale, rel=0.05)
 
 
+@pytest.mark.parametrize("scale", [0.25, 1.0, 4.0])
+def test_fitted_to_probabilities_it_gives_them_back(scale: float) -> None:
+    """Fitted to the classes that they make likely it would be surer: each is right always."""
+    logits, _ = sample(2, 1.0)
+    probability = np.exp(logits) / np.exp(logits).sum(axis=1, keepdims=True)
+    assert Temperature().fit(logits * scale, probability).temperature == pytest.approx(scale, rel=1e-3)
+    assert Temperature().fit(logits * scale, logits.argmax(axis=1)).temperature < 0.5 * scale
+
+
 def test_likelihood_is_that_of_torch() -> None:
     logits, target = sample(1, 3.0)
     expected = cross_entropy(torch.from_numpy(logits), torch.from_numpy(target)).item()
     assert negative_log_likelihood(logits, target) == pytest.approx(expected)
+    share = np.random.default_rng(0).dirichlet(np.ones(logits.shape[1]), len(logits))
+    expected = cross_entropy(torch.from_numpy(logits), torch.from_numpy(share)).item()
+    assert negative_log_likelihood(logits, share) == pytest.approx(expected)
 
 
 def test_an_exit_that_is_always_right_keeps_its_scores_apart() -> None:

@@ -6,6 +6,7 @@ from sklearn.metrics import log_loss, roc_auc_score
 
 from offramp.errors import DataError
 from offramp.tasks.ctr import Ctr
+from offramp.tasks.task import Graded
 
 TASK = Ctr()
 
@@ -56,3 +57,9 @@ def test_no_is_written_in_two_ways(labels: list[int]) -> None:
 def test_other_labels_are_refused(labels: list[float], outputs: int, message: str) -> None:
     with pytest.raises(DataError, match=message):
         TASK.checked(np.array(labels), outputs)
+
+
+def test_what_exits_are_calibrated_to_is_the_probability_of_a_click() -> None:
+    outputs = np.array([[0.0, -2.0], [0.0, 0.0], [1.0, 4.0]])
+    assert isinstance(TASK, Graded)
+    np.testing.assert_allclose(TASK.graded(outputs)[:, 1], 1 / (1 + np.exp([2.0, 0.0, -3.0])))
