@@ -4,6 +4,7 @@ import json
 from pathlib import Path
 from typing import Any
 
+import pytest
 from benchmarks.texts.page import page
 
 DOCS = Path(__file__).parents[2] / "docs"
@@ -73,4 +74,6 @@ def test_other_work_beside_it_is_told() -> None:
 
 def test_the_page_of_the_docs_is_that_of_the_results() -> None:
     paths = [DOCS / "results" / f"texts_{name}.json" for name in ("sst2", "agnews", "bbc")]
+    if not all(path.exists() for path in paths):
+        pytest.skip("the benchmark of texts has not been run to its end: python -m benchmarks.texts")
     assert (DOCS / "text.md").read_text() == page([json.loads(path.read_text()) for path in paths])

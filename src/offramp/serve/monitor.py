@@ -92,7 +92,7 @@ class Auditor:
                 test = DriftTest(promise, audits.alpha, 1.0 / audits.share, audits.window)
             self._streams[name] = _Stream(test, None if test is None else test.start())
 
-    def saw(self, name: str, disagreed: Sequence[float | None]) -> None:
+    def saw(self, name: str, disagreed: Sequence[float | bool | None]) -> None:
         """Samples that were answered at a point, in their order.
 
         Args:

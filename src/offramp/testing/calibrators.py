@@ -60,7 +60,9 @@ class CalibratorSuite:
         np.testing.assert_array_equal(logits, self.case(3.0)[0])
 
     def test_a_class_is_a_probability_of_one(self, calibrator: Calibrator) -> None:
-        """Targets may be probabilities; certain ones are those classes."""
+        """Targets may be probabilities, where they are of classes; certain ones are those classes."""
         logits, target = self.case(3.0)
+        if target.ndim > 1:
+            return
         by_class, by_share = (calibrator.fit(logits, one)(logits) for one in (target, np.eye(4)[target]))
         np.testing.assert_allclose(by_share, by_class, rtol=1e-4, atol=1e-6)
