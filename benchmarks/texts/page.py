@@ -32,7 +32,7 @@ TAIL = """
   longest. {beside}
 """
 
-LINEAR = """* The exits of the linear model, a classifier on the mean token, are right more often than the model that they
+LINEAR = """* Exits of the linear model, a classifier on the mean token, are right more often than the model that they
   learned from without labels: what its middle layers say of sentiment, its last one, made for similarity, says less
   well. So the accuracy rows say little there, and agreement is what was promised and kept.
 """
