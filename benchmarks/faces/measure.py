@@ -13,6 +13,7 @@ from benchmarks.faces.orl import PREPROCESS, Faces
 from benchmarks.faces.protocol import COPIES, Stream, stream_of, with_copies
 from benchmarks.faces.verification import open_set
 from benchmarks.fronts import cost_within
+from offramp.benching import bench
 from offramp.bundle import MANIFEST, Bundle
 from offramp.evaluation import Evaluation
 from offramp.load.models import LoadedModel
@@ -94,19 +95,22 @@ def closed(trial: Trial) -> dict[str, Any]:
     pictures, who = stream.faces.at(rows), stream.picture[rows]
     more = with_copies(pictures, who, config["report_copies"], Changes(), seed)
     found = {"pictures": _evaluated(bundle, pictures), "copies": _evaluated(bundle, more)}
-    timed: dict[str, dict[str, float]] = {}
-    if seed in config["timed_seeds"]:
-        names = list(dict.fromkeys(bundle.point(name).name for name in NAMED))
-        sizes, samples = config["batch_sizes"], config["timing_samples"]
-        times = offramp.evaluate(bundle, _source(more), points=names, batch_sizes=sizes, timing_samples=samples)
-        timed = {point.name: point.time_ratio for point in times.points}
     return {
         **trial.told,
         "exits": [f"{exit_.point} {exit_.head}" for exit_ in bundle.manifest.exits],
         "macs": bundle.manifest.model.macs,
         "on": {on: _figures(evaluation, config) for on, evaluation in found.items()},
-        "named": {name: _named(bundle, name, found, timed) for name in NAMED},
+        "named": {name: _named(bundle, name, found) for name in NAMED},
+        "time": timed(bundle, more, config) if seed in config["timed_seeds"] else [],
     }
+
+
+def timed(bundle: Bundle, some: Faces, config: dict[str, Any]) -> list[dict[str, Any]]:
+    """Time of the named points against the uncut model on the same back end, one thread, interleaved."""
+    names = list(dict.fromkeys(bundle.point(name).name for name in NAMED))
+    rows = bench(bundle, _source(some), config["backends"], config["batch_sizes"], names, threads=1)
+    kept = ("backend", "batch", "point", "ms", "ratio_to_uncut", "noise")
+    return [{key: value for key, value in asdict(row).items() if key in kept} for row in rows]
 
 
 def opened(trial: Trial) -> dict[str, Any]:
@@ -144,9 +148,7 @@ def _figures(found: Evaluation, config: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def _named(
-    bundle: Bundle, name: str, found: dict[str, Evaluation], timed: dict[str, dict[str, float]]
-) -> dict[str, Any]:
+def _named(bundle: Bundle, name: str, found: dict[str, Evaluation]) -> dict[str, Any]:
     """One operating point on each set of faces."""
     point = bundle.point(name)
     at = {on: next(p for p in evaluation.points if p.name == point.name) for on, evaluation in found.items()}
@@ -156,5 +158,4 @@ def _named(
         "cost": {on: p.cost_ratio for on, p in at.items()},
         "agreement": {on: p.agreement for on, p in at.items()},
         "accuracy": {on: p.accuracy for on, p in at.items()},
-        "time_ratio": timed.get(point.name, {}),
     }

@@ -49,7 +49,14 @@ def page(result: dict[str, Any]) -> str:
         same=same,
         different=f"{different:,}",
     )
-    parts = [_layouts(), _points(runs), _costs(runs, config), _provable(config), _strangers(result["open"])]
+    parts = [
+        _layouts(runs),
+        _points(runs),
+        _costs(runs, config),
+        _times(runs),
+        _provable(config),
+        _strangers(result["open"]),
+    ]
     return head + "\n".join(parts) + TAIL.format(**config)
 
 
@@ -71,8 +78,9 @@ def samples_for(epsilon: float, delta: float) -> int:
     return math.ceil(math.log(delta) / math.log(1 - epsilon))
 
 
-def _layouts() -> str:
-    return "\n".join(f"* **{name}**: {meaning}." for name, meaning in LAYOUTS.items()) + "\n"
+def _layouts(runs: list[list[dict[str, Any]]]) -> str:
+    used = {over[0]["layout"] for over in runs}
+    return "\n".join(f"* **{name}**: {meaning}." for name, meaning in LAYOUTS.items() if name in used) + "\n"
 
 
 def _points(runs: list[list[dict[str, Any]]]) -> str:
@@ -107,6 +115,27 @@ def _costs(runs: list[list[dict[str, Any]]], config: dict[str, Any]) -> str:
             cells += [_spread([one["cost_within_drop"][drop] for one in found]) for drop in drops]
             cells += [_spread([one[key] for one in found]) for key in ("oracle_cost", "backbone_accuracy")]
             lines.append(_row(cells))
+    return "\n".join(lines) + "\n"
+
+
+def _times(runs: list[list[dict[str, Any]]]) -> str:
+    """A row for each build, back end and batch size; a column for each point."""
+    points = list(runs[0][0]["named"])
+    titles = ("copies", "recipe", "back end", "batch", "uncut", *points)
+    lines = [
+        "Time of the first split's points, % of the uncut model on the same back end, interleaved, one thread:",
+        "",
+    ]
+    lines += [_row(titles), "|---" * len(titles) + "|"]
+    for over in runs:
+        run = over[0]
+        for backend, batch in dict.fromkeys((row["backend"], row["batch"]) for row in run["time"]):
+            rows = {row["point"]: row for row in run["time"] if (row["backend"], row["batch"]) == (backend, batch)}
+            ratios = [rows[run["named"][point]["means"]] for point in points]
+            told = [f"{100 * row['ratio_to_uncut']:.0f} ± {100 * row['noise']:.0f}" for row in ratios]
+            lines.append(
+                _row([run["layout"], run["recipe"], backend, str(batch), f"{rows['uncut']['ms']:.1f} ms", *told])
+            )
     return "\n".join(lines) + "\n"
 
 
