@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import asdict, replace
+from typing import TypeAlias
 
 import numpy as np
 import torch
@@ -9,9 +10,7 @@ from torch import nn
 
 from offramp import gates
 from offramp.calibrate.calibrator import Calibrator
-from offramp.calibration_entries import (
-    calibration_entry,
-)
+from offramp.calibration_entries import calibration_entry
 from offramp.errors import InputError
 from offramp.gates.gate import Gate
 from offramp.gates.gati import Gati
@@ -39,6 +38,9 @@ from offramp.model.pruned import Pruned
 from offramp.model.small import Renormalised
 from offramp.network_entries import NetworkEntry, SmallEntry
 from offramp.types import Bound, Configuration, CostProfile, Exit, ExitPoint, OperatingPoint
+
+Weighted: TypeAlias = Gati | Jei | Within
+"""Gates that were fitted, or told something: their `weights` are kept."""
 
 
 def operating_entry(point: OperatingPoint) -> OperatingEntry:
@@ -86,7 +88,7 @@ def gate_entry(gate: Gate) -> GateEntry:
     Raises:
         InputError: if it is none that has a name.
     """
-    weights = gate.weights if isinstance(gate, Gati | Jei | Within) else ()
+    weights = gate.weights if isinstance(gate, Weighted) else ()
     for name, known in gates.NAMES.items():
         if _weighted(known, weights) == gate:
             return GateEntry(kind=name, weights=weights)
@@ -103,7 +105,7 @@ def gate_of(entry: GateEntry) -> Gate:
 
 
 def _weighted(gate: Gate, weights: tuple[tuple[float, ...], ...]) -> Gate:
-    return replace(gate, weights=weights) if isinstance(gate, Gati | Jei | Within) else gate
+    return replace(gate, weights=weights) if isinstance(gate, Weighted) else gate
 
 
 def cost_entry(cost: CostProfile) -> CostEntry:

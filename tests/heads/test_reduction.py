@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from offramp.heads.head import HeadType
-from offramp.heads.reduction import Attend, Global, Grid, Reduction, is_turned
+from offramp.heads.reduction import Attend, Global, Grid, Reduction, cell_means, is_turned
 
 
 def draw(*shape: int) -> torch.Tensor:
@@ -34,6 +34,14 @@ def test_a_grid_cell_is_the_mean_of_its_pixels(batch: int, channels: int, height
     ]
     found = Grid(size)(maps)
     torch.testing.assert_close(found, torch.tensor(expected).reshape(batch, -1), rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize("shape", [(64, 64), (64, 128), (176, 176), (65, 64), (64, 60), (32, 256)])
+@pytest.mark.parametrize("batch", [0, 1, 3])
+def test_cells_of_any_size_are_pooled_as_pytorch_pools_them(shape: tuple[int, int], batch: int) -> None:
+    maps = draw(batch, 3, *shape)
+    pooled = torch.nn.functional.adaptive_avg_pool2d(maps.double(), (4, 4))
+    torch.testing.assert_close(cell_means(maps, 4, 4).double(), pooled, rtol=1e-5, atol=1e-6)
 
 
 @given(st.integers(1, 4), st.integers(2, 6), st.integers(1, 8))

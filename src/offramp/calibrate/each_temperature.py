@@ -6,9 +6,8 @@ from typing import Any
 import numpy as np
 
 from offramp.arrays import Bool, Float, Num
-from offramp.calibrate.temperature import RANGE, Temperature
+from offramp.calibrate.temperature import Temperature, likeliest
 from offramp.errors import DataError
-from offramp.scientific import scipy
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,8 +27,6 @@ class EachTemperature:
     ) -> Temperature:
         """The temperature in `calibrate.temperature.RANGE` with the least negative log likelihood of the labels.
 
-        The likelihood is convex in 1/T, as that of classes is.
-
         Args:
             logits: of each label.
             target: whether a sample has it.
@@ -45,13 +42,7 @@ class EachTemperature:
         if not np.isin(target, (0, 1)).all():
             raise DataError("expected targets of 0 and 1, got others; check the samples given to the calibrator")
         away = np.where(target > 0, -1.0, 1.0) * logits.astype(np.float64)
-        found = scipy("optimize", "temperatures").minimize_scalar(
-            lambda log_t: np.logaddexp(0.0, away / np.exp(log_t)).mean(),
-            bounds=tuple(np.log(RANGE)),
-            method="bounded",
-            options={"xatol": 1e-6},
-        )
-        return Temperature(float(np.exp(found.x)))
+        return Temperature(likeliest(lambda t: float(np.logaddexp(0.0, away / t).mean())))
 
     def __call__(self, logits: Any) -> Any:
         """The logits, as long as it is not fitted."""

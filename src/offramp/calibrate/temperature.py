@@ -1,5 +1,6 @@
 """Temperature scaling (Guo et al. 2017), with the backbone's class as the target (SelfXit, section 3.3)."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -33,8 +34,6 @@ class Temperature:
         """The temperature in `RANGE` with the least negative log likelihood of `target`; this one is left as
         it is.
 
-        The likelihood is convex in 1/T, so it has one minimum in log T as well, which a bounded search finds.
-
         Example:
             >>> sure = np.array([[4.0, 0.0], [4.0, 0.0], [4.0, 0.0], [4.0, 0.0]])
             >>> round(Temperature().fit(sure, np.array([0, 0, 0, 1])).temperature, 2)
@@ -42,17 +41,22 @@ class Temperature:
         """
         check_target(logits, target)
         wide = logits.astype(np.float64)
-        found = scipy("optimize", "temperatures").minimize_scalar(
-            lambda log_t: negative_log_likelihood(wide / np.exp(log_t), target),
-            bounds=tuple(np.log(RANGE)),
-            method="bounded",
-            options={"xatol": 1e-6},
-        )
-        return Temperature(float(np.exp(found.x)))
+        return Temperature(likeliest(lambda t: negative_log_likelihood(wide / t, target)))
 
     def __call__(self, logits: Any) -> Any:
         """`logits / T`, for a NumPy array, a torch tensor, or anything else that a number divides."""
         return logits / self.temperature
+
+
+def likeliest(loss: Callable[[float], float]) -> float:
+    """The temperature in `RANGE` with the least loss.
+
+    A negative log likelihood is convex in 1/T, so it has one minimum in log T as well, which a bounded search finds.
+    """
+    found = scipy("optimize", "temperatures").minimize_scalar(
+        lambda log_t: loss(float(np.exp(log_t))), bounds=tuple(np.log(RANGE)), method="bounded", options={"xatol": 1e-6}
+    )
+    return float(np.exp(found.x))
 
 
 def check_target(logits: Float[np.ndarray, "samples classes"], target: Target) -> None:

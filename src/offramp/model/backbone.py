@@ -62,6 +62,11 @@ class Backbone:
         """The place before the backbone, which is always legal; its shape is that of the first input."""
         return ExitPoint(INPUT, -1, tuple(leaves(self.example)[0].shape[1:]), 0.0)
 
+    @property
+    def full_names(self) -> tuple[str, ...]:
+        """Names of what the model returns besides."""
+        return tuple(spec.name for spec in self.full)
+
     def point(self, name: str) -> ExitPoint:
         """The exit point of that name.
 

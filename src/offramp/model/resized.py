@@ -35,7 +35,7 @@ class Chains:
     @property
     def full(self) -> tuple[str, ...]:
         """Names of what the model returns besides."""
-        return tuple(spec.name for spec in self._backbone.full)
+        return self._backbone.full_names
 
     def fit_for(self, inputs: Inputs) -> Chain:
         """The segments for inputs of these sizes.

@@ -126,7 +126,7 @@ class CudaGraphs:
 
     @property
     def _full(self) -> tuple[str, ...]:
-        return tuple(spec.name for spec in self.multi_exit.backbone.full)
+        return self.multi_exit.backbone.full_names
 
     @cached_property
     def _stops(self) -> Sequence[Sequence[int]]:

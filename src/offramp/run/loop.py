@@ -72,7 +72,6 @@ class _Batch:
         self.score: Float[np.ndarray, " batch"] | None = None
         self.output: Float[np.ndarray, "batch classes"] | None = None
         self.on_resolved = on_resolved
-        self.full: Mapping[str, np.ndarray] = {}
 
     def resolve(self, who: Int[np.ndarray, " some"], said: Said, exit_index: int) -> None:
         """Answers the items at the positions `who`."""
@@ -157,8 +156,7 @@ def run(plan: Plan, inputs: Any, on_resolved: OnResolved | None = None) -> Outco
 
     with running():
         said = plan.executor.drive(inputs, stop) if plan.stops else plan.executor.whole(inputs)
-        if said is not None:
-            batch.resolve(batch.alive, said, len(plan.configuration.enabled))
-            batch.full = said.full
-    end = batch.alive if said is not None else batch.alive[:0]
-    return Outcome(batch.output, batch.exit_index, batch.score, batch.full, end)
+        if said is None:
+            return Outcome(batch.output, batch.exit_index, batch.score, {}, batch.alive[:0])
+        batch.resolve(batch.alive, said, len(plan.configuration.enabled))
+    return Outcome(batch.output, batch.exit_index, batch.score, said.full, batch.alive)

@@ -120,7 +120,7 @@ def stages(
 def uncut_stage(multi_exit: MultiExit, logits_of: LogitsOf, gate: Gate) -> Stage:
     """The plain backbone as its own only stage."""
     backbone = multi_exit.backbone
-    plain = Plain(backbone.model, backbone.example, logits_of, tuple(spec.name for spec in backbone.full))
+    plain = Plain(backbone.model, backbone.example, logits_of, backbone.full_names)
     return Stage(plain, [], [], gate, masked=False, exits=(len(multi_exit.exits),), full=plain.names).eval()
 
 

@@ -141,8 +141,7 @@ class TorchCompiled(Stepwise):
 
     def _answer(self, found: tuple[torch.Tensor, ...]) -> Said:
         logits, score, *full = map(array, found)
-        names = (spec.name for spec in self.multi_exit.backbone.full)
-        return Said(logits, score, dict(zip(names, full, strict=True)))
+        return Said(logits, score, dict(zip(self.multi_exit.backbone.full_names, full, strict=True)))
 
     def take(self, state: State, rows: Int[np.ndarray, " staying"], place: int | None = None) -> State:
         """These rows of a state."""

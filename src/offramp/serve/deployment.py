@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -151,6 +152,11 @@ class Deployment:
         if own not in self.points:
             raise UnknownNameError.among("operating point", name[:60], [*self.points, *self.aliases])
         return own, self.points[own]
+
+    @cached_property
+    def told(self) -> dict[str, np.ndarray]:
+        """What the task makes of an output, of one of zeros: for the names, types and shapes."""
+        return self.task.told(np.zeros((1, self.classes), np.float32))
 
     @property
     def enabled(self) -> tuple[bool, ...]:

@@ -20,10 +20,9 @@ OF_EXITS = ("exit_index", "confidence")
 
 def outputs(deployment: Deployment) -> dict[str, tuple[str, list[int]]]:
     """The outputs of a model by name, with datatype and shape; last what else the model itself returns."""
-    told = deployment.task.told(np.zeros((1, deployment.classes), np.float32))
     return {
         LOGITS: ("FP32", [-1, deployment.classes]),
-        **{name: (datatype_of(value.dtype), [-1, *value.shape[1:]]) for name, value in told.items()},
+        **{name: (datatype_of(value.dtype), [-1, *value.shape[1:]]) for name, value in deployment.told.items()},
         "exit_index": ("INT64", [-1]),
         "confidence": ("FP32", [-1]),
         **{name: (datatype_of(spec.dtype), [-1, *spec.shape]) for name, spec in full_of(deployment).items()},
@@ -32,7 +31,7 @@ def outputs(deployment: Deployment) -> dict[str, tuple[str, list[int]]]:
 
 def full_of(deployment: Deployment) -> dict[str, InputSpec]:
     """What else the model returns, by the name under which clients ask for it: its own, unless that means another."""
-    taken = {LOGITS, *OF_EXITS, *deployment.task.told(np.zeros((1, deployment.classes), np.float32))}
+    taken = {LOGITS, *OF_EXITS, *deployment.told}
     return {spec.name if spec.name not in taken else f"full_{spec.name}": spec for spec in deployment.full}
 
 

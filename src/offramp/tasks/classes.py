@@ -1,12 +1,18 @@
 """What tasks with one right class of several have in common."""
 
+from typing import ClassVar, TypeVar
+
 import numpy as np
 
 from offramp.arrays import Float, Int, Num
 from offramp.errors import DataError
+from offramp.tasks.task import CLASSES, Means
 
 LEAST = np.finfo(np.float32).tiny
 """Smallest probability, so that likelihoods stay finite."""
+
+Own = TypeVar("Own", bound="OfClasses")
+"""A task, whichever it is."""
 
 
 def softmax(logits: Float[np.ndarray, "samples classes"]) -> Float[np.ndarray, "samples classes"]:
@@ -59,3 +65,38 @@ def class_labels(labels: Num[np.ndarray, "samples ..."], classes: int, several: 
             "where they are those of another task, leave them unread (--no-labels)"
         )
     return labels.astype(np.int64)
+
+
+class OfClasses:
+    """The part of a task that follows from its answer being one class; abstract, what labels mean is said by each.
+
+    Recipes are written for classes, so their names mean themselves, and no setting is open.
+    """
+
+    means: ClassVar[Means] = CLASSES
+
+    def predict(self, output: Float[np.ndarray, "... classes"]) -> Int[np.ndarray, "..."]:
+        """The class with the largest logit; of equal ones the first."""
+        return named(output)
+
+    def disagreement(
+        self,
+        outputs: Float[np.ndarray, "exits samples classes"],
+        reference: Float[np.ndarray, "samples classes"],
+    ) -> Float[np.ndarray, "exits samples"]:
+        """1 where an exit names another class than the backbone."""
+        return apart(named(outputs), named(reference))
+
+    def error(
+        self, outputs: Float[np.ndarray, "exits samples classes"], labels: Num[np.ndarray, " samples"]
+    ) -> Float[np.ndarray, "exits samples"]:
+        """1 where an exit names another class than the label."""
+        return apart(named(outputs), labels)
+
+    def probabilities(self, output: Float[np.ndarray, "samples classes"]) -> Float[np.ndarray, "samples classes"]:
+        """Softmax."""
+        return softmax(output)
+
+    def settled(self: Own, reference: Float[np.ndarray, "samples classes"]) -> Own:
+        """Nothing is open."""
+        return self

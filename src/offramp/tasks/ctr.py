@@ -7,12 +7,11 @@ import numpy as np
 from offramp.arrays import Float, Int, Num
 from offramp.errors import DataError
 from offramp.tasks.binary import area_under_curve, log_loss
-from offramp.tasks.classes import apart, class_labels, named, softmax
-from offramp.tasks.task import CLASSES, Means
+from offramp.tasks.classes import OfClasses, class_labels, named, softmax
 
 
 @dataclass(frozen=True)
-class Ctr:
+class Ctr(OfClasses):
     """The model gives one logit z, of the answer yes; it is taken as the two logits (0, z).
 
     So the confidence max(p, 1 - p) of SelfXit is the largest probability of two classes, and all that is known of
@@ -20,29 +19,6 @@ class Ctr:
     """
 
     name: str = "ctr"
-
-    @property
-    def means(self) -> Means:
-        """Recipes are written for classes, of which there are two."""
-        return CLASSES
-
-    def predict(self, output: Float[np.ndarray, "... classes"]) -> Int[np.ndarray, "..."]:
-        """1 for yes, 0 for no."""
-        return named(output)
-
-    def disagreement(
-        self,
-        outputs: Float[np.ndarray, "exits samples classes"],
-        reference: Float[np.ndarray, "samples classes"],
-    ) -> Float[np.ndarray, "exits samples"]:
-        """1 where an exit says yes and the backbone no, or the other way round."""
-        return apart(named(outputs), named(reference))
-
-    def error(
-        self, outputs: Float[np.ndarray, "exits samples classes"], labels: Num[np.ndarray, " samples"]
-    ) -> Float[np.ndarray, "exits samples"]:
-        """1 where an exit's answer is not the label."""
-        return apart(named(outputs), labels)
 
     def checked(self, labels: Num[np.ndarray, "samples ..."], outputs: int) -> Int[np.ndarray, " samples"]:
         """0 and 1; where the labels are -1 and 1, -1 counts as 0.
@@ -56,10 +32,6 @@ class Ctr:
         if outputs != 2:
             raise DataError(f"expected a model with one logit for the task ctr, got {outputs} classes")
         return found
-
-    def probabilities(self, output: Float[np.ndarray, "samples classes"]) -> Float[np.ndarray, "samples classes"]:
-        """Of no and of yes."""
-        return softmax(output)
 
     def graded(self, reference: Float[np.ndarray, "samples classes"]) -> Float[np.ndarray, "samples classes"]:
         """Of no and of yes: a click is worth its probability."""
@@ -80,7 +52,3 @@ class Ctr:
     def told(self, output: Float[np.ndarray, "samples classes"]) -> dict[str, np.ndarray]:
         """`label`, and `probability` of yes."""
         return {"label": named(output), "probability": softmax(output)[:, 1].astype(np.float32)}
-
-    def settled(self, reference: Float[np.ndarray, "samples classes"]) -> "Ctr":
-        """Nothing is open."""
-        return self

@@ -5,15 +5,13 @@ does not leave early has the detector's full result.
 """
 
 from dataclasses import dataclass
-from typing import ClassVar
 
 import numpy as np
 
 from offramp.arrays import Bool, Float, Int, Num
 from offramp.errors import InputError
 from offramp.tasks.binary import area_under_curve
-from offramp.tasks.classes import apart, class_labels, named, softmax
-from offramp.tasks.task import CLASSES, Means
+from offramp.tasks.classes import OfClasses, class_labels, named, softmax
 
 PRESENT = "present"
 """The strategy that asks for one class."""
@@ -27,8 +25,8 @@ STRATEGIES = {
 
 
 @dataclass(frozen=True)
-class Detection:
-    """Which object a picture shows, with 0 for none.
+class Detection(OfClasses):
+    """Which object a picture shows: 0 for none; with `present` 1 where it is there, else 1 + the class of the object.
 
     Attributes:
         strategy: how detections become one distribution; see `STRATEGIES`.
@@ -39,8 +37,6 @@ class Detection:
     strategy: str = "top"
     label: int | None = None
     at: float = 0.5
-
-    means: ClassVar[Means] = CLASSES
 
     def __post_init__(self) -> None:
         if self.strategy not in STRATEGIES or (self.strategy == PRESENT) == (self.label is None):
@@ -76,24 +72,6 @@ class Detection:
         parts = ["detection", self.strategy, self.label, None if self.at == 0.5 else f"{self.at:g}"]
         return ":".join(str(part) for part in parts if part is not None)
 
-    def predict(self, output: Float[np.ndarray, "... classes"]) -> Int[np.ndarray, "..."]:
-        """0 for no object; with `present` 1 where it is there, else 1 + the class of the object."""
-        return named(output)
-
-    def disagreement(
-        self,
-        outputs: Float[np.ndarray, "exits samples classes"],
-        reference: Float[np.ndarray, "samples classes"],
-    ) -> Float[np.ndarray, "exits samples"]:
-        """1 where an exit says another object than the detector, or none, or one where there is none."""
-        return apart(named(outputs), named(reference))
-
-    def error(
-        self, outputs: Float[np.ndarray, "exits samples classes"], labels: Num[np.ndarray, " samples"]
-    ) -> Float[np.ndarray, "exits samples"]:
-        """1 where an exit says something else than the label."""
-        return apart(named(outputs), labels)
-
     def checked(self, labels: Num[np.ndarray, "samples ..."], outputs: int) -> Int[np.ndarray, " samples"]:
         """Numbers as `predict` gives them: 0 for no object.
 
@@ -101,10 +79,6 @@ class Detection:
             DataError: if there are others.
         """
         return class_labels(labels, outputs, "give one number, 0 for no object; a detector's boxes are no labels here")
-
-    def probabilities(self, output: Float[np.ndarray, "samples classes"]) -> Float[np.ndarray, "samples classes"]:
-        """Of no object, and of each object."""
-        return softmax(output)
 
     def measures(
         self,
@@ -137,10 +111,6 @@ class Detection:
     def told(self, output: Float[np.ndarray, "samples classes"]) -> dict[str, np.ndarray]:
         """`label`, as `predict` has it, and `probability` of any object."""
         return {"label": named(output), "probability": (1.0 - softmax(output)[:, 0]).astype(np.float32)}
-
-    def settled(self, reference: Float[np.ndarray, "samples classes"]) -> "Detection":
-        """Nothing is open."""
-        return self
 
 
 def alarms(told: Bool[np.ndarray, " samples"], there: Bool[np.ndarray, " samples"]) -> dict[str, float]:
