@@ -1,5 +1,6 @@
 """The result of the faces benchmark as a page of the docs."""
 
+import itertools
 import math
 from collections.abc import Sequence
 from typing import Any
@@ -53,7 +54,7 @@ def page(result: dict[str, Any]) -> str:
         _layouts(runs),
         _points(runs),
         _costs(runs, config),
-        _times(runs),
+        _times(runs, config),
         _provable(config),
         _strangers(result["open"]),
     ]
@@ -118,7 +119,7 @@ def _costs(runs: list[list[dict[str, Any]]], config: dict[str, Any]) -> str:
     return "\n".join(lines) + "\n"
 
 
-def _times(runs: list[list[dict[str, Any]]]) -> str:
+def _times(runs: list[list[dict[str, Any]]], config: dict[str, Any]) -> str:
     """A row for each build, back end and batch size; a column for each point."""
     points = list(runs[0][0]["named"])
     titles = ("copies", "recipe", "back end", "batch", "uncut", *points)
@@ -129,7 +130,7 @@ def _times(runs: list[list[dict[str, Any]]]) -> str:
     lines += [_row(titles), "|---" * len(titles) + "|"]
     for over in runs:
         run = over[0]
-        for backend, batch in dict.fromkeys((row["backend"], row["batch"]) for row in run["time"]):
+        for backend, batch in itertools.product(config["backends"], config["batch_sizes"]):
             rows = {row["point"]: row for row in run["time"] if (row["backend"], row["batch"]) == (backend, batch)}
             ratios = [rows[run["named"][point]["means"]] for point in points]
             told = [f"{100 * row['ratio_to_uncut']:.0f} ± {100 * row['noise']:.0f}" for row in ratios]

@@ -1,6 +1,9 @@
+import json
+from pathlib import Path
+
 import numpy as np
 import pytest
-from benchmarks.faces.page import least_provable, samples_for
+from benchmarks.faces.page import least_provable, page, samples_for
 from hypothesis import given
 from hypothesis import strategies as st
 from scipy.stats import beta
@@ -21,3 +24,8 @@ def test_so_many_samples_are_enough_and_one_fewer_is_not(epsilon: float, delta: 
 def test_twenty_eight_pictures_prove_eight_percent() -> None:
     losses = np.random.default_rng(0).random((20000, 28)) < least_provable(28, 0.1)
     assert (~losses.any(axis=1)).mean() == pytest.approx(0.1, abs=0.01)
+
+
+def test_the_page_of_the_docs_is_that_of_the_result() -> None:
+    docs = Path(__file__).parents[2] / "docs"
+    assert (docs / "faces.md").read_text() == page(json.loads((docs / "results" / "faces.json").read_text()))
