@@ -146,8 +146,11 @@ def _beside(results: Sequence[dict[str, Any]]) -> str:
     again = "`--only timing` takes them again"
     if max(loads, default=0.0) <= QUIET:
         return f"Nothing else ran meanwhile; {again}."
-    told = f"the load of the machine was {min(loads):.1f} to {max(loads):.1f}"
-    return f"They were taken beside other work ({told} on two cores), so the milliseconds are too many; {again}."
+    told = f"the load of the machine was {min(loads):.1f} to {max(loads):.1f} on two cores when they began"
+    return (
+        f"They may have been taken beside other work ({told}, some of it the evaluation right before), so the "
+        f"milliseconds may be too many; {again}."
+    )
 
 
 def _spread(found: dict[str, float], digits: int = 0) -> str:
