@@ -196,7 +196,7 @@ def cell_means(
     """Means over the cells of a grid, as adaptive pooling has them.
 
     Large cells that divide the map evenly are averaged along rows, then along columns: back ends pool windows of any
-    size number by number, ONNX Runtime 40 times slower than this for four times four cells of a 176 x 176 map.
+    size number by number, which takes ONNX Runtime many times as long on the first maps of a network.
     """
     batch, channels, rows, columns = maps.shape
     tall, wide = rows // height, columns // width
