@@ -1,9 +1,7 @@
 """What a bundle does on data: agreement, accuracy, cost, exit shares, and measured time against the plain model."""
 
-import tempfile
-from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
-from pathlib import Path
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 
 import numpy as np
 from jaxtyping import Int
@@ -12,16 +10,11 @@ from offramp.bundle import Bundle
 from offramp.confidence import Said
 from offramp.covering import PredictionSets, in_halves, prediction_sets
 from offramp.decide.replay import oracle_cost, replay
-from offramp.errors import DataError, InputError, NoLabelsError
-from offramp.inputs import Inputs, mask_of, shapes
+from offramp.errors import InputError
 from offramp.load.combine import subset
-from offramp.load.trial import check_taken
-from offramp.model.cache import Pass
-from offramp.model.multi_exit import MultiExit, Recording
-from offramp.model.points import at_size
+from offramp.looking import Look, check_classes
 from offramp.progress import Progress, silent
-from offramp.reading import reader
-from offramp.sources import Labels, Source
+from offramp.sources import Source
 from offramp.timed import times
 from offramp.types import Bound, OperatingPoint
 from offramp.uncertainty.conformal import check_alpha
@@ -126,45 +119,47 @@ def evaluate(
     """
     if conformal is not None:
         check_alpha(conformal)
+        check_classes(bundle, "prediction sets")
     chosen = [bundle.point(name) for name in points] if points is not None else list(bundle.points)
-    live = bundle.multi_exit
-    if live is None:
-        raise InputError("expected a bundle attached to its backbone; call attach(model) first")
-    first = source.inputs(np.arange(min(2, len(source))))
-    check_taken(live.backbone.model, first, live.backbone.example, source.name)
-    live = _at_size(live, first, bundle)
-    own = (part is None or conformal is not None) and source.fingerprint() == bundle.manifest.data.fingerprint
-    part = part or ("report" if own else "all")
-    if conformal is not None and own and part != "report":
+    look = Look.at(bundle, source, labels, progress)
+    part = look.part(part)
+    if conformal is not None and part != "report" and look.own:
         raise InputError(
             f"expected the report part for prediction sets on the data of the build, got {part!r}, whose samples "
             "trained or chose something; leave --part out, or give other data"
         )
-    if conformal is not None:
-        check_classes(bundle, "prediction sets")
-    indices = _indices(bundle, source, part)
-    known = _labels(source, labels)
-    known = None if known is None else bundle.task.checked(known, live.backbone.classes)
+    here = look.said(look.indices(part))
+    sets = None if conformal is None else _sets(look, part, here, chosen, conformal)
+    took = times(bundle, subset(source, look.indices(part)), chosen, batch_sizes, timing_samples, progress)
+    return summed_up(here, chosen, part, look.live.backbone.macs, took, sets)
 
-    def said(rows: Int[np.ndarray, " samples"]) -> Said:
-        recording = _recorded(bundle, live, subset(source, rows), progress)
-        truth = None if known is None else known[rows]
-        return Said.of(recording, bundle.task, bundle.gate, bundle.calibrators, live.macs(bundle.gate), truth)
 
-    here = said(indices)
-    sets = None
-    if conformal is not None:
-        words = ("the certify part", "the report part") if part == "report" else ("one half", "the other half")
-        pair = (said(_indices(bundle, source, "certify")), here) if part == "report" else in_halves(here)
-        sets = prediction_sets(*pair, chosen, conformal, words)
-    took = times(bundle, subset(source, indices), chosen, batch_sizes, timing_samples, progress)
+def summed_up(
+    here: Said,
+    chosen: Sequence[OperatingPoint],
+    part: str,
+    macs: float,
+    took: Mapping[str, dict[str, float]] | None = None,
+    sets: PredictionSets | None = None,
+) -> Evaluation:
+    """Operating points by what is said of some samples.
+
+    Args:
+        here: what all exits say.
+        chosen: the operating points.
+        part: what the samples are.
+        macs: the backbone's MACs per sample.
+        took: by operating point and batch size, time as a share of the plain backbone's.
+        sets: prediction sets.
+    """
+    times_of = took or {}
     return Evaluation(
-        samples=len(indices),
+        samples=here.table.samples,
         part=part,
         accuracy=_plain(here),
-        macs=live.backbone.macs,
+        macs=macs,
         oracle_cost=oracle_cost(here.table),
-        points=tuple(_evaluated(here, point, took.get(point.name, {})) for point in chosen),
+        points=tuple(_evaluated(here, point, times_of.get(point.name, {})) for point in chosen),
         against=here.against,
         exits=() if here.probability is None else tuple(reliability(one, here.target) for one in here.probability),
         sets=sets,
@@ -172,58 +167,12 @@ def evaluate(
     )
 
 
-def check_classes(bundle: Bundle, what: str) -> None:
-    """Refuses what only tasks have of which one class is right.
-
-    Raises:
-        InputError: if the task has no such classes.
-    """
-    if bundle.task.probabilities(np.zeros((1, bundle.manifest.model.classes))) is None:
-        raise InputError(f"expected a task with one right class for {what}, got {bundle.task.name}; leave them out")
-
-
-def _at_size(live: MultiExit, inputs: Inputs, bundle: Bundle) -> MultiExit:
-    """The model as captured with inputs of this size, whose MACs are those of this size.
-
-    Of texts of another length all parts cost more or less alike, so they are charged as the bundle has it.
-    """
-    backbone = live.backbone
-    if shapes(inputs) == shapes(backbone.example) or mask_of(inputs) is not None:
-        return live
-    names = [exit_.point for exit_ in live.exits]
-    return replace(live, backbone=at_size(backbone, inputs, reader(bundle.task), names))
-
-
-def _indices(bundle: Bundle, source: Source, part: str) -> Int[np.ndarray, " samples"]:
-    if part == "all":
-        return np.arange(len(source))
-    if part not in bundle.splits:
-        raise InputError(f"expected a part among all, {', '.join(bundle.splits)}; got {part!r}")
-    indices = bundle.splits[part]
-    if indices.max() >= len(source):
-        raise DataError(
-            f"expected the {bundle.manifest.data.samples} samples of the build, got {len(source)}; use --part all"
-        )
-    return indices
-
-
-def _labels(source: Source, wanted: bool | None) -> Labels | None:
-    if wanted is False:
-        return None
-    try:
-        return source.labels()
-    except NoLabelsError:
-        if wanted:
-            raise
-        return None
-
-
-def _recorded(bundle: Bundle, live: MultiExit, source: Source, progress: Progress) -> Recording:
-    fingerprint, original = bundle.manifest.model.fingerprint, live.original
-    passes = Pass(live.backbone.model, reader(bundle.task), live.wanted(), fingerprint, original=original)
-    with tempfile.TemporaryDirectory(prefix="offramp-") as folder:
-        cache = passes.run(source, Path(folder) / "evaluate", split="evaluate", progress=progress)
-        return live.record(cache)
+def _sets(look: Look, part: str, here: Said, chosen: Sequence[OperatingPoint], alpha: float) -> PredictionSets:
+    """Of the build's own data calibrated on the certify part; of other data in halves."""
+    if part != "report":
+        return prediction_sets(*in_halves(here), chosen, alpha, ("one half", "the other half"))
+    calibration = look.said(look.indices("certify"))
+    return prediction_sets(calibration, here, chosen, alpha, ("the certify part", "the report part"))
 
 
 def _evaluated(said: Said, point: OperatingPoint, time_ratio: dict[str, float]) -> Evaluated:

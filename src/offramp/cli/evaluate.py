@@ -15,8 +15,9 @@ from offramp.cli.progress import bars
 from offramp.cli.tables import evaluation_table, sets_table
 from offramp.covering import PredictionSets
 from offramp.errors import InputError
-from offramp.evaluation import Evaluation, check_classes
+from offramp.evaluation import Evaluation
 from offramp.evaluation import evaluate as evaluate_bundle
+from offramp.looking import check_classes
 from offramp.report.paths import SUFFIXES, figure_path
 from offramp.types import BACKBONE
 
