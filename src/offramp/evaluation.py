@@ -4,11 +4,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
-from jaxtyping import Int
+from jaxtyping import Float, Int
 
 from offramp.bundle import Bundle
 from offramp.confidence import Said
 from offramp.covering import PredictionSets, in_halves, prediction_sets
+from offramp.decide.p_values import clopper_pearson_interval
 from offramp.decide.replay import oracle_cost, replay
 from offramp.errors import InputError
 from offramp.load.combine import subset
@@ -40,6 +41,8 @@ class Evaluated:
         nll: negative log likelihood of what was answered, in nats.
         reliability: the bins of `ece`.
         measures: the task's own figures of what was answered, by name.
+        agreement_interval: within which the agreement on all such samples lies with probability 0.95 (Clopper and
+            Pearson); None where an answer can differ by a part.
     """
 
     name: str
@@ -55,6 +58,7 @@ class Evaluated:
     nll: float | None
     reliability: Reliability | None
     measures: dict[str, float] = field(default_factory=dict)
+    agreement_interval: tuple[float, float] | None = None
 
 
 @dataclass(frozen=True)
@@ -194,7 +198,15 @@ def _evaluated(said: Said, point: OperatingPoint, time_ratio: dict[str, float]) 
         nll=None if answered is None else negative_log_likelihood(*answered),
         reliability=shown,
         measures=said.measured(taken.exit_index),
+        agreement_interval=_interval(taken.loss),
     )
+
+
+def _interval(loss: Float[np.ndarray, " samples"]) -> tuple[float, float] | None:
+    if not np.isin(loss, (0.0, 1.0)).all():
+        return None
+    low, high = clopper_pearson_interval(int(loss.sum()), len(loss))
+    return 1.0 - high, 1.0 - low
 
 
 def _plain(said: Said) -> float | None:

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from itertools import chain, product
 from pathlib import Path
 
+import numpy as np
 from torch import nn
 
 from offramp.bundle import Bundle
@@ -17,6 +18,7 @@ from offramp.model.multi_exit import MultiExit
 from offramp.progress import Progress, silent
 from offramp.run.headed import array
 from offramp.run.routing import Routing
+from offramp.sources import Source
 
 BACKENDS = ("eager", *RUNTIMES)
 """The back ends whose memory can be measured; all run on the processor."""
@@ -140,6 +142,13 @@ def grid(
         rows.append(_row(size, sizes, request, samples[size]))
         progress("measuring memory", len(rows), len(cells))
     return rows
+
+
+def batches_of(source: Source, size: int, samples: int) -> list[Inputs]:
+    """Whole batches of the same random samples for each size; from the beginning again where there are too few."""
+    order = np.random.default_rng(0).permutation(len(source))
+    count = max(1, samples // size)
+    return [source.inputs(np.sort(rows)) for rows in np.resize(order, (count, size))]
 
 
 def _row(batch: int, sizes: Sizes, request: Request, samples: int) -> MemoryRow:

@@ -1,6 +1,6 @@
 """What a source of inputs is: a sequence of samples, fetched by index, whose labels are read only on request."""
 
-from typing import Protocol, runtime_checkable
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 
@@ -42,4 +42,13 @@ class Source(Protocol):
         Raises:
             DataError: if there are none.
         """
+        ...
+
+
+@runtime_checkable
+class Raw(Protocol):
+    """A source that has its samples as people know them, before anything was done to them for the model."""
+
+    def raw(self, index: int) -> Any:
+        """A picture (PIL), a text, or numbers in the structure of the inputs, without a batch axis."""
         ...

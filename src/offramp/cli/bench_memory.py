@@ -6,7 +6,6 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated
 
-import numpy as np
 import typer
 from rich.console import Console
 
@@ -15,12 +14,10 @@ from offramp.cli.options import BundlePath, Data, Json, OptionalModel, Small, We
 from offramp.cli.progress import bars
 from offramp.cli.tables import memory_table
 from offramp.errors import InputError
-from offramp.inputs import Inputs
 from offramp.load.combine import subset
 from offramp.machine import machine
-from offramp.memory import BACKENDS, Origin, grid
+from offramp.memory import BACKENDS, Origin, batches_of, grid
 from offramp.report.paths import file_path
-from offramp.sources import Source
 
 
 def memory(
@@ -58,7 +55,7 @@ def memory(
     entry = live.manifest.model
     origin = Origin(bundle, model or str(entry.spec), entry.weights if weights is None else str(weights), small)
     wanted = point or ["balanced", "fast", "fastest"]
-    batches = {size: _batches(source, size, samples) for size in sizes}
+    batches = {size: batches_of(source, size, samples) for size in sizes}
     with bars() as progress, tempfile.TemporaryDirectory(prefix="offramp-") as folder:
         rows = grid(live, origin, names, wanted, batches, Path(folder), threads, progress)
     found = {
@@ -74,10 +71,3 @@ def memory(
         typer.echo(json.dumps(found))
     else:
         Console(soft_wrap=True).print(memory_table(rows))
-
-
-def _batches(source: Source, size: int, samples: int) -> list[Inputs]:
-    """Whole batches of the same random samples for each size; from the beginning again where there are too few."""
-    order = np.random.default_rng(0).permutation(len(source))
-    count = max(1, samples // size)
-    return [source.inputs(np.sort(rows)) for rows in np.resize(order, (count, size))]

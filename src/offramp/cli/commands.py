@@ -16,6 +16,7 @@ from offramp.cli.export import export
 from offramp.cli.inspect import inspect
 from offramp.cli.quantise import quantise
 from offramp.cli.refit import refit
+from offramp.cli.report import report
 from offramp.cli.run import run
 from offramp.cli.serve import serve
 from offramp.cli.tune import tune
@@ -27,7 +28,7 @@ app = typer.Typer(
     rich_markup_mode="rich",
     add_completion=True,
 )
-for command in (inspect, quantise, build, evaluate, tune, run, export, serve, refit, cite, demo):
+for command in (inspect, quantise, build, evaluate, report, tune, run, export, serve, refit, cite, demo):
     app.command(command.__name__)(command)
 bench = typer.Typer(help="Measurements.", no_args_is_help=True)
 for measure in (speed, memory, methods):

@@ -38,6 +38,17 @@ def clopper_pearson_upper(errors: int, n: int, delta: float) -> float:
     return 1.0 if errors >= n else float(_special().betaincinv(errors + 1, n - errors, 1.0 - delta))
 
 
+def clopper_pearson_interval(errors: int, n: int, delta: float = 0.05) -> tuple[float, float]:
+    """The two-sided interval that holds the probability of an error with probability >= 1 - delta.
+
+    Example:
+        >>> low, high = clopper_pearson_interval(5, 1000)
+        >>> round(low, 4), round(high, 4)
+        (0.0016, 0.0116)
+    """
+    return 1.0 - clopper_pearson_upper(n - errors, n, delta / 2), clopper_pearson_upper(errors, n, delta / 2)
+
+
 def hoeffding_bentkus_p_value(mean: float, n: int, epsilon: float) -> float:
     """P-value of "the risk exceeds epsilon" for losses in [0, 1] with the given mean.
 

@@ -13,6 +13,7 @@ from offramp.inputs import Inputs, batch_size, check_finite, leaves, select
 from offramp.load import fingerprint
 from offramp.load.image_preprocess import ImagePreprocess
 from offramp.load.labels import label_values, none_in, same_length
+from offramp.load.pictures import Picture, from_pixels
 from offramp.load.preprocess import Preprocess, required
 from offramp.load.tokens import TokenPreprocess
 from offramp.sources import Labels
@@ -40,6 +41,11 @@ class ImageArray:
     def inputs(self, indices: Int[np.ndarray, " batch"]) -> Inputs:
         """The preprocessed pictures."""
         return self.preprocess.batch(self.images[indices])
+
+    def raw(self, index: int) -> Picture:
+        """A picture of the array."""
+        pixels = self.images[index]
+        return from_pixels(pixels[..., 0] if pixels.ndim == 3 and pixels.shape[2] == 1 else pixels)
 
     def labels(self) -> Labels:
         """Class indices."""

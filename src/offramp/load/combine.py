@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
@@ -11,6 +12,7 @@ from offramp.errors import DataError, InputError
 from offramp.inputs import Inputs, concat, select
 from offramp.load import fingerprint
 from offramp.load.labels import none_in
+from offramp.load.raw import raw
 from offramp.sources import Labels, Source
 
 
@@ -42,6 +44,12 @@ class Concatenated:
         order = np.argsort(np.argsort(owner, kind="stable"), kind="stable")
         return select(concat(parts), torch.from_numpy(order))
 
+    def raw(self, index: int) -> Any:
+        """A sample of whichever source it is from."""
+        ends = np.cumsum([len(source) for source in self.sources])
+        owner = int(np.searchsorted(ends, index, side="right"))
+        return raw(self.sources[owner], index - int(ends[owner]) + len(self.sources[owner]))
+
     def labels(self) -> Labels:
         """Refused: extra data may have no labels, or other classes."""
         raise none_in(self.name, "joined data is used without labels; ask one of its sources")
@@ -69,6 +77,10 @@ class Subset:
     def inputs(self, indices: Int[np.ndarray, " batch"]) -> Inputs:
         """The samples at `indices` of the subset."""
         return self.source.inputs(self.indices[indices])
+
+    def raw(self, index: int) -> Any:
+        """The sample at a position of the subset."""
+        return raw(self.source, int(self.indices[index]))
 
     def labels(self) -> Labels:
         """Their class indices."""

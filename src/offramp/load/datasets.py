@@ -13,7 +13,7 @@ from offramp.errors import DataError
 from offramp.inputs import Inputs, check_finite, select
 from offramp.load import fingerprint
 from offramp.load.labels import label_values, none_in
-from offramp.load.pictures import is_picture
+from offramp.load.pictures import from_pixels, is_picture
 from offramp.load.preprocess import Preprocess, required
 from offramp.sources import Labels
 
@@ -55,6 +55,14 @@ class DatasetSource:
         if any(value is None for value in values):
             raise none_in(self.name, "let the dataset yield (x, y)")
         return label_values([value.item() if hasattr(value, "item") else value for value in values], self.name)
+
+    def raw(self, index: int) -> Any:
+        """An item as the dataset yields it, without its label; pixels as a picture."""
+        item = _split(self.dataset[index], self.name)[0]
+        if not _is_bytes(item):
+            return item
+        pixels = np.asarray(_channels_last(item))
+        return from_pixels(pixels[..., 0] if pixels.ndim == 3 and pixels.shape[2] == 1 else pixels)
 
     @property
     def texts(self) -> tuple[str, ...]:

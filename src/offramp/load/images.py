@@ -60,6 +60,10 @@ class ImageFiles:
         """Class indices, by the csv or the class folders."""
         return self.read_labels()
 
+    def raw(self, index: int) -> Picture:
+        """A picture as it is in its file."""
+        return self._picture(index)
+
     def _picture(self, index: int) -> Picture:
         file = self.files[index]
         try:

@@ -17,6 +17,7 @@ _INSTALL = {
     "nncf": "'offramp[openvino]'",
     "openvino": "'offramp[openvino]'",
     "optuna": "'offramp[search]'",
+    "jinja2": "'offramp[report]'",
     "ray": "'offramp[ray]'",
     "sklearn": "'offramp[search]'",
     "prometheus_client": "'offramp[serve]'",

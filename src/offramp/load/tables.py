@@ -47,6 +47,10 @@ class TextTable:
         """The tokenised texts."""
         return self.preprocess.batch([self.texts[index] for index in indices.tolist()])
 
+    def raw(self, index: int) -> str:
+        """A text of the table."""
+        return self.texts[index]
+
     def labels(self) -> Labels:
         """Class indices, by the column of labels."""
         return _read_labels(self.path)
