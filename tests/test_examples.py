@@ -35,7 +35,8 @@ def test_each_is_shown_where_it_left_by_what_it_had_to_spare(said: Said, point: 
 
 
 def _nearest(said: Said, point: Configuration) -> np.ndarray:
-    return np.max(said.table.score[:-1] - np.array(point.threshold)[:, None], axis=0)
+    found: np.ndarray = np.max(said.table.score[:-1] - np.array(point.threshold)[:, None], axis=0)
+    return found
 
 
 def test_the_wrong_ones_left_early_and_are_not_answered_as_the_model_does(said: Said) -> None:

@@ -8,13 +8,16 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 from PIL import Image
 
+from offramp.decide.hits import hit_curves
 from offramp.errors import InputError
 from offramp.evaluation import Evaluated, Evaluation
 from offramp.proposal import Survey
 from offramp.report import style
 from offramp.report.front import front_figure
+from offramp.report.hits import effect_figure, hits_figure
 from offramp.report.points import points_figure
 from offramp.report.reliability import reliability_figure
+from offramp.testing.searchers import random_table
 from offramp.types import Bound, ExitPoint
 from offramp.uncertainty.reliability import Reliability
 from tests.cli.world import full_disk
@@ -158,3 +161,19 @@ def test_the_same_figure_is_the_same_file(tmp_path: Path) -> None:
     for name in ("a.png", "b.png"):
         front_figure(evaluation(0.9), ["a", "b", "c", "backbone"], tmp_path / name)
     assert (tmp_path / "a.png").read_bytes() == (tmp_path / "b.png").read_bytes()
+
+
+def test_curves_of_hits_show_each_exit_and_its_threshold(drawn: list[Figure], tmp_path: Path) -> None:
+    table = random_table(seed=0, samples=400)
+    error = random_table(seed=1, samples=400, risk="error").loss
+    curves = hit_curves(table, error)
+    hits_figure(curves, ["a", "b", "c"], [0.5, None, 0.7], tmp_path / "hits.png")
+    effect_figure(curves, ["a", "b", "c"], [0.5, None, 0.7], tmp_path / "effect.pdf")
+    rates, effect = drawn
+    assert [axes.get_title(loc="left") for axes in rates.axes] == ["a", "b (off)", "c"]
+    assert names(rates) == ["hit rate", "hits that agree with the backbone", "hits that are right", "threshold in use"]
+    np.testing.assert_allclose(np.asarray(rates.axes[0].lines[0].get_ydata()), 100 * curves[0].hit_rate)
+    assert [len(axes.lines) for axes in rates.axes] == [4, 3, 4]
+    assert curves[2].effect is not None
+    np.testing.assert_allclose(np.asarray(effect.axes[2].lines[1].get_ydata()), 100 * curves[2].effect)
+    assert {str(axes.get_xlabel()) for axes in (*rates.axes, *effect.axes)} == {"threshold"}

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from offramp.findings import Findings
 from offramp.report.front import front_figure
-from offramp.report.hits import effect_figure, hits_figure
+from offramp.report.hits import FEW, effect_figure, hits_figure
 from offramp.report.reliability import reliability_figure
 from offramp.report.speed import speed_figure
 
@@ -60,7 +60,8 @@ def _hits(found: Findings) -> Drawing:
         "hits",
         "Hit rate, agreement and accuracy of the hits of each exit against its threshold.",
         "Each exit alone, on all samples: how many would leave there at a threshold, and how many of these are "
-        f"answered like the plain model, or like the label. Dashed: the threshold of {found.chosen.name}.",
+        f"answered like the plain model, or like the label (not drawn below {100 * FEW:g} % of hits). Dashed: the "
+        f"threshold of {found.chosen.name}.",
         lambda path: hits_figure(found.curves, found.exits[:-1], _thresholds(found), path),
     )
 

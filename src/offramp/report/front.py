@@ -33,7 +33,7 @@ def _front(evaluation: Evaluation, axes: Axes) -> None:
     points = sorted(evaluation.points, key=lambda point: point.cost_ratio)
     cost = [100 * point.cost_ratio for point in points]
     agreement = [100 * point.agreement for point in points]
-    axes.plot(cost, agreement, "o-", color=BLUE, label="agreement with the backbone")
+    axes.plot(cost, agreement, "o-", color=BLUE, markersize=5, label="agreement with the backbone")
     _bars(points, axes)
     if evaluation.accuracy is not None:
         accuracy = [100 * (point.accuracy or 0) for point in points]

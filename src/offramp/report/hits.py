@@ -13,6 +13,9 @@ from offramp.report.style import BLUE, GREEN, GREY, ORANGE, figure
 COLUMNS = 4
 """Panels in a row."""
 
+FEW = 0.005
+"""Of fewer hits than this share of the samples nothing is drawn."""
+
 
 def hits_figure(
     curves: Sequence[HitCurve], exits: Sequence[str], thresholds: Sequence[float | None], path: Path
@@ -67,10 +70,12 @@ def _panels(
 
 
 def _rates(axes: Axes, curve: HitCurve) -> None:
+    enough = curve.hit_rate >= FEW  # what the last two or three samples do is noise
     axes.plot(curve.threshold, 100 * curve.hit_rate, color=BLUE, label="hit rate")
-    axes.plot(curve.threshold, 100 * curve.agreement, color=GREEN, label="hits that agree with the backbone")
+    agreement = 100 * curve.agreement[enough]
+    axes.plot(curve.threshold[enough], agreement, color=GREEN, label="hits that agree with the backbone")
     if curve.accuracy is not None:
-        axes.plot(curve.threshold, 100 * curve.accuracy, color=ORANGE, label="hits that are right")
+        axes.plot(curve.threshold[enough], 100 * curve.accuracy[enough], color=ORANGE, label="hits that are right")
 
 
 def _effect(axes: Axes, curve: HitCurve) -> None:

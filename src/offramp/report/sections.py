@@ -76,9 +76,9 @@ def points(found: Findings, whole: bool = False) -> Rows:
     evaluation = found.evaluation
     shown = evaluation.points if whole else few(evaluation.points, wanted=[found.chosen.name])
     labelled = evaluation.accuracy is not None
-    head = ["point", "MACs, %", "leave early, %", "agreement, %", "95 % interval"]
+    head = ["point", "MACs, %", "leave early, %", "certified, ≤", "agreement, %", "95 % interval"]
     head += ["accuracy, %", "drop, points"] if labelled else []
-    head += [*evaluation.measures, *(["ECE, %"] if evaluation.exits else []), "certified, at most"]
+    head += [*evaluation.measures, *(["ECE, %"] if evaluation.exits else [])]
     body = tuple(_point(point, labelled, tuple(evaluation.measures)) for point in shown)
     names = [point.name for point in shown]
     return Rows(tuple(head), body, names.index(found.chosen.name))
@@ -91,12 +91,12 @@ def _point(point: Evaluated, labelled: bool, measures: Sequence[str]) -> tuple[s
         point.name,
         f"{100 * point.cost_ratio:.1f}",
         f"{100 * (1 - point.exit_share[-1]):.1f}",
+        "" if point.bound is None else f"{100 * point.bound.epsilon:.3g} %",
         f"{100 * point.agreement:.2f}",
         "" if interval is None else f"{100 * interval[0]:.2f} to {100 * interval[1]:.2f}",
         *known,
         *(f"{point.measures[name]:.4g}" for name in measures),
         *([] if point.ece is None else [f"{100 * point.ece:.1f}"]),
-        "" if point.bound is None else f"{100 * point.bound.epsilon:.3g} %",
     )
 
 
