@@ -59,7 +59,13 @@ def test_tells_its_story_and_replaces_only_its_own_bundle(tmp_path: Path, monkey
         assert result.err == ""
         assert "At the point 'balanced' the network costs" in result.out
         assert "Certified with probability 0.9: disagreement at most" in result.out
-        assert set(snapshot(out)) == {"manifest.json", "heads.safetensors", "splits.safetensors", "front.png"}
+        assert set(snapshot(out)) == {
+            "manifest.json",
+            "heads.safetensors",
+            "splits.safetensors",
+            "front.png",
+            "report.html",
+        }
         assert json.loads((out / "manifest.json").read_text())["split"]["seed"] == int(seed)
     manifest = json.loads((out / "manifest.json").read_text())
     manifest["model"]["type"] = "SomebodysNet"

@@ -3,6 +3,7 @@
 import json
 import time
 from dataclasses import replace
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Annotated
 
@@ -17,12 +18,14 @@ from offramp.demo.digits import stream
 from offramp.demo.network import DigitNet, digit_net
 from offramp.errors import BundleError
 from offramp.evaluation import Evaluation, evaluate
+from offramp.findings import find
 from offramp.load.models import LoadedModel
 from offramp.load.preprocess import as_preprocess
 from offramp.load.sources import open_source
 from offramp.model.augment import Augment
 from offramp.pipeline import build
 from offramp.recipes import recipe
+from offramp.sources import Source
 from offramp.train.fit import Schedule
 from offramp.types import BACKBONE
 
@@ -39,7 +42,7 @@ TIMED = 64
 
 
 def demo(
-    out: Annotated[Path, typer.Option(metavar="BUNDLE", help="Folder for the bundle and the figure.")] = Path(
+    out: Annotated[Path, typer.Option(metavar="BUNDLE", help="Folder for the bundle, a figure and a report.")] = Path(
         "demo-bundle"
     ),
     seed: Annotated[int, typer.Option(help="Seed of the split and the heads.")] = 0,
@@ -49,8 +52,6 @@ def demo(
     Example:
       offramp demo --out demo-bundle
     """
-    from offramp.report.front import front_figure
-
     start = time.perf_counter()
     overwrite = ours(out)
     if (out / MANIFEST).exists() and not overwrite:
@@ -75,11 +76,24 @@ def demo(
             found = evaluate(bundle, source, part="report", timing_samples=TIMED, progress=progress)
     except KeyboardInterrupt as error:
         raise StoppedError("interrupted; the same command goes on where it stopped") from error
-    figure = out / "front.png"
-    front_figure(found, [*(exit_.point for exit_ in bundle.manifest.exits), BACKBONE], figure)
     console.print(evaluation_table(found))
     console.print(story(found, bundle))
-    console.print(f"bundle: {out}\nfigure: {figure}\n{time.perf_counter() - start:.0f} s")
+    console.print(f"bundle: {out}\n{shown(bundle, source, found, out)}\n{time.perf_counter() - start:.0f} s")
+
+
+def shown(bundle: Bundle, source: Source, found: Evaluation, out: Path) -> str:
+    """Draws the front, and writes the page of `offramp report` where Jinja is installed; says where they are."""
+    from offramp.report.front import front_figure
+
+    figure, page = out / "front.png", out / "report.html"
+    front_figure(found, [*(exit_.point for exit_ in bundle.manifest.exits), BACKBONE], figure)
+    if find_spec("jinja2") is None:
+        return f"figure: {figure}\nreport: install Jinja for one (pip install 'offramp[report]')"
+    from offramp.report.writing import written
+
+    findings = find(bundle, source, part="report", timing=None)
+    list(written(findings, page, [str(digit) for digit in range(10)], "Digits that leave early"))
+    return f"figure: {figure}\nreport: {page}"
 
 
 def ours(out: Path) -> bool:
