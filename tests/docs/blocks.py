@@ -16,6 +16,9 @@ READ = ("yaml", "json", "toml")
 SHOWN = ("text",)
 """Languages whose blocks are no code: drawings, formulae, listings."""
 
+PRINTED = "printed by the block above"
+"""The comment above a block of text that shows what Python said, but for numbers."""
+
 MARKERS = {"parsed only": "parsed", "run by": "elsewhere"}
 
 
@@ -23,7 +26,8 @@ MARKERS = {"parsed only": "parsed", "run by": "elsewhere"}
 class Block:
     """A fenced block.
 
-    `duty` says what is done with it: executed, parsed, elsewhere (by the test that the marker names), read or shown.
+    `duty` says what is done with it: executed, parsed, elsewhere (by the test that the marker names), read, shown, or
+    printed, which is compared with what the block above prints.
     """
 
     page: Path
@@ -90,6 +94,8 @@ def _block(page: Path, line: int, language: str, text: str, comment: str) -> Blo
     if kind in MARKERS:
         duty, told = MARKERS[kind], f"tests/{test}" if test else told
         usable = language in EXECUTED and told and (duty != "elsewhere" or (ROOT / told).is_file())
+    elif comment == PRINTED:
+        duty, usable = "printed", language in SHOWN
     else:
         lists = {"executed": EXECUTED, "read": READ, "shown": SHOWN}
         duty, told = next((name for name, known in lists.items() if language in known), ""), ""

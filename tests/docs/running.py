@@ -30,6 +30,7 @@ class Reader:
         self.names: dict[str, Any] = {}
         self.said = ""
         self.url = ""
+        self._printed = ""
         self._server: subprocess.Popen[str] | None = None
 
     def read(self, page: Path) -> None:
@@ -40,9 +41,14 @@ class Reader:
 
     def _one(self, block: Block) -> None:
         if block.duty == "executed" and block.language == "python":
+            code = block.text.replace("http://localhost:8000", self.url or "http://localhost:8000")
             with contextlib.redirect_stdout(io.StringIO()) as said:
-                exec(compile("\n" * block.line + block.text, block.where, "exec"), self.names)
-            self.said += said.getvalue()
+                exec(compile("\n" * block.line + code, block.where, "exec"), self.names)
+            self._printed = said.getvalue()
+            self.said += self._printed
+        elif block.duty == "printed":
+            shown = tuple(block.text.splitlines())
+            assert alike(shown, self._printed.splitlines()), f"{block.where}: Python said\n{self._printed}"
         elif block.duty == "executed":
             for command in commands(block):
                 self._typed(command, block)
