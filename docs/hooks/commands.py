@@ -10,9 +10,9 @@ PAGE = "reference/commands.md"
 HEAD = """# Commands
 
 Made from `--help` of each command when this site is built. `MODEL` is `timm:NAME`, `torchvision:NAME`,
-`transformers:NAME_OR_PATH` or `FILE.py:FACTORY`; `DATA` is a folder or tar of images, an `.npz`, a csv, tsv or parquet, or
-`FILE.py:FACTORY` returning a dataset. Exit codes: 0, 2 for bad input, 130 after Ctrl-C, 1 for what nobody expected
-(`OFFRAMP_TRACEBACK=1` shows where).
+`transformers:NAME_OR_PATH` or `FILE.py:FACTORY`; `DATA` is a folder or tar of images, an `.npz`, a csv, tsv or
+parquet, or `FILE.py:FACTORY` returning a dataset. Exit codes: 0, 2 for bad input, 130 after Ctrl-C, 1 for what nobody
+expected (`OFFRAMP_TRACEBACK=1` shows where).
 """
 
 
@@ -45,7 +45,7 @@ def _section(name, command) -> Iterator[str]:
     yield f"## {name}\n"
     yield from _help(command.help)
     yield f"```text\n{usage}\n```\n"
-    yield "| | |\n|---|---|"
+    yield "| Option | Meaning |\n|---|---|"
     for one in shown:
         left, right = one.get_help_record(context)
         if one in arguments:

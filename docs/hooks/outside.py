@@ -32,10 +32,8 @@ def _moved(text, written, page):
 
     def link(match):
         target = found(match[1])
-        if target.startswith("docs/"):
-            place = target.removeprefix("docs/")
-        else:
-            place = KNOWN.get(target, f"source/{target}")
+        inside = target.startswith("docs/")
+        place = target.removeprefix("docs/") if inside else KNOWN.get(target, f"source/{target}")
         return posixpath.relpath(place, posixpath.dirname(page) or ".")
 
     return LINK.sub(link, text)

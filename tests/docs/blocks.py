@@ -102,7 +102,7 @@ def _block(page: Path, line: int, language: str, text: str, comment: str) -> Blo
         usable = bool(duty)
     if not usable:
         raise UntoldError(
-            f"{page}:{line}: expected a block of {', '.join(EXECUTED + READ + SHOWN)}, with a marker `parsed only: WHY` "
-            f"or `run by tests/FILE: WHY` if need be, got {language!r} {comment!r}"
+            f"{page}:{line}: expected a block of {', '.join(EXECUTED + READ + SHOWN)}, with a marker "
+            f"`parsed only: WHY` or `run by tests/FILE: WHY` if need be, got {language!r} {comment!r}"
         )
     return Block(page, line, language, text, duty, told)

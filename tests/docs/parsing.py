@@ -7,6 +7,7 @@ import re
 import sys
 import tomllib
 from collections.abc import Callable, Sequence
+from itertools import pairwise
 from typing import Any, Never
 
 import pytest
@@ -97,10 +98,11 @@ def python(words: Sequence[str]) -> None:
         real(parser, *arguments)
         raise ParsedError
 
-    with pytest.MonkeyPatch.context() as patch, pytest.raises(ParsedError):
+    with pytest.MonkeyPatch.context() as patch:
         patch.setattr(sys, "argv", list(words[1:]))
         patch.setattr(argparse.ArgumentParser, "parse_args", parse_args)
-        module.main()
+        with pytest.raises(ParsedError):
+            module.main()
 
 
 def make(words: Sequence[str]) -> None:
@@ -125,7 +127,7 @@ def curl(words: Sequence[str]) -> None:
     models = ("/(infer|infer_stream|ready|config|points|active|rollback|versions/.+)", "")
     known = ("/v2/models/[^/]+" + more for more in models)
     assert any(re.fullmatch(one, path) for one in [*known, *ROUTES]), f"expected a route of the server, got {path}"
-    for flag, value in zip(words, words[1:], strict=False):
+    for flag, value in pairwise(words):
         if flag in ("-d", "--data"):
             json.loads(value)
 

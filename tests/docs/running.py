@@ -80,7 +80,7 @@ class Reader:
             words[1:1] = ["--silent", "--show-error", "--fail-with-body"]
         done = subprocess.run(words, capture_output=True, text=True, timeout=120, check=False)
         assert done.returncode == 0, f"{block.where}: {' '.join(words)} said {done.stdout}{done.stderr}"
-        return done.stdout
+        return done.stdout.rstrip("\n") + "\n"
 
     def _serve(self, words: list[str]) -> str:
         """Starts a server; its first line."""
@@ -120,7 +120,9 @@ def check(block: Block) -> None:
         for command in commands(block):
             parsing.check(command.words)
     elif block.duty == "elsewhere":
-        assert block.page.name in (ROOT / block.told).read_text(), f"{block.where}: {block.told} does not name this page"
+        assert block.page.name in (ROOT / block.told).read_text(), (
+            f"{block.where}: {block.told} does not name this page"
+        )
     elif block.duty == "read":
         parsing.READERS[block.language](block.text)
     elif block.duty == "shown":
@@ -131,16 +133,21 @@ def check(block: Block) -> None:
 def alike(shown: tuple[str, ...], said: list[str]) -> bool:
     """Whether the shown lines are those that were said, but for numbers and spaces."""
     pattern = "".join(r"(?:.*\n)*" if line.strip() == ANYTHING else re.escape(plain(line)) + r"\n" for line in shown)
-    return re.fullmatch(pattern, "".join(f"{plain(line)}\n" for line in said if line.strip() or "" in shown)) is not None
+    return (
+        re.fullmatch(pattern, "".join(f"{plain(line)}\n" for line in said if line.strip() or "" in shown)) is not None
+    )
 
 
 def plain(line: str) -> str:
-    """A line without its numbers, and without what only the terminal decides.
+    """A line without its numbers, which may also be missing from a table, and without what only the terminal decides.
 
-    >>> plain("│ fast  │ 0.25 % │")
-    '│ fast │ # % │'
+    >>> plain("│ fast  │ 0.25 % │ ███ │ 3±1 │")
+    'fast #'
     """
-    return " ".join(re.sub(r"[-+]?\d[\d,.]*\d|\d", "#", re.sub("[─━┄]+", "─", line)).split())
+    text = re.sub(
+        r"[-+]?\d[\d,.]*\d|\d", "#", re.sub("[─━┄]+", "─", line).translate(dict.fromkeys(map(ord, "│┃█"), " "))
+    )
+    return " ".join(re.sub(r"#[#±% ]*", "# ", text).split())
 
 
 def environment() -> dict[str, str]:

@@ -34,11 +34,11 @@ class Block(nn.Module):
 
 
 def resnet56():
-    def stage(before, width):
-        return nn.Sequential(nn.Conv2d(before, width, 3, 2, 1), nn.ReLU(), *(Block(width) for _ in range(3)))
+    def stage(before, width, stride):
+        return nn.Sequential(nn.Conv2d(before, width, 5, stride, 2), nn.ReLU(), *(Block(width) for _ in range(3)))
 
     pooled = nn.Sequential(nn.AdaptiveAvgPool2d(1), nn.Flatten())
-    net = nn.Sequential(stage(1, 8), stage(8, 16), pooled, nn.Linear(16, 10))
+    net = nn.Sequential(stage(1, 8, 4), stage(8, 16, 2), pooled, nn.Linear(16, 10))
     net.preprocess = {"mean": 0.13, "std": 0.31, "channels": 1}
     return net
 """
@@ -59,12 +59,12 @@ def make(folder: Path) -> Path:
 def _trained(folder: Path) -> torch.nn.Module:
     images, labels = backbone_digits()
     generator = torch.Generator().manual_seed(0)
-    model = call_factory(f"{folder / 'nets.py'}:resnet56").train()
+    model: torch.nn.Module = call_factory(f"{folder / 'nets.py'}:resnet56").train()
     x, y = as_preprocess(model.preprocess, "digits").batch(images), torch.from_numpy(labels)
     optimizer = torch.optim.Adam(model.parameters(), lr=3e-3)
     for rows in torch.randint(len(x), (300, 128), generator=generator):
         optimizer.zero_grad()
-        cross_entropy(model(x[rows]), y[rows]).backward()
+        torch.autograd.backward(cross_entropy(model(x[rows]), y[rows]))
         optimizer.step()
     return model.eval()
 

@@ -119,7 +119,7 @@ def usage_errors() -> tuple[type[Exception], ...]:
         "offramp tune b --data d --backend onnx --batch-sizes 1:0.2,32 --out t",
         "python -m benchmarks.zoo benchmarks/zoo/config.json --only timm:resnet10t",
         "pip install 'offramp[serve]'",
-        "curl -X PUT localhost:8000/v2/models/m/active -d '{\"operating_point\": \"fast\"}'",
+        'curl -X PUT localhost:8000/v2/models/m/active -d \'{"operating_point": "fast"}\'',
     ],
 )
 def test_a_right_one_passes(line: str) -> None:
@@ -139,7 +139,7 @@ def test_outputs_are_compared_but_for_numbers() -> None:
     assert alike(("point cost", "…", "bundle: out (1 s)"), said)
     assert not alike(("point cost", "bundle: out (1 s)"), said)
     assert not alike(("point cost", "fast 28 %", "low 100 %", "bundle: out  (12 s)"), said)
-    assert plain("1,234.5 x") == "# x"
+    assert plain("1,234.5 x  31 %  12±3") == "# x #"
 
 
 def test_a_block_that_fails_and_one_that_says_something_else_are_told(tmp_path: Path) -> None:
