@@ -2,6 +2,7 @@
 
 import importlib.util
 import re
+import shutil
 import subprocess
 import sys
 from html.parser import HTMLParser
@@ -15,6 +16,8 @@ from offramp.cli.commands import app
 from tests.docs.blocks import ROOT
 
 pytestmark = pytest.mark.slow
+
+CHROMIUM = shutil.which("chromium")
 
 LOADED = {"script": "src", "img": "src", "link": "href", "iframe": "src", "source": "src", "video": "src"}
 """What a browser fetches without being asked to."""
@@ -82,3 +85,41 @@ def test_arguments_and_errors_are_told_as_tables(site: Path) -> None:
 def test_no_page_of_the_docs_is_left_out(site: Path) -> None:
     for page in (ROOT / "docs").rglob("*.md"):
         assert (site / page.relative_to(ROOT / "docs").with_suffix(".html")).exists()
+
+
+@pytest.mark.skipif(CHROMIUM is None, reason="no chromium on the path")
+def test_the_search_works_in_a_folder_and_nobody_else_is_asked(site: Path) -> None:
+    from playwright.sync_api import sync_playwright
+
+    asked, wrong = [], []
+    with sync_playwright() as player:
+        browser = player.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
+        page = browser.new_page(viewport={"width": 1280, "height": 900})
+        page.on("request", lambda request: asked.append(request.url))
+        page.on("pageerror", lambda error: wrong.append(str(error)))
+        page.goto((site / "how-to/serve.html").as_uri())
+        page.click(".md-search__input")
+        page.keyboard.type("certificate")
+        page.wait_for_selector(".md-search-result__item")
+        found = page.inner_text(".md-search-result")
+        browser.close()
+    assert "Choose what a certificate promises" in found
+    assert not wrong
+    assert {url.partition(":")[0] for url in asked} <= {"file", "data"}
+
+
+@pytest.mark.skipif(CHROMIUM is None, reason="no chromium on the path")
+def test_no_page_is_wider_than_a_phone(site: Path) -> None:
+    from playwright.sync_api import sync_playwright
+
+    wide = {}
+    with sync_playwright() as player:
+        browser = player.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
+        page = browser.new_page(viewport={"width": 390, "height": 844})
+        for one in sorted(site.rglob("*.html")):
+            page.goto(one.as_uri())
+            over = page.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth")
+            if over > 0:
+                wide[one.name] = over
+        browser.close()
+    assert not wide
