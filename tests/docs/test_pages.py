@@ -10,7 +10,7 @@ from tests.docs import standins
 from tests.docs.blocks import ROOT, blocks, pages
 from tests.docs.running import Reader, check
 
-LONG = {"README", "start", "fast", "backbone", "text", "serve"}
+LONG = {"README", "start", "fast", "backbone", "text", "serve", "deploy"}
 """Pages that take half a minute or more."""
 
 WITH_BUNDLE = {"serve"}
