@@ -4,28 +4,19 @@ import inspect
 from collections.abc import Iterator
 
 import typer
-from mkdocs.structure.files import File
 
 PAGE = "reference/commands.md"
-HEAD = """# Commands
-
-Made from `--help` of each command when this site is built. `MODEL` is `timm:NAME`, `torchvision:NAME`,
-`transformers:NAME_OR_PATH` or `FILE.py:FACTORY`; `DATA` is a folder or tar of images, an `.npz`, a csv, tsv or
-parquet, or `FILE.py:FACTORY` returning a dataset. Exit codes: 0, 2 for bad input, 130 after Ctrl-C, 1 for what nobody
-expected (`OFFRAMP_TRACEBACK=1` shows where).
-"""
 
 
-def on_files(files, config):
-    files.append(File.generated(config, PAGE, content=page()))
-    return files
+def on_page_markdown(markdown, page, config, files):
+    return f"{markdown}\n{told()}" if page.file.src_uri == PAGE else markdown
 
 
-def page():
-    """The page as Markdown."""
+def told():
+    """What all commands say of themselves, as Markdown."""
     from offramp.cli.commands import app
 
-    return "\n".join([HEAD, *_described("offramp", typer.main.get_command(app))])
+    return "\n".join(_described("offramp", typer.main.get_command(app)))
 
 
 def _described(name, command) -> Iterator[str]:
