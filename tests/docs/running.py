@@ -144,9 +144,8 @@ def plain(line: str) -> str:
     >>> plain("│ fast  │ 0.25 % │ ███ │ 3±1 │")
     'fast #'
     """
-    text = re.sub(
-        r"[-+]?\d[\d,.]*\d|\d", "#", re.sub("[─━┄]+", "─", line).translate(dict.fromkeys(map(ord, "│┃█"), " "))
-    )
+    drawn = line.translate(dict.fromkeys(map(ord, "│┃█"), " "))
+    text = re.sub(r"[-+]?\d(?:[\d,.]*\d)?", "#", re.sub("[─━┄]+", "─", drawn))
     return " ".join(re.sub(r"#[#±% ]*", "# ", text).split())
 
 

@@ -139,7 +139,7 @@ def test_outputs_are_compared_but_for_numbers() -> None:
     assert alike(("point cost", "…", "bundle: out (1 s)"), said)
     assert not alike(("point cost", "bundle: out (1 s)"), said)
     assert not alike(("point cost", "fast 28 %", "low 100 %", "bundle: out  (12 s)"), said)
-    assert plain("1,234.5 x  31 %  12±3") == "# x #"
+    assert plain("1,234.5 x  31 %  12±3  -7") == "# x #"
 
 
 def test_a_block_that_fails_and_one_that_says_something_else_are_told(tmp_path: Path) -> None:
