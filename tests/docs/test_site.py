@@ -79,7 +79,7 @@ def test_arguments_and_errors_are_told_as_tables(site: Path) -> None:
     for heading in ("Parameters:", "Raises:", "Attributes:"):
         assert f"{heading}</span>" in names
     assert "&gt;&gt;&gt;" in names
-    assert 'class="highlight"' in names
+    assert 'class="language-pycon highlight"' in names
 
 
 def test_no_page_of_the_docs_is_left_out(site: Path) -> None:
