@@ -17,7 +17,10 @@ of each precision are trained (recipe `{told["recipe"]}`), calibrated, chosen an
 Exported stages ran on the back end
 named; *cost* is the mean share of MACs, *agreement* that with the uncut model of the same precision.
 
-    python -m benchmarks.int8 {config}
+<!-- parsed only: takes hours -->
+```sh
+python -m benchmarks.int8 {config}
+```
 
 {chr(10).join(_table(result["summary"]))}
 

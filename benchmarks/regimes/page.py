@@ -25,7 +25,10 @@ test images, which trained and chose nothing; mean ± standard deviation over {l
 
 {_budgeted(told)}
 
-    python -m benchmarks.regimes {config}
+<!-- parsed only: takes an hour -->
+```sh
+python -m benchmarks.regimes {config}
+```
 
 ![Accuracy against cost](results/regimes.png)
 

@@ -8,9 +8,11 @@ from typing import Any
 import pytest
 
 from offramp.serve.capacity import loads
+from tests.docs.blocks import blocks
 
 ROOT = Path(__file__).parents[2]
-PAGE = (ROOT / "docs" / "how-to" / "scale_out.md").read_text()
+PLACE = ROOT / "docs" / "how-to" / "scale_out.md"
+PAGE = PLACE.read_text()
 
 
 def test_the_figures_of_the_page_follow_from_what_was_measured() -> None:
@@ -45,12 +47,12 @@ def test_the_blocks_for_ray_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
     [config] = re.findall(r"```yaml\n(.*?)```", PAGE, re.DOTALL)
     [application] = ServeDeploySchema.model_validate(yaml.safe_load(config)).applications
     Arguments(**application.args)
-    blocks: list[tuple[str, str]] = re.findall(r"```(python(?: ray)?)\n(.*?)```", PAGE, re.DOTALL)
-    assert sorted(kind for kind, _ in blocks) == ["python", "python ray"]
+    served, made = [block for block in blocks(PLACE) if block.language == "python"]
+    assert (served.duty, made.duty) == ("elsewhere", "executed")
     found: dict[str, Any] = {}
     with cluster():
-        for kind, block in sorted(blocks):  # stages first, which the other one serves
-            exec(compile(block, kind, "exec"), found)
+        for block in (made, served):
+            exec(compile(block.text, block.where, "exec"), found)
         deployments = serve.status().applications["toy"].deployments
         assert {"Ingress", "Stage0"} <= set(deployments)
         serve.shutdown()
