@@ -57,7 +57,7 @@ class Half:
 
 def chosen(half: Half, path: Sequence[Configuration], max_drop: float) -> Configuration:
     """The cheapest on a path that disagrees on at most so many of the samples that choose."""
-    return _cheapest_within(half.choose, path, max_drop)
+    return cheapest(half.choose, path, max_drop)
 
 
 def passing(half: Half, path: Sequence[Configuration], rate: float) -> Configuration:
@@ -70,8 +70,9 @@ def passing(half: Half, path: Sequence[Configuration], rate: float) -> Configura
     return found
 
 
-def _cheapest_within(table: ExitTable, path: Sequence[Configuration], rate: float) -> Configuration:
-    taken = [(one, replay(table, one)) for one in path]
+def cheapest(choose: ExitTable, path: Sequence[Configuration], rate: float) -> Configuration:
+    """The cheapest on a path with a mean loss of at most `rate`; its first where none has."""
+    taken = [(one, replay(choose, one)) for one in path]
     allowed = [(float(r.cost.mean()), i) for i, (_, r) in enumerate(taken) if float(r.loss.mean()) <= rate + NOTHING]
     return path[min(allowed)[1]] if allowed else path[0]
 
