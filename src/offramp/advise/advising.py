@@ -106,7 +106,7 @@ def options_of(bundle: Bundle, recipe: str | None = None, max_drop: float | None
         InputError: if its recipe is none of those known by name, and none is named.
     """
     manifest = bundle.manifest
-    made = manifest.provenance["recipe"]
+    made = json.loads(json.dumps(manifest.provenance["recipe"]))
     known = (name for name, one in NAMES.items() if _written(_under(one, bundle.task)) == made)
     name = recipe or next(known, None)
     if name is None:

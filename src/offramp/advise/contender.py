@@ -117,15 +117,28 @@ class Contender:
 
 
 def size_of(module: nn.Module) -> int:
-    """Bytes of weights and buffers; weights that are rounded to eight bits count one byte each.
+    """Bytes of weights and buffers; weights that are rounded to eight bits before their layer count one byte each.
 
     >>> size_of(nn.Linear(3, 2))
     32
     """
     state = module.state_dict()
-    hooks = [name for name in state if HOOKS in name.split(".")]
-    rounded = {name.split(".")[-2].partition("__")[0].replace(":", ".") for name in hooks}
+    rounded = {layer for name in state if (layer := _layer_of(name)) is not None}
     return sum(
-        tensor.numel() * (1 if name in rounded and tensor.ndim > 1 else tensor.element_size())
+        tensor.numel() * (1 if name.removesuffix(".weight") in rounded else tensor.element_size())
         for name, tensor in state.items()
+    )
+
+
+def _layer_of(name: str) -> str | None:
+    """The layer whose weight a quantiser rounds, by the name of one of its tensors; None for any other tensor.
+
+    >>> _layer_of("__nncf_hooks.pre_hooks.deep/0/conv2d/0__1.0.scale"), _layer_of("deep.0.weight")
+    ('deep.0', None)
+    """
+    parts = name.split(".")
+    if HOOKS not in parts or "pre_hooks" not in parts:
+        return None
+    return (
+        parts[parts.index("pre_hooks") + 1].partition("__")[0].rpartition("/")[0].rpartition("/")[0].replace("/", ".")
     )

@@ -133,7 +133,13 @@ def advise(
     if found is not None and found.manifest.preprocess is not None:
         loaded = replace(loaded, preprocess=preprocess_from_manifest(found.manifest.preprocess, loaded.preprocess))
     source = open_source(data, loaded.preprocess, labels=label_file)
-    wish = Options(max_drop=max_drop or 0.01, shares=Shares.parse(split), recipe=recipe, points=points, seed=seed)
+    wish = Options(
+        max_drop=0.01 if max_drop is None else max_drop,
+        shares=Shares.parse(split),
+        recipe=recipe,
+        points=points,
+        seed=seed,
+    )
     wish = _about(loaded, source, replace(wish, task=task))
     timing = None if not sizes else Timing(sizes, installed(backends.split(",")), threads, rounds)
     foreseen: Forecast | None = None
