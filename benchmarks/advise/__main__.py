@@ -169,9 +169,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("config", type=Path)
     parser.add_argument("--work", type=Path, default=Path("build/advise"))
-    parser.add_argument(
-        "--build", type=Path, default=Path("build"), help="where the other benchmarks keep their bundles"
-    )
+    parser.add_argument("--build", type=Path, default=Path("build"), help="where others keep their bundles")
     parser.add_argument("--time-again", action="store_true", help="take all times anew")
     parser.add_argument("--rounds", type=int, default=0, help="of the timing; default: as the config says")
     given = parser.parse_args()

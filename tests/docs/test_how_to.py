@@ -13,7 +13,7 @@ from offramp.cli.app import main
 PAGES = sorted((Path(__file__).parents[2] / "docs" / "how-to").glob("*.md"))
 
 
-LONG = {"fast", "backbone", "text"}
+LONG = {"advise", "fast", "backbone", "text"}
 """Pages that take half a minute or more."""
 
 
@@ -50,6 +50,11 @@ def test_the_python_of_a_page_runs(
         assert len((tmp_path / "answers.csv").read_text().splitlines()) == 2001
     if page.stem == "cascade":
         assert re.search(r"^[1-9]\d* of 500 digits did not need the big model$", said, re.MULTILINE)
+    if page.stem == "advise":
+        assert "before a build: " in said
+        assert re.search(r"^at equal accuracy: (pays|a smaller model pays more|don't|depends)$", said, re.MULTILINE)
+        assert re.search(r"^(True|False) \[\('drop of accuracy', -?\d+\.\d+\)\]$", said, re.MULTILINE)
+        assert "| nets.py" not in (tmp_path / "table.md").read_text()
     if page.stem == "certify":
         assert "on average over draws of the certify part; on a given one they may fail" in " ".join(said.split())
         assert "with probability" not in said
