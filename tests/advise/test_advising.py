@@ -18,7 +18,7 @@ from offramp.advise.contender import CASCADE, EXITS, INT8, INT8_EXITS, PLAIN, ST
 from offramp.advise.race import installed
 from offramp.advise.verdict import SMALLER
 from offramp.bundle import Bundle
-from offramp.errors import InputError, NoLabelsError
+from offramp.errors import InputError, NoLabelsError, UnknownNameError
 from offramp.load.arrays import open_array
 from offramp.load.models import LoadedModel
 from offramp.options import Options
@@ -204,6 +204,13 @@ def test_rivals_that_do_not_fit_are_refused(tmp_path: Path) -> None:
     shape = Rival("shape", LoadedModel(torch.nn.Linear(5, 4), None, None))
     with pytest.raises(InputError, match="expected a small model that takes what the backbone takes"):
         advised(tmp_path, [shape])
+
+
+def test_names_that_occur_twice_and_back_ends_that_do_not_exist_are_refused(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="expected models with different names"):
+        advised(tmp_path, [LITTLE, LITTLE])
+    with pytest.raises(UnknownNameError, match="back end"):
+        installed(("eager", "abacus"))
 
 
 def test_a_rival_that_is_no_smaller_has_no_cascade(tmp_path: Path) -> None:

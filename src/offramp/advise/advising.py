@@ -7,8 +7,8 @@ from importlib.util import find_spec
 from pathlib import Path
 
 from offramp.advise.advice import Advice, Timing, advice
-from offramp.advise.alternatives import Rival, exits, plain, rivals, rounded
-from offramp.advise.contender import Contender
+from offramp.advise.alternatives import Rival, called, exits, plain, rivals, rounded
+from offramp.advise.contender import EXITS, INT8, INT8_EXITS, Contender
 from offramp.advise.recording import Ground
 from offramp.bundle import Bundle
 from offramp.errors import InputError, NoLabelsError, OfframpError
@@ -71,13 +71,16 @@ def advise(
     Raises:
         InputError: if a rival does not fit, or a package is missing that was asked for.
     """
+    taken = [called(loaded), EXITS, INT8, INT8_EXITS, *(rival.name for rival in some)]
+    if len(set(taken)) < len(taken):
+        raise InputError(f"expected models with different names, got {', '.join(taken)}; name a factory for each")
     own = bundle is None or source.fingerprint() == bundle.manifest.data.fingerprint
     options = wishes.options
     parts = dict(bundle.splits) if bundle is not None and own else options.shares.divide(len(source), options.seed)
     backbone = analyse(loaded.model, example_of(source), reader(task), nowhere=True)
     labels = _labels(source, task, wishes.labels, backbone.classes)
     ground = Ground(backbone, task, source, parts, labels, work, own, progress)
-    first, said = plain(ground, type(loaded.model).__name__)
+    first, said = plain(ground, called(loaded))
     found: list[Contender] = [first]
     if bundle is not None:
         found.append(exits(ground, bundle, said, options))

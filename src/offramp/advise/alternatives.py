@@ -3,6 +3,7 @@
 import copy
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 
 import numpy as np
 
@@ -57,6 +58,16 @@ class Rival:
     loaded: LoadedModel
 
 
+def called(loaded: LoadedModel) -> str:
+    """What a model is called in a table: the last word of how it was asked for, else its class.
+
+    >>> from torch import nn
+    >>> called(LoadedModel(nn.Flatten(), "nets.py:resnet20", None)), called(LoadedModel(nn.Flatten(), None, None))
+    ('resnet20', 'Flatten')
+    """
+    return Path((loaded.spec or "").rpartition(":")[2]).name or type(loaded.model).__name__
+
+
 def plain(ground: Ground, name: str) -> tuple[Contender, dict[str, Recording]]:
     """The user's model, and what it says."""
     model = uncut(ground.backbone)
@@ -99,7 +110,7 @@ def rivals(
         live = Live(both, reader(ground.task), decided.gate, decided.calibrators, ground.task.means.parts)
         points = {point.name: Way(point.name, point.configuration, point.bound) for point in decided.points}
         named = {name: points[decided.aliases.get(name, name)] for name in TOLD}
-        name = f"{rival.name} > {type(ground.backbone.model).__name__}"
+        name = f"{rival.name} > {called(loaded)}"
         found.append(_family(ground, live, name, CASCADE, outputs, named, wish, options.chosen().searcher))
     return found
 

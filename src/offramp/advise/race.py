@@ -9,11 +9,11 @@ from typing import Any
 import numpy as np
 
 from offramp.advise.contender import PLAIN, Contender, Way
-from offramp.backends import executors
+from offramp.backends import NAMES, executors
 from offramp.benching import drawn
 from offramp.decide.rule import rule as rule_of
 from offramp.deployed import available
-from offramp.errors import InputError, OfframpError
+from offramp.errors import InputError, OfframpError, UnknownNameError
 from offramp.model.quantiser import rounds as is_rounded
 from offramp.progress import Progress
 from offramp.run.loop import Plan, run, stops_of
@@ -139,7 +139,14 @@ def race(track: Track, contenders: Sequence[Contender]) -> Race:
 
 
 def installed(backends: Sequence[str]) -> list[str]:
-    """Those of some back ends that can be used here."""
+    """Those of some back ends that can be used here.
+
+    Raises:
+        UnknownNameError: if one is none.
+    """
+    for name in backends:
+        if name not in NAMES:
+            raise UnknownNameError.among("back end", name, NAMES)
     return [name for name in backends if name in ("eager", "compile", "cuda-graphs") or available(name)]
 
 

@@ -9,7 +9,7 @@ import typer
 from offramp.advise.advice import Advice, Timing
 from offramp.advise.advising import Wishes, options_of
 from offramp.advise.advising import advise as advise_about
-from offramp.advise.alternatives import Rival
+from offramp.advise.alternatives import Rival, called
 from offramp.advise.forecast import Forecast, forecast
 from offramp.advise.race import BACKENDS, installed
 from offramp.bundle import MANIFEST, Bundle
@@ -145,7 +145,8 @@ def advise(
     foreseen: Forecast | None = None
     with bars() as progress:
         if found is None:
-            foreseen = _foreseen(loaded, source, wish, samples, sizes, threads, progress)
+            if _task(wish).means.classes or not build_:  # of other tasks nothing is foreseen, but all is built
+                foreseen = _foreseen(loaded, source, wish, samples, sizes, threads, progress)
             if build_:
                 found = build(loaded, source, out=exits, options=replace(wish, timed=()), progress=progress)
         else:
@@ -204,7 +205,8 @@ def _foreseen(
 def _rival(text: str) -> Rival:
     """A rival as it is named."""
     spec, weights = _named(text)
-    return Rival(spec.rpartition(":")[2] or spec, load_model(spec, weights))
+    loaded = load_model(spec, weights)
+    return Rival(called(loaded), loaded)
 
 
 def _named(text: str) -> tuple[str, str | None]:
