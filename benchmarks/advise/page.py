@@ -85,8 +85,8 @@ def _predictions(rows: Sequence[Mapping[str, Any]]) -> list[str]:
 def _line(name: str, rows: Sequence[Mapping[str, Any]]) -> str:
     pairs = [(row["before"]["certified"]["cost"], row["after"]["certified"]) for row in rows]
     worst = max(abs(one - other) for one, other in pairs)
-    words = " / ".join(dict.fromkeys(row["before"]["verdict"]["word"] for row in rows))
     timed = [row for row in rows if row["before"]["certified"]["time"]][:1]
+    words = " / ".join(dict.fromkeys(row["before"]["verdict"]["word"] for row in timed or rows))
     foreseen = "".join(_shares(row["before"]["certified"]["time"]) for row in timed)
     built = "".join(_shares(row["after"]["time"]) for row in timed)
     cells = (name, _mean([one for one, _ in pairs]), _mean([other for _, other in pairs]), f"{100 * worst:.1f}")

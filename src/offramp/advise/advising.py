@@ -83,7 +83,7 @@ def advise(
     first, said = plain(ground, called(loaded))
     found: list[Contender] = [first]
     if bundle is not None:
-        found.append(exits(ground, bundle, said, options))
+        found.append(exits(ground, bundle, options))
     found += rivals(ground, loaded, said, some, options)
     notes: list[str] = []
     wanted = bundle is not None and find_spec("nncf") is not None if wishes.int8 is None else wishes.int8

@@ -23,7 +23,7 @@ from offramp.advise.expected import cheapest
 from offramp.advise.recording import USED, Ground, against, uncut
 from offramp.bundle import MANIFEST, Bundle
 from offramp.confidence import Said
-from offramp.deciding import allowance, decide, table
+from offramp.deciding import Decided, Wish, allowance, decide, decide_by, table
 from offramp.gates import gate
 from offramp.heads.network import Answers
 from offramp.kept import FULL
@@ -108,26 +108,29 @@ def rivals(
         }
         decided = decide(both, outputs, ground.task, None, ground.parts, options)
         live = Live(both, reader(ground.task), decided.gate, decided.calibrators, ground.task.means.parts)
-        points = {point.name: Way(point.name, point.configuration, point.bound) for point in decided.points}
-        named = {name: points[decided.aliases.get(name, name)] for name in TOLD}
         name = f"{rival.name} > {called(loaded)}"
-        found.append(_family(ground, live, name, CASCADE, outputs, named, wish, options.chosen().searcher))
+        found.append(_family(ground, live, name, CASCADE, outputs, _named(decided), wish, options.chosen().searcher))
     return found
 
 
-def exits(ground: Ground, bundle: Bundle, said: Mapping[str, Recording], wish: Options, name: str = EXITS) -> Contender:
+def exits(ground: Ground, bundle: Bundle, wish: Options) -> Contender:
     """The operating points of a bundle that is attached."""
     live = bundle.live
-    parts = USED if ground.own else ("report",)
-    recordings = ground.recorded(live.multi_exit, name, parts)
-    if name != EXITS:
-        recordings = against(recordings, {part: said[part] for part in parts})
-    named = {one: Way(one, bundle.point(one).configuration, bundle.point(one).bound) for one in TOLD}
-    named = {one: replace(way, name=bundle.point(one).name) for one, way in named.items()}
-    searcher = bundle.manifest.provenance["recipe"]["searcher"] if ground.own else None
+    recordings = ground.recorded(live.multi_exit, EXITS, USED if ground.own else ("report",))
+    meant = {name: bundle.point(name) for name in TOLD}
+    named = {name: Way(point.name, point.configuration, point.bound) for name, point in meant.items()}
     path = tuple(point.configuration for point in sorted(bundle.points, key=lambda point: -point.cost))
-    kind = EXITS if name == EXITS else INT8_EXITS
-    return _family(ground, live, name, kind, recordings, named, wish, searcher, path)
+    searcher = _searcher(bundle) if ground.own else None
+    return _family(ground, live, EXITS, EXITS, recordings, named, wish, searcher, path)
+
+
+def _searcher(bundle: Bundle) -> str:
+    return str(bundle.manifest.provenance["recipe"]["searcher"])
+
+
+def _named(decided: Decided) -> dict[str, Way]:
+    points = {point.name: Way(point.name, point.configuration, point.bound) for point in decided.points}
+    return {name: points[decided.aliases.get(name, name)] for name in TOLD}
 
 
 def rounded(
@@ -152,8 +155,17 @@ def rounded(
     recordings = against(ground.recorded(alone, INT8), said)
     found = [_alone(ground, alone, INT8, INT8, recordings)]
     if build_exits:
-        found.append(exits(ground, _on_int8(ground, replace(loaded, model=model), wish), said, wish, INT8_EXITS))
+        found.append(_rounded_exits(ground, _on_int8(ground, replace(loaded, model=model), wish), said, wish))
     return found
+
+
+def _rounded_exits(ground: Ground, bundle: Bundle, said: Mapping[str, Recording], wish: Options) -> Contender:
+    """Exits on eight bits, chosen and certified anew against the user's model, which rounding has left already."""
+    live, searcher = bundle.live, _searcher(bundle)
+    recordings, macs = against(ground.recorded(live.multi_exit, INT8_EXITS), said), live.multi_exit.macs(live.gate)
+    asked = Wish(live.gate, searcher, wish.max_drop, wish.delta, wish.keep, wish.guarantee)
+    decided = decide_by(macs, macs, recordings, ground.task, None, live.calibrators, asked)
+    return _family(ground, live, INT8_EXITS, INT8_EXITS, recordings, _named(decided), wish, searcher)
 
 
 def _on_int8(ground: Ground, loaded: LoadedModel, wish: Options) -> Bundle:
