@@ -102,6 +102,8 @@ def told(found: Forecast) -> dict[str, Any]:
         "samples": found.samples,
         "chosen": point(found.chosen),
         "certified": point(found.certified),
+        "read": point(found.read),
+        "train": found.train,
         "rate": found.rate,
         "certify": found.certify,
         "oracle": found.oracle,

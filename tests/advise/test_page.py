@@ -11,7 +11,11 @@ def row(model: str, seed: int, foreseen: float, built: float, timed: bool = Fals
     return {
         "model": model,
         "seed": seed,
-        "before": {"certified": point, "verdict": {"word": "build" if seed else "may pay"}},
+        "before": {
+            "certified": point,
+            "read": {"cost": foreseen + 0.01},
+            "verdict": {"word": "build" if seed else "may pay"},
+        },
         "after": {"certified": built, "time": {"1": 0.6, "32": 0.7} if timed else {}},
     }
 
@@ -23,8 +27,8 @@ def told() -> str:
 
 
 def test_means_spreads_and_the_largest_difference_are_there() -> None:
-    assert "| A | 51.0 ± 1.4 | 46.5 ± 3.5 | 6.0 | may pay | 61 / 72 | 60 / 70 |" in told()
-    assert "| B | 30.0 ± 0.0 | 30.5 ± 0.7 | 1.0 | may pay / build | - | - |" in told()
+    assert "| A | 51.0 ± 1.4 | 52.0 ± 1.4 | 46.5 ± 3.5 | 6.0 | may pay | 61 / 72 | 60 / 70 |" in told()
+    assert "| B | 30.0 ± 0.0 | 31.0 ± 0.0 | 30.5 ± 0.7 | 1.0 | may pay / build | - | - |" in told()
 
 
 def test_the_command_the_verdict_and_what_was_left_out_are_there() -> None:

@@ -1,7 +1,7 @@
 """What a build is expected to reach, read off what probes say: its own replay and search, on halves that swap roles."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -117,6 +117,37 @@ def expected(
         time={size: float(np.mean([one.time[size] for one in each])) for size in sizes},
         overhead={size: float(np.mean([one.overhead[size] for one in each])) for size in sizes},
         break_even={size: _mean([one.break_even[size] for one in each]) for size in sizes},
+    )
+
+
+MOST = 2.0
+"""A learning curve is followed at most so many times as far as it was seen, on a logarithmic scale."""
+
+
+def followed(few: Expected, all_: Expected, factor: float, least: float) -> Expected:
+    """What heads that learn from more samples are expected to do: costs go on falling with their logarithm.
+
+    Args:
+        few: what probes do that were fitted on a few of the samples.
+        all_: what those fitted on all do.
+        factor: how far to go beyond `all_`, as a multiple of the way from `few` to it.
+        least: a cost below which it does not fall.
+
+    Example:
+        >>> one, other = (Expected(cost, 0.01, 0.5, {}, {}, {}) for cost in (0.8, 0.7))
+        >>> round(followed(one, other, 0.5, 0.2).cost, 3), followed(other, one, 0.5, 0.2).cost
+        (0.65, 0.8)
+    """
+    factor = min(max(factor, 0.0), MOST)
+
+    def on(before: float, after: float, floor: float) -> float:
+        return max(after - factor * max(before - after, 0.0), min(floor, after))
+
+    return replace(
+        all_,
+        cost=on(few.cost, all_.cost, least),
+        early=1.0 - on(1.0 - few.early, 1.0 - all_.early, 0.0),
+        time={size: on(few.time[size], share, least) for size, share in all_.time.items()},
     )
 
 

@@ -1,16 +1,16 @@
 """What exits would save, before any is built: ridge probes for heads, the build's own search, measured stage times."""
 
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 from jaxtyping import Float
 
-from offramp.advise.expected import Expected, Half, certifiable, chosen, expected, oracle, passing
+from offramp.advise.expected import Expected, Half, certifiable, chosen, expected, followed, oracle, passing
 from offramp.advise.verdict import Verdict, before
-from offramp.analyze.ridge import left_out
+from offramp.analyze.ridge import FOLDS, left_out
 from offramp.backends import executors
 from offramp.calibrate.identity import Identity
 from offramp.deciding import prepared, table
@@ -34,13 +34,19 @@ from offramp.recipes import recipe
 from offramp.run.stage_seconds import seconds
 from offramp.sources import Source
 from offramp.tasks.task import Task
-from offramp.types import CostProfile
+from offramp.types import Configuration, CostProfile
 
 LEAST = 200
 """With fewer samples nothing is forecast: a hundredth of half of them is one."""
 
+SAMPLES = 4000
+"""Looked at where nobody says how many."""
+
 COPIES = 4
 """Augmented copies of each picture, from which a probe learns as heads do."""
+
+SEEN = (1, FOLDS - 1)
+"""Folds that probes are fitted on; what more of them save is followed on to as many samples as heads learn from."""
 
 ROUNDS = 9
 """Batches on which stages are timed."""
@@ -56,8 +62,11 @@ class Forecast:
         points: names of the places where heads were imagined, by depth.
         depth: share of the MACs spent before each.
         agreement: share of samples on which each probe gives the plain model's answer.
-        chosen: the point that disagrees as often as allowed where it is chosen.
+        chosen: the point that disagrees as often as allowed where it is chosen, with heads that learn from all of the
+            training part.
         certified: the point that the build's certify part is expected to certify; None where it has too few samples.
+        read: the one of the two that counts, as probes do it that were fitted on three quarters of the samples.
+        train: samples of the training part.
         certify: samples of that part.
         rate: disagreement that this part may show and still certify; None: not even none.
         oracle: cost share if each sample left at the first place whose probe is right.
@@ -72,6 +81,8 @@ class Forecast:
     agreement: tuple[float, ...]
     chosen: Expected
     certified: Expected | None
+    read: Expected
+    train: int
     certify: int
     rate: float | None
     oracle: float
@@ -90,7 +101,7 @@ def forecast(
     source: Source,
     options: Options,
     *,
-    samples: int = 2000,
+    samples: int = SAMPLES,
     batch_sizes: Sequence[int] = (1, 32),
     backend: str = "eager",
     threads: int = 1,
@@ -101,8 +112,10 @@ def forecast(
 
     At the places where the build puts heads a ridge probe is fitted to the backbone's log-probabilities on what a head
     would see, and asked for samples it has not seen. With their calibrated scores the same search chooses exits and
-    a threshold on one half of the samples, which are read off on the other, and the other way round. Stages and heads
-    (untrained ones take as long) are timed on the back end. Samples of the report part are not looked at.
+    a threshold on one half of the samples, which are read off on the other, and the other way round. That is done with
+    probes fitted on a quarter and on three quarters of the samples, and followed on, linear in the logarithm, to as
+    many as heads will learn from. Stages and heads (untrained ones take as long) are timed on the back end. Samples of
+    the report part are not looked at.
 
     Args:
         backbone: analysed.
@@ -133,61 +146,99 @@ def forecast(
     wish = replace(options, recipe=heads, task=task.name, labels=False)
     multi_exit = attach(backbone, select(backbone.points, options.points, heads.points), wish, reader(task))
     rows = np.sort(np.random.default_rng(options.seed).permutation(pool)[:samples])
-    recording = probed(multi_exit, task, subset(source, rows), wish, progress)
+    recordings = probed(multi_exit, task, subset(source, rows), wish, progress)
     times = _seconds(multi_exit, task, source, batch_sizes, backend, threads, rounds, progress)
-    names, certify = tuple(exit_.point for exit_ in multi_exit.exits), len(parts["certify"])
-    return foreseen(recording, task, multi_exit.macs(gate(heads.gate)), times, names, certify, wish, backend)
+    counts = {part: len(indices) for part, indices in parts.items()}
+    priced = _Priced(multi_exit.macs(gate(heads.gate)), times)
+    return foreseen(recordings, task, priced, tuple(exit_.point for exit_ in multi_exit.exits), counts, wish, backend)
+
+
+@dataclass(frozen=True, eq=False)
+class _Priced:
+    """What leaving at each exit costs: in MACs, and in seconds for each batch size."""
+
+    macs: CostProfile
+    times: Sequence[CostProfile]
 
 
 def foreseen(
-    recording: Recording,
+    recordings: Sequence[Recording],
     task: Task,
-    macs: CostProfile,
-    times: Sequence[CostProfile],
+    priced: _Priced,
     points: tuple[str, ...],
-    certify: int,
+    counts: Mapping[str, int],
     options: Options,
     backend: str,
 ) -> Forecast:
     """The forecast from what probes say; arithmetic alone.
 
     Args:
-        recording: of samples that the probes had not seen.
+        recordings: of samples that the probes had not seen, for each number of folds in `SEEN`.
         task: compares answers.
-        macs: what leaving at each exit costs.
-        times: the same in seconds, for each batch size.
+        priced: what leaving at each exit costs.
         points: names of the exits' places.
-        certify: samples of the build's certify part.
+        counts: samples of the build's parts.
         options: of the build, with the recipe of the heads.
-        backend: on which `times` were measured.
+        backend: on which times were measured.
     """
-    drop, searcher = options.max_drop, options.chosen().searcher
-    halves = _both(recording, task, macs, options)
-    pairs = [(half, half.path(searcher, drop)) for half in halves]
-    rate = certifiable(certify, drop, options.delta, options.guarantee)
-    picked = expected([(half, chosen(half, path, drop)) for half, path in pairs], times, macs)
+    rate = certifiable(counts["certify"], options.max_drop, options.delta, options.guarantee)
+    few, full = (_read(one, task, priced, options, rate) for one in recordings)
+    samples = recordings[0].outputs.shape[1]
+    factor = float(np.log(counts["train"] * FOLDS / (samples * SEEN[1])) / np.log(SEEN[1] / SEEN[0]))
+    picked = followed(few.chosen, full.chosen, factor, full.oracle)
     proved = None
-    if rate is not None:
-        proved = expected([(half, passing(half, path, rate)) for half, path in pairs], times, macs)
-    agreement = 1.0 - np.mean([half.read.loss[:-1].mean(axis=1) for half in halves], axis=0)
+    if few.passing is not None and full.passing is not None:
+        proved = followed(few.passing, full.passing, factor, full.oracle)
     return Forecast(
-        samples=recording.outputs.shape[1],
-        max_drop=drop,
+        samples=samples,
+        max_drop=options.max_drop,
         points=points,
-        depth=tuple((macs.upto[:-1] / macs.backbone).tolist()),
-        agreement=tuple(agreement.tolist()),
+        depth=tuple((priced.macs.upto[:-1] / priced.macs.backbone).tolist()),
+        agreement=full.agreement,
         chosen=picked,
         certified=proved,
-        certify=certify,
+        read=full.passing or full.chosen,
+        train=counts["train"],
+        certify=counts["certify"],
         rate=rate,
-        oracle=oracle(halves),
+        oracle=full.oracle,
         backend=backend,
-        verdict=before(picked, proved, drop, certify),
+        verdict=before(picked, proved, options.max_drop, counts["certify"]),
     )
 
 
-def probed(multi_exit: MultiExit, task: Task, source: Source, options: Options, progress: Progress) -> Recording:
-    """What probes in the place of the heads say of all samples, none of which the probe that speaks has seen."""
+@dataclass(frozen=True)
+class _Reading:
+    """What is read off one recording."""
+
+    chosen: Expected
+    passing: Expected | None
+    oracle: float
+    agreement: tuple[float, ...]
+
+
+def _read(recording: Recording, task: Task, priced: _Priced, options: Options, rate: float | None) -> _Reading:
+    drop, searcher = options.max_drop, options.chosen().searcher
+    halves = _both(recording, task, priced.macs, options)
+    pairs = [(half, half.path(searcher, drop)) for half in halves]
+
+    def mean(picked: Sequence[Configuration]) -> Expected:
+        return expected(list(zip(halves, picked, strict=True)), priced.times, priced.macs)
+
+    agreement = 1.0 - np.mean([half.read.loss[:-1].mean(axis=1) for half in halves], axis=0)
+    return _Reading(
+        mean([chosen(half, path, drop) for half, path in pairs]),
+        None if rate is None else mean([passing(half, path, rate) for half, path in pairs]),
+        oracle(halves),
+        tuple(agreement.tolist()),
+    )
+
+
+def probed(multi_exit: MultiExit, task: Task, source: Source, options: Options, progress: Progress) -> list[Recording]:
+    """What probes in the place of the heads say of all samples, none of which the probe that speaks has seen.
+
+    One recording for each number of folds in `SEEN`.
+    """
     model = multi_exit.backbone.model
     augment = options.chosen().augment
     copies = min(COPIES, augment.copies) if augment.fits(multi_exit.backbone.example) else 0
@@ -196,15 +247,16 @@ def probed(multi_exit: MultiExit, task: Task, source: Source, options: Options, 
     passes = Pass(model, reader(task), multi_exit.wanted(), model_fingerprint(model), dtype="float16")
     with tempfile.TemporaryDirectory(prefix="offramp-") as folder:
         cache = passes.over(views, Path(folder) / "probed", split="forecast", progress=progress)
-        said = [_said(multi_exit, cache, exit_, progress) for exit_ in range(len(multi_exit.exits))]
+        said = np.stack([_said(multi_exit, cache, exit_, progress) for exit_ in range(len(multi_exit.exits))], axis=1)
         final = np.array(cache.logits[: len(source)], np.float32)
-    return Recording(np.stack([*said, final]).astype(np.float32), "forecast")
+    return [Recording(np.concatenate([one, final[None]]).astype(np.float32), "forecast") for one in said]
 
 
 def _said(
     multi_exit: MultiExit, cache: FeatureCache, exit_: int, progress: Progress
-) -> Float[np.ndarray, "samples classes"]:
-    found = left_out(np.asarray(cache.features[multi_exit.keys()[exit_]]), cache.logits, cache.samples, exit_)
+) -> Float[np.ndarray, "sizes samples classes"]:
+    features = np.asarray(cache.features[multi_exit.keys()[exit_]])
+    found = left_out(features, cache.logits, cache.samples, exit_, SEEN)
     progress("fitting probes", exit_ + 1, len(multi_exit.exits))
     return found
 

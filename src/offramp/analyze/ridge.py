@@ -1,5 +1,6 @@
 """What a linear head could say of samples it has not seen: ridge regression in closed form, each fold left out once."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -32,40 +33,43 @@ def left_out(
     logits: Float[np.ndarray, "rows classes"],
     samples: int,
     seed: int = 0,
-) -> Float[np.ndarray, "samples classes"]:
-    """Logits of a ridge probe for each sample, fitted to the backbone's log-probabilities on all folds but its own.
+    seen: Sequence[int] = (FOLDS - 1,),
+) -> Float[np.ndarray, "sizes samples classes"]:
+    """Logits of ridge probes for each sample, fitted to the backbone's log-probabilities on folds that lack it.
 
-    Row `i` is a view of sample `i % samples`, and a sample's views are all in its fold. The normal equations of the
-    whole less those of a fold are those of the rest, so that leaving a fold out costs one solution and no pass. Of a
-    few penalties the one is taken that names the backbone's class most often.
+    Row `i` is a view of sample `i % samples`, and a sample's views are all in its fold. The normal equations of some
+    folds are the sums of those of each, so that leaving a fold out, or all but a few, costs one solution and no pass.
+    Of a few penalties the one is taken that names the backbone's class most often.
 
     Args:
         features: what a head would see, the samples themselves first.
         logits: of the backbone on the same rows.
         samples: how many there are.
         seed: of the folds, and of the projection of wide features.
+        seen: on how many of the other folds a probe is fitted; several numbers make a learning curve.
+
+    Returns:
+        For each number in `seen` what the probes say.
 
     Example:
         >>> x = np.linspace(-1.0, 1.0, 8)[:, None]
-        >>> left_out(x, np.hstack([-3.0 * x, 3.0 * x]), 8).argmax(axis=1)
+        >>> left_out(x, np.hstack([-3.0 * x, 3.0 * x]), 8)[0].argmax(axis=1)
         array([0, 0, 0, 0, 1, 1, 1, 1])
     """
     generator = np.random.default_rng(seed)
-    folds = min(FOLDS, samples)
-    fold = np.tile(generator.permutation(samples) % folds, len(features) // samples)
+    fold = np.tile(generator.permutation(samples) % FOLDS, len(features) // samples)
     x, y = _narrow(_standardised(features), generator), centred_log_probabilities(logits.astype(np.float64))
-    parts = [_Moments.of(x[fold == k], y[fold == k]) for k in range(folds)]
-    whole = parts[0]
-    for part in parts[1:]:
-        whole = whole + part
-    found = np.empty((len(STRENGTHS), samples, y.shape[1]))
-    for k, part in enumerate(parts):
-        rest, here = whole - part, np.flatnonzero(fold[:samples] == k)
-        for index, strength in enumerate(STRENGTHS):
-            found[index, here] = rest.solution(strength)(x[here])
+    parts = [_Moments.of(x[fold == k], y[fold == k]) for k in range(FOLDS)]
     named = y[:samples].argmax(axis=1)
-    best: np.ndarray = max(found, key=lambda said: float((said.argmax(axis=1) == named).mean()))
-    return best
+    curve = []
+    for many in seen:
+        found = np.empty((len(STRENGTHS), samples, y.shape[1]))
+        for k in range(FOLDS):
+            fitted, here = _sum([parts[(k + 1 + i) % FOLDS] for i in range(many)]), np.flatnonzero(fold[:samples] == k)
+            for index, strength in enumerate(STRENGTHS):
+                found[index, here] = fitted.solution(strength)(x[here])
+        curve.append(max(found, key=lambda said: float((said.argmax(axis=1) == named).mean())))
+    return np.stack(curve)
 
 
 @dataclass(frozen=True, eq=False)
@@ -87,11 +91,6 @@ class _Moments:
             self.count + other.count, self.x + other.x, self.y + other.y, self.xx + other.xx, self.xy + other.xy
         )
 
-    def __sub__(self, other: "_Moments") -> "_Moments":
-        return _Moments(
-            self.count - other.count, self.x - other.x, self.y - other.y, self.xx - other.xx, self.xy - other.xy
-        )
-
     def solution(self, strength: float) -> "_Linear":
         """The ridge regression of y on x, its intercept unpenalised."""
         mean_x, mean_y = self.x / self.count, self.y / self.count
@@ -101,6 +100,13 @@ class _Moments:
             covariance + penalty * np.eye(len(covariance)), self.xy - self.count * np.outer(mean_x, mean_y)
         )
         return _Linear(weight, mean_y - mean_x @ weight)
+
+
+def _sum(parts: Sequence[_Moments]) -> _Moments:
+    total = parts[0]
+    for part in parts[1:]:
+        total = total + part
+    return total
 
 
 @dataclass(frozen=True, eq=False)

@@ -78,6 +78,8 @@ def forecast_sheet(found: Forecast) -> Sheet:
             *found.verdict.reasons,
             f"from ridge probes at {len(found.points)} places on {found.samples} samples they had not seen, and stage "
             f"times on {found.backend}; shares are of the plain model's, even: what has to leave early to break even",
+            f"followed on to the {found.train} samples that heads learn from: probes themselves take "
+            f"{percent(found.read.cost)} of the MACs",
             f"{found.certify} samples of the certify part pass {goal} with {proved} on them; an oracle would take "
             f"{percent(found.oracle)} of the MACs",
             "not known before a build: what students and branches reach, what more data brings, how times change as "

@@ -10,7 +10,7 @@ from offramp.advise.advice import Advice, Timing
 from offramp.advise.advising import Wishes, options_of
 from offramp.advise.advising import advise as advise_about
 from offramp.advise.alternatives import Rival, called
-from offramp.advise.forecast import Forecast, forecast
+from offramp.advise.forecast import SAMPLES, Forecast, forecast
 from offramp.advise.race import BACKENDS, installed
 from offramp.bundle import MANIFEST, Bundle
 from offramp.cli.advice_sheets import advice_sheets, forecast_sheet, notes_of, show
@@ -90,7 +90,7 @@ def advise(
     int8_exits: Annotated[
         bool, typer.Option("--int8-exits/--no-int8-exits", help="Build exits on eight bits, too.")
     ] = True,
-    samples: Annotated[int, typer.Option(min=200, help="Samples that a forecast looks at, at most.")] = 2000,
+    samples: Annotated[int, typer.Option(min=200, help="Samples that a forecast looks at, at most.")] = SAMPLES,
     batch_sizes: Annotated[str, typer.Option(help="Batch sizes at which time is measured; empty: no timing.")] = "1,32",
     backends: Annotated[
         str, typer.Option(help="Back ends among which the fastest is looked for, as far as they are installed.")
