@@ -5,7 +5,18 @@ import pytest
 import torch
 from scipy.stats import binom
 
-from offramp.advise.expected import MOST, Expected, Half, break_even, certifiable, chosen, expected, followed, passing
+from offramp.advise.expected import (
+    MOST,
+    Expected,
+    Half,
+    break_even,
+    certifiable,
+    chosen,
+    expected,
+    fall,
+    followed,
+    passing,
+)
 from offramp.testing.searchers import random_table
 from offramp.types import Configuration, CostProfile, ExitTable
 
@@ -85,24 +96,21 @@ def test_certifiable_is_the_exact_binomial_limit(samples: int, max_drop: float) 
     assert certifiable(samples, max_drop, 0.1, "ltt") == (max(passes) / samples if passes else None)
 
 
-def seen(cost: float, early: float, time: float) -> Expected:
-    return Expected(cost, 0.01, early, {1: time}, {1: 0.1}, {1: 0.2})
-
-
 def test_a_learning_curve_is_followed_on_a_logarithmic_scale() -> None:
-    """Fitted on n and 3 n samples, followed to 27 n: twice as far again."""
-    costs = {n: 0.9 - 0.1 * np.log(n) / np.log(3) for n in (1, 3, 27)}
-    few, full = seen(costs[1], 0.5, costs[1]), seen(costs[3], 0.6, costs[3])
-    found = followed(few, full, float(np.log(27 / 3) / np.log(3)), 0.1)
-    assert found.cost == found.time[1] == pytest.approx(costs[27])
-    assert found.early == pytest.approx(0.8)
-    assert (found.disagreement, found.overhead, found.break_even) == (0.01, {1: 0.1}, {1: 0.2})
+    """A cost that falls by a tenth with three times as many samples, fitted on 3 n and followed to 27 n."""
+    costs = {n: 0.9 ** (np.log(n) / np.log(3)) for n in (1, 3, 27)}
+    by = fall([costs[1], costs[1] / 2], [costs[3], costs[3] / 2])
+    point = Expected(costs[3], 0.01, 0.6, {1: costs[3] / 2}, {1: 0.1}, {1: 0.2})
+    found = followed(point, by, float(np.log(27 / 3) / np.log(3)), 0.1)
+    assert found.cost == pytest.approx(costs[27])
+    assert found.time[1] == pytest.approx(costs[27] / 2)
+    assert (found.disagreement, found.early, found.overhead, found.break_even) == (0.01, 0.6, {1: 0.1}, {1: 0.2})
 
 
 def test_it_is_not_followed_down_for_ever_nor_up_nor_back() -> None:
-    few, full = seen(0.9, 0.5, 0.9), seen(0.8, 0.6, 0.8)
-    assert followed(few, full, 2.0, 0.7).cost == 0.7  # no better than an oracle
-    assert followed(few, full, 10.0, 0.1).cost == pytest.approx(0.8 - MOST * 0.1)
-    assert followed(few, full, -1.0, 0.1) == full  # heads learn from fewer than probes did
-    assert followed(full, few, 2.0, 0.1) == few  # more samples did not help
-    assert followed(few, full, 2.0, 0.85).cost == 0.8
+    point = Expected(0.8, 0.01, 0.6, {1: 0.9}, {1: 0.1}, {1: 0.2})
+    assert followed(point, 0.1, 2.0, 0.7).cost == 0.7  # no better than an oracle
+    assert followed(point, 0.1, 10.0, 0.1).cost == pytest.approx(0.8 * 0.9**MOST)
+    assert followed(point, 0.1, -1.0, 0.1) == point  # heads learn from fewer than probes did
+    assert followed(point, fall([0.7], [0.8]), 2.0, 0.1) == point  # more samples did not help
+    assert followed(point, 0.1, 2.0, 0.85).cost == 0.8

@@ -124,31 +124,38 @@ MOST = 2.0
 """A learning curve is followed at most so many times as far as it was seen, on a logarithmic scale."""
 
 
-def followed(few: Expected, all_: Expected, factor: float, least: float) -> Expected:
-    """What heads that learn from more samples are expected to do: costs go on falling with their logarithm.
+LEVELS = (0.5, 1.0, 2.0, 4.0)
+"""Multiples of the goal at which a learning curve is read; at one alone it is mostly noise."""
+
+
+def fall(few: Sequence[float], full: Sequence[float]) -> float:
+    """By which share costs fall, in the mean over levels, from probes on a few samples to those on all; at least 0.
+
+    >>> round(fall([0.8, 0.5], [0.6, 0.45]), 3), fall([0.5], [0.6])
+    (0.175, 0.0)
+    """
+    return max(float(np.mean([(one - other) / one for one, other in zip(few, full, strict=True)])), 0.0)
+
+
+def followed(point: Expected, by: float, factor: float, least: float) -> Expected:
+    """What heads that learn from more samples are expected to do: costs fall by a share again and again.
 
     Args:
-        few: what probes do that were fitted on a few of the samples.
-        all_: what those fitted on all do.
-        factor: how far to go beyond `all_`, as a multiple of the way from `few` to it.
+        point: what probes do that were fitted on all samples.
+        by: the share by which costs fell from a few samples to all.
+        factor: how far to go on, as a multiple of that way on a logarithmic scale; at most `MOST`.
         least: a cost below which it does not fall.
 
     Example:
-        >>> one, other = (Expected(cost, 0.01, 0.5, {}, {}, {}) for cost in (0.8, 0.7))
-        >>> round(followed(one, other, 0.5, 0.2).cost, 3), followed(other, one, 0.5, 0.2).cost
-        (0.65, 0.8)
+        >>> round(followed(Expected(0.7, 0.01, 0.5, {1: 0.8}, {}, {}), 0.1, 2.0, 0.2).cost, 3)
+        0.567
     """
-    factor = min(max(factor, 0.0), MOST)
+    left = float((1.0 - by) ** min(max(factor, 0.0), MOST))
 
-    def on(before: float, after: float, floor: float) -> float:
-        return max(after - factor * max(before - after, 0.0), min(floor, after))
+    def on(cost: float) -> float:
+        return max(cost * left, min(least, cost))
 
-    return replace(
-        all_,
-        cost=on(few.cost, all_.cost, least),
-        early=1.0 - on(1.0 - few.early, 1.0 - all_.early, 0.0),
-        time={size: on(few.time[size], share, least) for size, share in all_.time.items()},
-    )
+    return replace(point, cost=on(point.cost), time={size: on(share) for size, share in point.time.items()})
 
 
 def _mean(values: Sequence[float | None]) -> float | None:

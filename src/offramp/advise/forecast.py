@@ -8,7 +8,18 @@ from pathlib import Path
 import numpy as np
 from jaxtyping import Float
 
-from offramp.advise.expected import Expected, Half, certifiable, chosen, expected, followed, oracle, passing
+from offramp.advise.expected import (
+    LEVELS,
+    Expected,
+    Half,
+    certifiable,
+    chosen,
+    expected,
+    fall,
+    followed,
+    oracle,
+    passing,
+)
 from offramp.advise.verdict import Verdict, before
 from offramp.analyze.ridge import FOLDS, left_out
 from offramp.backends import executors
@@ -113,9 +124,9 @@ def forecast(
     At the places where the build puts heads a ridge probe is fitted to the backbone's log-probabilities on what a head
     would see, and asked for samples it has not seen. With their calibrated scores the same search chooses exits and
     a threshold on one half of the samples, which are read off on the other, and the other way round. That is done with
-    probes fitted on a quarter and on three quarters of the samples, and followed on, linear in the logarithm, to as
-    many as heads will learn from. Stages and heads (untrained ones take as long) are timed on the back end. Samples of
-    the report part are not looked at.
+    probes fitted on a quarter and on three quarters of the samples; the share by which costs fall is followed on to as
+    many samples as heads will learn from. Stages and heads (untrained ones take as long) are timed on the back end.
+    Samples of the report part are not looked at.
 
     Args:
         backbone: analysed.
@@ -185,10 +196,9 @@ def foreseen(
     few, full = (_read(one, task, priced, options, rate) for one in recordings)
     samples = recordings[0].outputs.shape[1]
     factor = float(np.log(counts["train"] * FOLDS / (samples * SEEN[1])) / np.log(SEEN[1] / SEEN[0]))
-    picked = followed(few.chosen, full.chosen, factor, full.oracle)
-    proved = None
-    if few.passing is not None and full.passing is not None:
-        proved = followed(few.passing, full.passing, factor, full.oracle)
+    by = fall(few.levels, full.levels)
+    picked = followed(full.chosen, by, factor, full.oracle)
+    proved = None if full.passing is None else followed(full.passing, by, factor, full.oracle)
     return Forecast(
         samples=samples,
         max_drop=options.max_drop,
@@ -213,6 +223,7 @@ class _Reading:
 
     chosen: Expected
     passing: Expected | None
+    levels: tuple[float, ...]
     oracle: float
     agreement: tuple[float, ...]
 
@@ -229,6 +240,7 @@ def _read(recording: Recording, task: Task, priced: _Priced, options: Options, r
     return _Reading(
         mean([chosen(half, path, drop) for half, path in pairs]),
         None if rate is None else mean([passing(half, path, rate) for half, path in pairs]),
+        tuple(mean([passing(half, path, level * drop) for half, path in pairs]).cost for level in LEVELS),
         oracle(halves),
         tuple(agreement.tolist()),
     )
