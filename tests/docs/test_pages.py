@@ -10,7 +10,7 @@ from tests.docs import standins
 from tests.docs.blocks import ROOT, blocks, pages
 from tests.docs.running import Reader, check
 
-LONG = {"README", "start", "fast", "backbone", "text", "serve", "deploy", "report"}
+LONG = {"README", "start", "fast", "backbone", "text", "serve", "deploy", "report", "advise"}
 """Pages that take half a minute or more."""
 
 WITH_BUNDLE = {"serve"}
@@ -72,6 +72,11 @@ def expect(page: str, reader: Reader, folder: Path) -> None:
         assert len((folder / "answers.csv").read_text().splitlines()) == 2001
     if page == "cascade":
         assert re.search(r"^[1-9]\d* of 500 digits did not need the big model$", said, re.MULTILINE)
+    if page == "advise":
+        assert "before a build: " in said
+        assert re.search(r"^at equal accuracy: (pays|a smaller model pays more|don't|depends)$", said, re.MULTILINE)
+        assert re.search(r"^(True|False) \[\('drop of accuracy', -?\d+\.\d+\)\]$", said, re.MULTILINE)
+        assert "| nets.py" not in (folder / "table.md").read_text()
     if page == "certify":
         assert "on average over draws of the certify part; on a given one they may fail" in " ".join(said.split())
         assert "with probability" not in said

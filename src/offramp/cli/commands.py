@@ -5,6 +5,7 @@ from typing import Annotated
 import typer
 
 from offramp import __version__
+from offramp.cli.advise import advise
 from offramp.cli.bench import speed
 from offramp.cli.bench_memory import memory
 from offramp.cli.bench_methods import methods
@@ -20,6 +21,7 @@ from offramp.cli.report import report
 from offramp.cli.run import run
 from offramp.cli.serve import serve
 from offramp.cli.tune import tune
+from offramp.cli.validate import validate
 
 app = typer.Typer(
     help="Early exits for any pretrained PyTorch model: found, trained without labels, certified, and really taken.",
@@ -28,7 +30,22 @@ app = typer.Typer(
     rich_markup_mode="rich",
     add_completion=True,
 )
-for command in (inspect, quantise, build, evaluate, report, tune, run, export, serve, refit, cite, demo):
+for command in (
+    inspect,
+    advise,
+    quantise,
+    build,
+    evaluate,
+    report,
+    validate,
+    tune,
+    run,
+    export,
+    serve,
+    refit,
+    cite,
+    demo,
+):
     app.command(command.__name__)(command)
 bench = typer.Typer(help="Measurements.", no_args_is_help=True)
 for measure in (speed, memory, methods):

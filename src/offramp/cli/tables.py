@@ -3,10 +3,10 @@
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from rich import box
 from rich.table import Table
 
 from offramp.bundle import Bundle
+from offramp.cli.plain import plain_table as _table
 from offramp.covering import PredictionSets
 from offramp.decide.estimate import estimated_cost
 from offramp.deployed import UNCUT
@@ -240,20 +240,4 @@ def heads_table(found: Sequence[Mapping[str, Any]]) -> Table:
             percent(row["best"]["leaving"], 0),
             str(row["trials"]),
         )
-    return table
-
-
-def _table(title: str, columns: Iterable[str], caption: str) -> Table:
-    table = Table(
-        title=title,
-        caption=caption,
-        title_justify="left",
-        caption_justify="left",
-        box=box.SIMPLE_HEAD,
-        padding=(0, 1, 0, 0),
-        pad_edge=False,
-        show_edge=False,
-    )
-    for index, column in enumerate(columns):
-        table.add_column(column, justify="right" if index else "left", no_wrap=True)
     return table

@@ -1,0 +1,23 @@
+"""The one form of tables for people."""
+
+from collections.abc import Iterable
+
+from rich import box
+from rich.table import Table
+
+
+def plain_table(title: str, columns: Iterable[str], caption: str) -> Table:
+    """An empty table without frames: the first column to the left, numbers to the right."""
+    table = Table(
+        title=title,
+        caption=caption,
+        title_justify="left",
+        caption_justify="left",
+        box=box.SIMPLE_HEAD,
+        padding=(0, 1, 0, 0),
+        pad_edge=False,
+        show_edge=False,
+    )
+    for index, column in enumerate(columns):
+        table.add_column(column, justify="right" if index else "left", no_wrap=True)
+    return table
