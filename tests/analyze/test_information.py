@@ -10,7 +10,8 @@ GENERATOR = 3
 
 
 def gaussian(samples: int, deviations: np.ndarray) -> np.ndarray:
-    return np.random.default_rng(GENERATOR).normal(size=(samples, len(deviations))) * deviations
+    found: np.ndarray = np.random.default_rng(GENERATOR).normal(size=(samples, len(deviations))) * deviations
+    return found
 
 
 def one(features: np.ndarray, answers: np.ndarray, noise: float) -> Information:

@@ -1,10 +1,10 @@
 """How much a layer says about its inputs, and about the answers, in nats.
 
-A layer is a function of the inputs, so that it says all that they are, whatever it does. What is measured is a noisy copy
-Z' = Z + N(0, s² I) (as in Goldfeld et al. 2019), which is a mixture of one Gaussian around each sample. The entropy of a
-mixture has bounds by the distances of all pairs (Kolchinsky and Tracey 2017): with KL divergences from above, with
-Bhattacharyya distances (Chernoff's with α = 1/2) from below. I(X;Z') is then h(Z') - h(noise), and I(Z';Y) is h(Z') less
-the mean of h(Z'|y).
+A layer is a function of the inputs, so that it says all that they are, whatever it does. What is measured is a noisy
+copy Z' = Z + N(0, s² I) (as in Goldfeld et al. 2019), which is a mixture of one Gaussian around each sample. The
+entropy of a mixture has bounds by the distances of all pairs (Kolchinsky and Tracey 2017): with KL divergences from
+above, with Bhattacharyya distances (Chernoff's with α = 1/2) from below. I(X;Z') is then h(Z') - h(noise), and I(Z';Y)
+is h(Z') less the mean of h(Z'|y).
 
 All of it is about the samples as they are: I(X;Z') is at most ln(samples), and near that it says only that all samples
 lie further apart than the noise. Compare at equal noise, relative to the scale of the features, and on equal samples.
@@ -93,7 +93,7 @@ def squared_distances(features: Float[np.ndarray, "samples width"]) -> Float[np.
     wide = features.astype(np.float64)
     wide -= wide.mean(axis=0)  # so that large means cost no digits
     length = (wide**2).sum(axis=1)
-    found = np.maximum(length[:, None] + length[None, :] - 2.0 * wide @ wide.T, 0.0)
+    found: np.ndarray = np.maximum(length[:, None] + length[None, :] - 2.0 * wide @ wide.T, 0.0)
     np.fill_diagonal(found, 0.0)
     return found
 
