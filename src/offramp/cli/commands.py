@@ -5,6 +5,7 @@ from typing import Annotated
 import typer
 
 from offramp import __version__
+from offramp.cli.analyze import analyze
 from offramp.cli.bench import speed
 from offramp.cli.bench_memory import memory
 from offramp.cli.bench_methods import methods
@@ -27,7 +28,7 @@ app = typer.Typer(
     rich_markup_mode="rich",
     add_completion=True,
 )
-for command in (inspect, quantise, build, evaluate, tune, run, export, serve, refit, cite, demo):
+for command in (inspect, quantise, build, evaluate, analyze, tune, run, export, serve, refit, cite, demo):
     app.command(command.__name__)(command)
 bench = typer.Typer(help="Measurements.", no_args_is_help=True)
 for measure in (speed, memory, methods):
