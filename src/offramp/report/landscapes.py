@@ -33,12 +33,13 @@ def landscape_figure(at: Sequence[float], models: Mapping[str, Mapping[str, Any]
         panels = drawn.subplots(2, len(models), squeeze=False, sharex=True, sharey=True)
         for row, (kind, of) in zip(panels, KINDS.items(), strict=True):
             grids = [np.array(model[kind], np.float64) for model in models.values()]
-            contours(drawn, list(row), at, at, grids, f"{loss}\n({of})")
-            row[0].set_ylabel("along direction 2")
+            contours(drawn, list(row), at, at, grids, of)
+            row[0].set_ylabel("along direction 2,\nin lengths of the filters")
         for axes, name in zip(panels[0], models, strict=True):
             axes.set_title(name, loc="left", fontsize=9)
         for axes in panels[1]:
-            axes.set_xlabel("along direction 1")
+            axes.set_xlabel("along direction 1,\nin lengths of the filters")
+        drawn.suptitle(loss, fontsize=10)
 
 
 def connectivity_figure(
@@ -59,10 +60,11 @@ def connectivity_figure(
             for place, seeds in enumerate(lines):
                 _line(axes, seeds, kind, colour(place))
             axes.set_xlabel("share of the way")
-            axes.set_ylabel(f"{loss}\n({of})")
-        panels[0].legend(fontsize=8)
+            axes.set_ylabel(f"loss, {of}")
         if plane is not None:
-            _plane(drawn, panels[2], plane, loss)
+            _plane(drawn, panels[2], plane)
+        drawn.suptitle(loss, fontsize=10)
+        drawn.legend(*panels[0].get_legend_handles_labels(), fontsize=8, ncols=4, loc="outside lower left")
 
 
 def contours(
@@ -98,9 +100,9 @@ def _line(axes: Axes, seeds: Sequence[Mapping[str, Any]], kind: str, ink: str) -
         axes.fill_between(share, mean - spread, mean + spread, color=ink, alpha=0.15, linewidth=0)
 
 
-def _plane(drawn: Figure, axes: Axes, plane: Mapping[str, Any], loss: str) -> None:
+def _plane(drawn: Figure, axes: Axes, plane: Mapping[str, Any]) -> None:
     grid = np.array(plane["last"], np.float64)
-    contours(drawn, [axes], plane["x"], plane["y"], [grid], f"{loss}\n({KINDS['last']})")
+    contours(drawn, [axes], plane["x"], plane["y"], [grid], f"loss, {KINDS['last']}")
     for place, (name, (x, y)) in enumerate(plane["corners"].items()):
         axes.plot(x, y, "o", color=SERIES[place], markeredgecolor="white", label=name)
     axes.set_xlabel("distance in the plane, in weights")
