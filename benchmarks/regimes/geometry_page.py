@@ -27,37 +27,9 @@ CAPTIONS = {
 def page(result: Mapping[str, Any], config: Path) -> str:
     """Markdown from the result of the config at `config`."""
     told, runs = result["config"], result["runs"]
-    minutes = sum(run["seconds"] for run in runs) / 60
     return f"""\
-# How regimes differ inside
-
-Networks trained disjointly (the backbone, then the heads on it), jointly (both at once) and mixed (the backbone, then
-both), looked at with what [`offramp analyze`](how-to/analyze.md) does: where they lie to each other, how many
-directions their layers use, what these know, and which exits pull at them. A ResNet-20 of width 8, and a ViT of depth 6
-and width 64 with patches of 4 x 4 pixels, both with four exits and from scratch on {told["size"]:,} images of CIFAR-10.
-Numbers are mean ± standard deviation over {len(told["seeds"])} seeds.
-
-    python -m benchmarks.regimes.geometry {config}
-
-It took {minutes:.0f} minutes on one thread, beside other work, and goes on where it was killed. The result, with
-machine, versions and settings, is [results/geometry.json](results/geometry.json).
-
-A phase has {_steps(told)} steps of {told["batch_size"]} images; joint training takes two phases' worth of them unless
-it says otherwise. This is short training of small networks, and two seeds are few: a claim *holds* or *does not hold*
-where all seeds are on one side and their mean is further from 0 than their standard deviation, else it is *unclear*.
-
-## Claims
-
-{_lines(_claims(told, runs))}
-
-R1: the last exit of disjoint training is the backbone bit for bit. R2: accuracy at 100 % and 25 % of the backbone's
-MACs, with one threshold for all exits, chosen on {told["validation"]:,} other images. R3: joint training, one phase,
-against the backbone trained alone as long, with {told["size"]:,} and {told["larger"]:,} images; the claim is that it
-hurts the last exit on more images, not on fewer. R4: barriers of the loss of the last exit on images learnt from, batch
-norms recalibrated at every point. R5: effective rank, the mean over the four exit points, and at the deepest of them.
-R6: share of the exits between the first and the last in the norms of the gradients, the mean over the parts of the
-backbone.
-
+{_opening(told, runs, config)}
+{_claimed(told, runs)}
 ## Accuracy
 
 {_lines(_accuracy(told, runs))}
@@ -80,6 +52,46 @@ the straight line between the losses at its ends (Entezari et al. 2022).
 
 {_lines(_figures(told))}
 Machine: {", ".join(f"{key} {value}" for key, value in result["machine"].items() if value)}.
+"""
+
+
+def _opening(told: Mapping[str, Any], runs: Sequence[Run], config: Path) -> str:
+    minutes = sum(run["seconds"] for run in runs) / 60
+    return f"""\
+# How regimes differ inside
+
+Networks trained disjointly (the backbone, then the heads on it), jointly (both at once) and mixed (the backbone, then
+both), looked at with what [`offramp analyze`](how-to/analyze.md) does: where they lie to each other, how many
+directions their layers use, what these know, and which exits pull at them. A ResNet-20 of width 8, and a ViT of depth 6
+and width 64 with patches of 4 x 4 pixels, both with four exits and from scratch on {told["size"]:,} images of CIFAR-10.
+Numbers are mean ± standard deviation over {len(told["seeds"])} seeds.
+
+    python -m benchmarks.regimes.geometry {config}
+
+It took {minutes:.0f} minutes on one thread, beside other work, and goes on where it was killed. The result, with
+machine, versions and settings, is [results/geometry.json](results/geometry.json).
+
+A phase has {_steps(told)} steps of {told["batch_size"]} images; joint training takes two phases' worth of them unless
+it says otherwise. This is short training of small networks, and two seeds are few: a claim *holds* or *does not hold*
+where all seeds are on one side and their mean is further from 0 than their standard deviation, else it is *unclear*.
+
+"""
+
+
+def _claimed(told: Mapping[str, Any], runs: Sequence[Run]) -> str:
+    return f"""\
+## Claims
+
+{_lines(_claims(told, runs))}
+
+R1: the last exit of disjoint training is the backbone bit for bit. R2: accuracy at 100 % and 25 % of the backbone's
+MACs, with one threshold for all exits, chosen on {told["validation"]:,} other images. R3: joint training, one phase,
+against the backbone trained alone as long, with {told["size"]:,} and {told["larger"]:,} images; the claim is that it
+hurts the last exit on more images, not on fewer. R4: barriers of the loss of the last exit on images learnt from, batch
+norms recalibrated at every point. R5: effective rank, the mean over the four exit points, and at the deepest of them.
+R6: share of the exits between the first and the last in the norms of the gradients, the mean over the parts of the
+backbone.
+
 """
 
 

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 from matplotlib.figure import Figure
 
-from offramp.report import front, heads, methods, points, reliability, speed, style
+from offramp.report import front, heads, landscapes, methods, points, profiles, pulls, reliability, speed, style
 
 
 @pytest.fixture
@@ -20,6 +20,6 @@ def drawn(monkeypatch: pytest.MonkeyPatch) -> list[Figure]:
             found.append(one)
             yield one
 
-    for module in (front, heads, methods, points, reliability, speed):
+    for module in (front, heads, landscapes, methods, points, profiles, pulls, reliability, speed):
         monkeypatch.setattr(module, "figure", kept)
     return found
