@@ -25,6 +25,7 @@ from offramp.testing.untouched import untouched
 from tests import builds
 from tests.builds import make
 from tests.tasks import built
+from tests.test_cascade import cascade, inputs
 from tests.test_detection_built import built as detector
 from tests.test_detection_built import pictures
 from tests.test_trained_backbone import TRAINED, X, labelled
@@ -174,6 +175,14 @@ def test_data_that_do_not_do_are_refused() -> None:
     wrong = open_array(builds.images(4), np.array([0, 1, 2, 9]), None, "wrong")
     with pytest.raises(DataError, match="expected labels in 0"):
         analyze(bundle, wrong, settings=FEW)
+
+
+def test_a_small_model_in_front_is_left_out() -> None:
+    bundle, data = cascade(), open_array(inputs(40), None, None, "vectors")
+    found = analyze({"it": [bundle]}, data, parts=["gradients", "ranks", "connectivity"], settings=FEW)
+    assert found["left_out"] == ["input"]
+    assert found["parts"]["gradients"]["exits"] == ["backbone"]
+    assert found["parts"]["gradients"]["models"]["it"]["dominance"] == [[1.0]]
 
 
 def test_texts_are_looked_at(tmp_path: Path) -> None:

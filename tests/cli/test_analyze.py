@@ -77,6 +77,7 @@ def test_what_cannot_be_done_is_refused_in_one_line(world: World, tmp_path: Path
     refused(*asked, "--figures", "gif", saying="expected figures as png, svg, pdf")
     refused(*asked, "--other", tmp_path / "nothing", saying="nothing")
     refused(*asked, "--other", "=x", saying="NAME=FOLDER")
+    refused(*asked, "--move", "norms", saying="expected --move as one of all, backbone, heads")
     refused(*asked, "--reach", "0", saying="expected a reach above 0")
     (tmp_path / "file").write_text("")
     wrong = (*asked[:-1], tmp_path / "file")

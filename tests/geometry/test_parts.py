@@ -1,5 +1,6 @@
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -32,6 +33,15 @@ def test_the_middle_of_a_landscape_is_the_loss_with_recalibrated_norms() -> None
         assert own["mean"][1][1] == pytest.approx(here.mean(), rel=1e-6)
     sight = looked("cnn", models=1).sight
     np.testing.assert_allclose(found["models"]["one"]["as_is"], sight.losses(), rtol=1e-6)
+
+
+def test_a_landscape_of_the_heads_leaves_the_last_exit_as_it_is_and_one_of_the_backbone_does_not() -> None:
+    given = looked("cnn", models=1)
+    flat = landscape(replace(given, settings=replace(given.settings, moved="heads")))["models"]["one"]
+    np.testing.assert_allclose(np.array(flat["last"]), flat["here"][-1], rtol=1e-6)
+    assert np.ptp(np.array(flat["mean"])) > 0.0
+    moved = landscape(replace(given, settings=replace(given.settings, moved="backbone")))["models"]["one"]
+    assert np.ptp(np.array(moved["last"])) > 0.0
 
 
 def test_lines_end_at_the_models_and_hold_what_is_between() -> None:
@@ -144,7 +154,15 @@ def test_a_damaged_file_is_named(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     "wrong",
-    [{"samples": 1}, {"steps": 2}, {"grid": 1}, {"noises": ()}, {"noises": (0.0,)}, {"reach": 0.0}, {"seed": -1}],
+    [
+        {"samples": 1},
+        {"steps": 2},
+        {"grid": 1},
+        {"noises": ()},
+        {"noises": (0.0,)},
+        {"reach": 0.0},
+        {"seed": -1},
+    ],
 )
 def test_settings_that_mean_nothing_are_refused(wrong: dict[str, Any]) -> None:
     with pytest.raises(InputError, match="expected"):

@@ -4,10 +4,11 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-from offramp.errors import DataError
+from offramp.errors import DataError, InputError
 from offramp.geometry.sight import Sight, seen
 from offramp.geometry.weights import weights_of
 from offramp.load.arrays import open_array
+from offramp.model.quantiser import HOOKS
 from offramp.testing.models import CLASSES, CNN, attached
 from offramp.testing.untouched import untouched
 from tests.geometry.looks import SAMPLES, held_against, shaken, sight_of
@@ -71,6 +72,13 @@ def test_two_exits_of_one_point_have_names_of_their_own() -> None:
     assert len(set(sight.exits)) == len(sight.exits) == len(multi_exit.exits) + 1
     assert seen(multi_exit).exits == multi_exit.exits
     assert set(sight.spans) < set(sight.exits)
+
+
+def test_a_model_in_eight_bits_has_no_gradients() -> None:
+    multi_exit = attached(CNN.model(), CNN.inputs(2))
+    multi_exit.backbone.model.register_module(HOOKS, nn.BatchNorm1d(1))
+    with pytest.raises(InputError, match="rounded to eight bits"):
+        Sight.of(multi_exit, logits_of, source(CNN, 4), np.arange(4), held_against(np.arange(4)), 4)
 
 
 @pytest.mark.parametrize("bad", [float("nan"), float("inf")])

@@ -3,7 +3,7 @@
 import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, get_args
 
 import typer
 from rich.console import Console
@@ -16,7 +16,7 @@ from offramp.cli.attached import attached, loaded_for
 from offramp.cli.options import BundlePath, Data, Json, Labels, OptionalModel, Weights
 from offramp.cli.progress import bars
 from offramp.errors import InputError, UnknownNameError
-from offramp.geometry.settings import Settings
+from offramp.geometry.settings import Moved, Settings
 from offramp.report.paths import SUFFIXES, file_path
 
 WORK = "work"
@@ -49,6 +49,7 @@ def analyze(
     ] = Settings.samples,
     grid: Annotated[int, typer.Option(min=3, help="Points of a side of landscapes and planes.")] = Settings.grid,
     reach: Annotated[float, typer.Option(help="How far landscapes go, as a multiple of the weights.")] = Settings.reach,
+    move: Annotated[str, typer.Option(help="Whose weights landscapes move: all, backbone or heads.")] = Settings.moved,
     seed: Annotated[int, typer.Option(min=0, help="Of samples and directions.")] = Settings.seed,
     figures: Annotated[str, typer.Option(help="Kind of the figures: png, svg or pdf.")] = "png",
     as_json: Json = False,
@@ -68,7 +69,7 @@ def analyze(
     """
     wanted, suffix = _parts(parts), _suffix(figures)
     file_path(out / "analysis.json")
-    settings = Settings(samples=samples, grid=grid, reach=reach, seed=seed)
+    settings = Settings(samples=samples, grid=grid, reach=reach, moved=_moved(move), seed=seed)
     live, source = attached(bundle, model, weights, data, label_file)
     bundles = {name or bundle.resolve().name: [live]}
     for spec in other or []:
@@ -86,6 +87,8 @@ def analyze(
     else:
         for table in _tables(found):
             Console(soft_wrap=True).print(table)
+    if found["left_out"]:
+        typer.echo(f"left out, networks of their own: exits at {', '.join(found['left_out'])}", err=True)
     typer.echo(f"wrote {', '.join(map(str, files))}", err=True)
 
 
@@ -97,6 +100,14 @@ def _parts(text: str) -> list[str]:
     if not wanted:
         raise InputError(f"expected parts among {', '.join(PARTS)}, got none")
     return wanted
+
+
+def _moved(part: str) -> Moved:
+    for known in get_args(Moved):
+        if part == known:
+            found: Moved = known
+            return found
+    raise InputError(f"expected --move as one of {', '.join(get_args(Moved))}, got {part!r}")
 
 
 def _suffix(kind: str) -> str:

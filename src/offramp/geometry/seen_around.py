@@ -22,7 +22,7 @@ def landscape(looked: Looked) -> dict[str, Any]:
     model with its own statistics.
     """
     at = np.linspace(-looked.settings.reach, looked.settings.reach, looked.settings.grid)
-    settings = (looked.settings.seed, looked.settings.batch_size)
+    settings = (looked.settings.seed, looked.settings.batch_size, looked.settings.moved)
     models = {name: _around(looked, name, at, settings) for name in looked.models}
     return {"at": at.tolist(), "models": models}
 
@@ -31,7 +31,7 @@ def _around(looked: Looked, name: str, at: np.ndarray, settings: tuple[object, .
     sight, weights = looked.sight, looked.models[name]
     depends = (*settings, looked.digest(name))
     generator = torch.Generator().manual_seed(looked.settings.seed)
-    one, two = (filter_normalised(weights, sight.parameters, generator) for _ in range(2))
+    one, two = (filter_normalised(weights, sight.parameters_of(looked.settings.moved), generator) for _ in range(2))
 
     def own() -> Any:
         place(sight.network, weights)

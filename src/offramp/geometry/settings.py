@@ -2,8 +2,12 @@
 
 import math
 from dataclasses import dataclass
+from typing import Literal, get_args
 
 from offramp.errors import InputError
+
+Moved = Literal["all", "backbone", "heads"]
+"""Whose parameters a landscape moves."""
 
 
 @dataclass(frozen=True)
@@ -20,6 +24,7 @@ class Settings:
         steps: points of a straight line between two networks, ends included.
         grid: points of a side of a landscape or a plane.
         reach: how far a landscape goes along filter-normalised directions; 1 is as far as the weights are long.
+        moved: whose parameters a landscape moves.
         seed: of samples, entries and directions.
     """
 
@@ -31,6 +36,7 @@ class Settings:
     steps: int = 11
     grid: int = 11
     reach: float = 1.0
+    moved: Moved = "all"
     seed: int = 0
 
     def __post_init__(self) -> None:
@@ -40,5 +46,7 @@ class Settings:
                 raise InputError(f"expected at least {number} for {name}, got {getattr(self, name)}")
         if not self.noises or not all(0.0 < noise < math.inf for noise in self.noises):
             raise InputError(f"expected noises above 0, got {self.noises}")
+        if self.moved not in get_args(Moved):
+            raise InputError(f"expected moved to be one of {', '.join(get_args(Moved))}, got {self.moved!r}")
         if not 0.0 < self.reach < math.inf:
             raise InputError(f"expected a reach above 0, got {self.reach}")

@@ -11,6 +11,7 @@ from torch import nn
 from offramp.errors import DataError, InputError
 from offramp.geometry.criterion import Criterion
 from offramp.geometry.norms import recalibrate
+from offramp.geometry.settings import Moved
 from offramp.geometry.weights import Weights, place
 from offramp.heads.network import Answers
 from offramp.inputs import Inputs, batch_size, check_finite, device_of, on
@@ -94,6 +95,11 @@ class Sight:
     def parameters(self) -> tuple[str, ...]:
         """The names of all parameters of backbone and heads."""
         return tuple(name for name, _ in self.network.named_parameters())
+
+    def parameters_of(self, part: Moved) -> tuple[str, ...]:
+        """The names of the parameters of the backbone, of the heads, or of both."""
+        begins = {"all": "", "backbone": "model.", "heads": "heads."}[part]
+        return tuple(name for name in self.parameters if name.startswith(begins))
 
     def place(self, weights: Weights) -> None:
         """Looks at other weights; batch norms get the statistics that the samples have there."""
