@@ -28,9 +28,7 @@ def page(result: Mapping[str, Any], config: Path) -> str:
     """Markdown from the result of the config at `config`."""
     told, runs = result["config"], result["runs"]
     return f"""\
-{_opening(told, runs, config)}
-{_claimed(told, runs)}
-## Accuracy
+{_opening(told, runs, config)}{_claimed(told, runs)}## Accuracy
 
 {_lines(_accuracy(told, runs))}
 
