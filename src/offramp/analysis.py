@@ -19,13 +19,14 @@ from offramp.geometry.sight import Sight, seen
 from offramp.geometry.weights import Weights, check_fit, weights_of
 from offramp.inputs import call
 from offramp.kept_parts import KeptParts
+from offramp.load.labels import known_labels
 from offramp.load.trial import check_taken
 from offramp.machine import machine
 from offramp.model.modes import frozen
 from offramp.model.multi_exit import MultiExit
 from offramp.progress import Progress, silent
 from offramp.reading import reader
-from offramp.sources import Labels, Source, known_labels
+from offramp.sources import Labels, Source
 from offramp.train.exiting import Exiting
 from offramp.types import INPUT
 

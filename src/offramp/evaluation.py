@@ -12,7 +12,7 @@ from offramp.bundle import Bundle
 from offramp.confidence import Said
 from offramp.covering import PredictionSets, in_halves, prediction_sets
 from offramp.decide.replay import oracle_cost, replay
-from offramp.errors import DataError, InputError
+from offramp.errors import DataError, InputError, NoLabelsError
 from offramp.inputs import Inputs, mask_of, shapes
 from offramp.load.combine import subset
 from offramp.load.trial import check_taken
@@ -21,7 +21,7 @@ from offramp.model.multi_exit import MultiExit, Recording
 from offramp.model.points import at_size
 from offramp.progress import Progress, silent
 from offramp.reading import reader
-from offramp.sources import Source, known_labels
+from offramp.sources import Labels, Source
 from offramp.timed import times
 from offramp.types import Bound, OperatingPoint
 from offramp.uncertainty.conformal import check_alpha
@@ -143,7 +143,7 @@ def evaluate(
     if conformal is not None:
         check_classes(bundle, "prediction sets")
     indices = _indices(bundle, source, part)
-    known = known_labels(source, labels)
+    known = _labels(source, labels)
     known = None if known is None else bundle.task.checked(known, live.backbone.classes)
 
     def said(rows: Int[np.ndarray, " samples"]) -> Said:
@@ -205,6 +205,17 @@ def _indices(bundle: Bundle, source: Source, part: str) -> Int[np.ndarray, " sam
             f"expected the {bundle.manifest.data.samples} samples of the build, got {len(source)}; use --part all"
         )
     return indices
+
+
+def _labels(source: Source, wanted: bool | None) -> Labels | None:
+    if wanted is False:
+        return None
+    try:
+        return source.labels()
+    except NoLabelsError:
+        if wanted:
+            raise
+        return None
 
 
 def _recorded(bundle: Bundle, live: MultiExit, source: Source, progress: Progress) -> Recording:

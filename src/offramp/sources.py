@@ -5,7 +5,6 @@ from typing import Protocol, runtime_checkable
 import numpy as np
 
 from offramp.arrays import Num
-from offramp.errors import NoLabelsError
 from offramp.inputs import Inputs
 
 Labels = Num[np.ndarray, "samples ..."]
@@ -44,23 +43,3 @@ class Source(Protocol):
             DataError: if there are none.
         """
         ...
-
-
-def known_labels(source: Source, wanted: bool | None) -> Labels | None:
-    """The labels of a source; None where there are none, or they are not wanted.
-
-    Args:
-        source: where they are looked for.
-        wanted: True: they must be there; False: they are not read; None: they are used where they are.
-
-    Raises:
-        NoLabelsError: if they must be there and are not.
-    """
-    if wanted is False:
-        return None
-    try:
-        return source.labels()
-    except NoLabelsError:
-        if wanted:
-            raise
-        return None
