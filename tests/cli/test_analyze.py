@@ -3,7 +3,9 @@ import shutil
 from pathlib import Path
 
 import pytest
+from safetensors.torch import load_file, save_file
 
+from tests.cli.world import QUICK as BUILD
 from tests.cli.world import World, offramp, refused, snapshot
 
 QUICK = ("--samples", 60, "--grid", 3)
@@ -68,6 +70,25 @@ def test_others_of_one_name_are_seeds_of_one_regime(world: World, tmp_path: Path
         ("b", "b"),
         ("b (2)", "b"),
     ]
+
+
+def test_another_training_may_be_of_other_weights_of_the_model(world: World, tmp_path: Path) -> None:
+    """Its weights are those of its build; where they are gone, the model is refused as a foreign one would be."""
+    other = tmp_path / "other.safetensors"
+    save_file(
+        {name: 1.1 * value for name, value in load_file(world.net[2]).items() if value.is_floating_point()}
+        | {name: value for name, value in load_file(world.net[2]).items() if not value.is_floating_point()},
+        other,
+    )
+    built = offramp("build", world.net[0], "--weights", other, "--data", world.data, "--out", tmp_path / "b", *BUILD)
+    assert built.code == 0, built
+    asked = ("analyze", world.bundle, *world.net, "--data", world.data, "--out", tmp_path / "out", *QUICK)
+    done = offramp(*asked, "--parts", "connectivity", "--other", tmp_path / "b", "--json")
+    assert done.code == 0, done
+    (line,) = json.loads(done.out)["parts"]["connectivity"]["lines"]
+    assert line["distance"] > 0.0
+    other.unlink()
+    refused(*asked, "--other", tmp_path / "b", saying="they are gone")
 
 
 def test_what_cannot_be_done_is_refused_in_one_line(world: World, tmp_path: Path) -> None:

@@ -13,10 +13,11 @@ from offramp.analysis import PARTS
 from offramp.analysis import analyze as analysis_of
 from offramp.bundle import Bundle
 from offramp.cli.attached import attached, loaded_for
-from offramp.cli.options import BundlePath, Data, Json, Labels, OptionalModel, Weights
+from offramp.cli.options import BundlePath, Data, Json, Labels, OptionalModel, Small, Weights
 from offramp.cli.progress import bars
 from offramp.errors import InputError, UnknownNameError
 from offramp.geometry.settings import Moved, Settings
+from offramp.load.small import small_of
 from offramp.report.paths import SUFFIXES, file_path
 
 WORK = "work"
@@ -31,6 +32,7 @@ def analyze(
     ],
     model: OptionalModel = None,
     weights: Weights = None,
+    small: Small = None,
     name: Annotated[str | None, typer.Option(help="What BUNDLE is called. Default: the name of its folder.")] = None,
     other: Annotated[
         list[str] | None,
@@ -70,11 +72,11 @@ def analyze(
     wanted, suffix = _parts(parts), _suffix(figures)
     file_path(out / "analysis.json")
     settings = Settings(samples=samples, grid=grid, reach=reach, moved=_moved(move), seed=seed)
-    live, source = attached(bundle, model, weights, data, label_file)
+    live, source = attached(bundle, model, weights, data, label_file, small=small)
     bundles = {name or bundle.resolve().name: [live]}
     for spec in other or []:
         called, folder = _named(spec)
-        bundles.setdefault(called, []).append(_other(folder, model))
+        bundles.setdefault(called, []).append(_other(folder, live, model, small))
     with bars() as progress:
         found = analysis_of(
             bundles, source, parts=wanted, labels=labels, settings=settings, work=out / WORK, progress=progress
@@ -127,10 +129,15 @@ def _named(spec: str) -> tuple[str, Path]:
     return name, Path(folder)
 
 
-def _other(folder: Path, model: str | None) -> Bundle:
-    """Another bundle on its own backbone, whose code may be that of MODEL with other weights."""
+def _other(folder: Path, first: Bundle, model: str | None, small: str | None) -> Bundle:
+    """Another bundle, on the first one's model or on one of its own: MODEL with the weights of its build."""
     bundle = Bundle.load(folder)
-    return bundle.attach(loaded_for(bundle.manifest.model, model, None).model)
+    live, entry = first.multi_exit, bundle.manifest.model
+    if live is not None and entry.fingerprint == first.manifest.model.fingerprint:
+        user = live.backbone.model if live.original is None else live.original
+    else:
+        user = loaded_for(entry, model, None).model
+    return bundle.attach(user, small_of(bundle, small))
 
 
 def _tables(found: Mapping[str, Any]) -> list[Table]:
