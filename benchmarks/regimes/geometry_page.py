@@ -83,12 +83,14 @@ def _claimed(told: Mapping[str, Any], runs: Sequence[Run]) -> str:
 {_lines(_claims(told, runs))}
 
 R1: the last exit of disjoint training is the backbone bit for bit. R2: accuracy at 100 % and 25 % of the backbone's
-MACs, with one threshold for all exits, chosen on {told["validation"]:,} other images. R3: joint training, one phase,
-against the backbone trained alone as long, with {told["size"]:,} and {told["larger"]:,} images; the claim is that it
-hurts the last exit on more images, not on fewer. R4: barriers of the loss of the last exit on images learnt from, batch
-norms recalibrated at every point. R5: effective rank, the mean over the four exit points, and at the deepest of them.
-R6: share of the exits between the first and the last in the norms of the gradients, the mean over the parts of the
-backbone.
+MACs, with one threshold for all exits, chosen on {told["validation"]:,} other images; mixed training is two phases, so
+phases of one length give joint training half the steps. R3: joint training, one phase, against the backbone trained
+alone as long, with {told["size"]:,} and {told["larger"]:,} images; the claim is that it hurts the last exit on more
+images, not on fewer. In a phase the larger number is hardly seen more than once, so this is no test of long training on
+much data. R4: barriers of the loss of the last exit on images learnt from, batch norms recalibrated at every point. R5:
+effective rank, the mean over the four exit points, and at the deepest of them. R6: share of the exits between the first
+and the last in the norms of the gradients, the mean over the parts of the backbone; at a start all heads are
+untrained.
 
 """
 
