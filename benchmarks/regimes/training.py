@@ -11,6 +11,7 @@ from safetensors.torch import load_file, save_file
 from torch import nn
 
 from benchmarks.cifar_resnet import CifarResNet
+from benchmarks.cifar_vit import CifarViT
 from offramp.heads import head_type
 from offramp.model.augment import Augment
 from offramp.model.modes import frozen
@@ -31,11 +32,15 @@ LOGITS = reader(Classification())
 ROWS = 500
 
 
+KINDS: dict[str, type[nn.Module]] = {"resnet": CifarResNet, "vit": CifarViT}
+"""Networks by what a config calls them."""
+
+
 def untrained(config: Mapping[str, Any], seed: int) -> MultiExit:
     """The network with its heads, initialised from the seed: the same for all regimes."""
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        model: nn.Module = CifarResNet(**config["network"]).eval()
+        model = KINDS[config.get("kind", "resnet")](**config["network"]).eval()
     model = model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     backbone = analyse(model, torch.zeros(2, 3, 32, 32), LOGITS)
     generator = torch.Generator().manual_seed(seed)

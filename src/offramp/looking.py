@@ -10,9 +10,10 @@ from jaxtyping import Int
 
 from offramp.bundle import Bundle
 from offramp.confidence import Said
-from offramp.errors import DataError, InputError, NoLabelsError
+from offramp.errors import DataError, InputError
 from offramp.inputs import Inputs, mask_of, shapes
 from offramp.load.combine import subset
+from offramp.load.labels import known_labels
 from offramp.load.trial import check_taken
 from offramp.model.cache import Pass
 from offramp.model.multi_exit import MultiExit, Recording
@@ -60,7 +61,7 @@ class Look:
         first = source.inputs(np.arange(min(2, len(source))))
         check_taken(live.backbone.model, first, live.backbone.example, source.name)
         live = _at_size(live, first, bundle)
-        known = _labels(source, labels)
+        known = known_labels(source, labels)
         known = None if known is None else bundle.task.checked(known, live.backbone.classes)
         return cls(bundle, live, source, known, progress)
 
@@ -129,14 +130,3 @@ def _at_size(live: MultiExit, inputs: Inputs, bundle: Bundle) -> MultiExit:
         return live
     names = [exit_.point for exit_ in live.exits]
     return replace(live, backbone=at_size(backbone, inputs, reader(bundle.task), names))
-
-
-def _labels(source: Source, wanted: bool | None) -> Labels | None:
-    if wanted is False:
-        return None
-    try:
-        return source.labels()
-    except NoLabelsError:
-        if wanted:
-            raise
-        return None

@@ -5,7 +5,20 @@ from pathlib import Path
 import pytest
 from matplotlib.figure import Figure
 
-from offramp.report import advice, front, heads, hits, methods, points, reliability, speed, style
+from offramp.report import (
+    advice,
+    front,
+    heads,
+    hits,
+    landscapes,
+    methods,
+    points,
+    profiles,
+    pulls,
+    reliability,
+    speed,
+    style,
+)
 
 
 @pytest.fixture
@@ -20,6 +33,6 @@ def drawn(monkeypatch: pytest.MonkeyPatch) -> list[Figure]:
             found.append(one)
             yield one
 
-    for module in (advice, front, heads, hits, methods, points, reliability, speed):
+    for module in (advice, front, heads, hits, landscapes, methods, points, profiles, pulls, reliability, speed):
         monkeypatch.setattr(module, "figure", kept)
     return found

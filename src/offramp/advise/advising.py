@@ -11,8 +11,9 @@ from offramp.advise.alternatives import Rival, called, exits, plain, rivals, rou
 from offramp.advise.contender import EXITS, INT8, INT8_EXITS, Contender
 from offramp.advise.recording import Ground
 from offramp.bundle import Bundle
-from offramp.errors import InputError, NoLabelsError, OfframpError
+from offramp.errors import InputError, OfframpError
 from offramp.load.combine import subset
+from offramp.load.labels import known_labels
 from offramp.load.models import LoadedModel
 from offramp.model.points import analyse
 from offramp.options import Options
@@ -21,7 +22,7 @@ from offramp.progress import Progress, silent
 from offramp.reading import reader
 from offramp.recipe import Recipe
 from offramp.recipes import NAMES
-from offramp.sources import Labels, Source
+from offramp.sources import Source
 from offramp.split import Shares
 from offramp.tasks.task import Task
 
@@ -78,7 +79,8 @@ def advise(
     options = wishes.options
     parts = dict(bundle.splits) if bundle is not None and own else options.shares.divide(len(source), options.seed)
     backbone = analyse(loaded.model, example_of(source), reader(task), nowhere=True)
-    labels = _labels(source, task, wishes.labels, backbone.classes)
+    known = known_labels(source, wishes.labels)
+    labels = None if known is None else task.checked(known, backbone.classes)
     ground = Ground(backbone, task, source, parts, labels, work, own, progress)
     first, said = plain(ground, called(loaded))
     found: list[Contender] = [first]
@@ -137,14 +139,3 @@ def _under(recipe: Recipe, task: Task) -> Recipe | None:
 
 def _written(recipe: Recipe | None) -> object:
     return None if recipe is None else json.loads(json.dumps(asdict(recipe)))
-
-
-def _labels(source: Source, task: Task, wanted: bool | None, classes: int) -> Labels | None:
-    if wanted is False:
-        return None
-    try:
-        return task.checked(source.labels(), classes)
-    except NoLabelsError:
-        if wanted:
-            raise
-        return None

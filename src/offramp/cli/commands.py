@@ -6,6 +6,7 @@ import typer
 
 from offramp import __version__
 from offramp.cli.advise import advise
+from offramp.cli.analyze import analyze
 from offramp.cli.bench import speed
 from offramp.cli.bench_memory import memory
 from offramp.cli.bench_methods import methods
@@ -37,6 +38,7 @@ for command in (
     build,
     evaluate,
     report,
+    analyze,
     validate,
     tune,
     run,

@@ -10,6 +10,7 @@ import numpy as np
 
 from offramp.arrays import Int, Num
 from offramp.errors import DataError, InputError, NoLabelsError
+from offramp.sources import Labels, Source
 
 COLUMNS = ("class_index", "label", "y", "target")
 """Names of a column of labels, in order of preference."""
@@ -102,3 +103,23 @@ def _numbers_or_names(array: np.ndarray) -> np.ndarray:
         return array.astype(np.float64)
     except ValueError:
         return np.unique(array, return_inverse=True)[1]
+
+
+def known_labels(source: Source, wanted: bool | None) -> Labels | None:
+    """The labels of a source; None where there are none, or they are not wanted.
+
+    Args:
+        source: where they are looked for.
+        wanted: True: they must be there; False: they are not read; None: they are used where they are.
+
+    Raises:
+        NoLabelsError: if they must be there and are not.
+    """
+    if wanted is False:
+        return None
+    try:
+        return source.labels()
+    except NoLabelsError:
+        if wanted:
+            raise
+        return None

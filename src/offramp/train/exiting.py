@@ -8,6 +8,8 @@ from jaxtyping import Float
 from torch import nn
 
 from offramp.errors import InputError
+from offramp.heads.earlier import Earlier
+from offramp.heads.head import Head
 from offramp.inputs import Inputs, call, mask_of
 from offramp.model.multi_exit import MultiExit
 from offramp.model.taps import tapped
@@ -25,11 +27,13 @@ class Exiting(nn.Module):
         model: the copy of the user's model.
         heads: the copies of the heads, by depth.
         points: the exit point of each head.
+        together: whether heads may hear each other; all of them are asked then, which a step of training does not do.
     """
 
-    def __init__(self, multi_exit: MultiExit, logits_of: LogitsOf) -> None:
+    def __init__(self, multi_exit: MultiExit, logits_of: LogitsOf, together: bool = False) -> None:
         super().__init__()
-        if multi_exit.together:
+        self.together = multi_exit.together
+        if self.together and not together:
             raise InputError(
                 "expected heads that answer alone where the backbone learns, got some that hear each other; use sdn"
             )
@@ -44,17 +48,22 @@ class Exiting(nn.Module):
         return len(self.points)
 
     def forward(self, inputs: Inputs, wanted: Collection[int]) -> dict[int, Float[torch.Tensor, "batch classes"]]:
-        """The float32 logits of the exits in `wanted`; the model stops behind the deepest of them."""
+        """The float32 logits of the exits in `wanted`; the model stops behind the deepest of them.
+
+        Where heads hear each other, those that are not wanted are taken as off.
+        """
         said: dict[int, torch.Tensor] = {}
+        earlier: Earlier = ()
         deepest = max(wanted)
         mask = mask_of(inputs)
 
         def at(name: str, feature: torch.Tensor) -> None:
+            nonlocal earlier
             if torch.is_grad_enabled():
                 feature = feature.clone()  # the head's gradient may need it, and the model may go on in place
             for index, point in enumerate(self.points):
                 if point == name and index in wanted:
-                    said[index] = self.heads[index](feature, mask).float()
+                    said[index], earlier = self._answer(index, feature, mask, earlier)
             if deepest in said:
                 raise _FarEnough
 
@@ -65,3 +74,13 @@ class Exiting(nn.Module):
         except _FarEnough:
             pass
         return said
+
+    def _answer(
+        self, index: int, feature: torch.Tensor, mask: torch.Tensor | None, earlier: Earlier
+    ) -> tuple[torch.Tensor, Earlier]:
+        head = self.heads[index]
+        if not self.together:
+            return head(feature, mask).float(), earlier
+        assert isinstance(head, Head)
+        logits, earlier = head.answer(index, head.reduce(feature, mask), earlier)
+        return logits.float(), earlier

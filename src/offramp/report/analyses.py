@@ -1,0 +1,102 @@
+"""All that an analysis found, in files: one JSON, and one figure for each part."""
+
+import json
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from offramp.errors import InputError
+from offramp.report.landscapes import connectivity_figure, landscape_figure
+from offramp.report.profiles import information_figure, ranks_figure
+from offramp.report.pulls import gradients_figure
+
+Found = Mapping[str, Any]
+"""What `offramp.analysis.analyze` returns."""
+
+RESULT = "analysis.json"
+
+
+def write_analysis(found: Found, folder: Path, suffix: str = ".png") -> list[Path]:
+    """Writes `analysis.json` and a figure for each part to a folder, and says which files.
+
+    Args:
+        found: the analysis.
+        folder: made where it is missing.
+        suffix: of the figures: .png, .svg or .pdf.
+
+    Raises:
+        InputError: if nothing can be written there.
+    """
+    result = folder / RESULT
+    draft = result.with_suffix(".part")
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        draft.write_text(json.dumps(found, indent=1) + "\n")
+        draft.replace(result)
+    except OSError as error:
+        raise InputError(f"cannot write to {folder}: {error.strerror}; free space or choose another folder") from error
+    files = [result]
+    for part in found["parts"]:
+        path = folder / f"{part}{suffix}"
+        if _FIGURES[part](found, path):
+            files.append(path)
+    return files
+
+
+def groups_of(found: Found, part: str) -> dict[str, list[Any]]:
+    """What a part has of each training, by regime."""
+    groups: dict[str, list[Any]] = {}
+    for model in found["models"]:
+        groups.setdefault(model["group"], []).append(found["parts"][part]["models"][model["name"]])
+    return groups
+
+
+def pairs_of(found: Found) -> list[Sequence[Mapping[str, Any]]]:
+    """The lines between trainings by the regimes at their ends, named after these."""
+    group = {model["name"]: model["group"] for model in found["models"]}
+    pairs: dict[tuple[str, str], list[Mapping[str, Any]]] = {}
+    for line in found["parts"]["connectivity"]["lines"]:
+        ends = group[line["from"]], group[line["to"]]
+        pairs.setdefault(ends, []).append({**line, "from": ends[0], "to": ends[1]})
+    return list(pairs.values())
+
+
+def _gradients(found: Found, path: Path) -> bool:
+    part = found["parts"]["gradients"]
+    gradients_figure(part["spans"], part["exits"], groups_of(found, "gradients"), path)
+    return True
+
+
+def _ranks(found: Found, path: Path) -> bool:
+    ranks_figure(found["parts"]["ranks"]["layers"], groups_of(found, "ranks"), path)
+    return True
+
+
+def _information(found: Found, path: Path) -> bool:
+    part, groups = found["parts"]["information"], groups_of(found, "information")
+    if not any(one for seeds in groups.values() for seed in seeds for one in seed.values()):
+        return False
+    information_figure(part["layers"], groups, len(part["noises"]) // 2, path)
+    return True
+
+
+def _landscape(found: Found, path: Path) -> bool:
+    part = found["parts"]["landscape"]
+    landscape_figure(part["at"], part["models"], found["data"]["loss"], path)
+    return True
+
+
+def _connectivity(found: Found, path: Path) -> bool:
+    part, pairs = found["parts"]["connectivity"], pairs_of(found)
+    if pairs:
+        connectivity_figure(pairs, part["plane"], found["data"]["loss"], path)
+    return bool(pairs)
+
+
+_FIGURES: dict[str, Callable[[Found, Path], bool]] = {
+    "gradients": _gradients,
+    "ranks": _ranks,
+    "information": _information,
+    "landscape": _landscape,
+    "connectivity": _connectivity,
+}
