@@ -39,7 +39,7 @@ class Sheet:
     @property
     def markdown(self) -> str:
         """As Markdown."""
-        heads = " | ".join(head.replace("\n", " ") for head in self.columns)
+        heads = " | ".join(head.replace("-\n", "").replace("\n", " ") for head in self.columns)
         lines = [f"**{self.title}**", "", f"| {heads} |", f"|{'---|' * len(self.columns)}"]
         lines += [f"| {' | '.join(row)} |" for row in self.rows]
         return "\n".join([*lines, "", *(f"* {note}" for note in self.notes), ""])
