@@ -189,6 +189,8 @@ def notes_of(foreseen: Forecast | None, told: Advice | None, notes: Sequence[str
         found["forecast"] = asdict(foreseen)
     if told is not None:
         found["table"] = asdict(told)
+        if told.race is not None:
+            del found["table"]["race"]["taken"]  # each row has its own
     return found
 
 
