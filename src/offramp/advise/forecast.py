@@ -20,6 +20,7 @@ from offramp.advise.expected import (
     oracle,
     passing,
 )
+from offramp.advise.stage_times import stage_times
 from offramp.advise.verdict import Verdict, before
 from offramp.analyze.ridge import FOLDS, left_out
 from offramp.deciding import prepared, table
