@@ -22,20 +22,18 @@ from benchmarks.texts.network import transformers
 from offramp.advise.advising import options_of
 from offramp.advise.expected import Expected
 from offramp.advise.forecast import Forecast, forecast
+from offramp.benching import bench
 from offramp.bundle import MANIFEST
 from offramp.cli.app import main as command_line
-from offramp.load.combine import subset
 from offramp.load.models import LoadedModel
-from offramp.machine import machine, threads_set
+from offramp.machine import machine
 from offramp.meant import meant
 from offramp.model.points import analyse
 from offramp.options import Options
 from offramp.pipeline import example_of
-from offramp.progress import silent
 from offramp.reading import reader
 from offramp.split import Shares
 from offramp.tasks import task as task_of
-from offramp.timed import times
 
 RESULT, PAGE, TABLE = (
     Path("docs/results/advise.json"),
@@ -128,9 +126,8 @@ def after(entry: dict[str, Any], config: dict[str, Any], build: Path, seed: int,
         model = loaded(entry, build, seed)
         live = bundle.attach(model.model)
         data = offramp.open_source(placed(entry["data"], build, seed), model.preprocess)
-        report = subset(data, bundle.splits["report"])
-        with threads_set(1):
-            found["time"] = times(live, report, [live.point(name)], config["batch_sizes"], 128, silent)[name]
+        rows = bench(live, data, [config["backend"]], config["batch_sizes"], [name], rounds=config["rounds"])
+        found["time"] = {str(row.batch): row.ratio_to_uncut for row in rows if row.point == name}
     return {"time": {}, **found}
 
 

@@ -32,8 +32,9 @@ were changed when that was seen, on these very models.""",
 they were 3-6 points dearer on ResNet-56; without augmented views 2 points. Random non-linear features instead of
 the linear ones or beside them, and logistic regression, brought nothing on MiniLM. These choices were made in
 view of the models of this table.""",
-    """Times foreseen are sums of stage times at the batch size given; that stages take longer per sample once a
-batch has shrunk is not in them.""",
+    """Times foreseen are sums of stage times at the batch size given, and of what the run loop takes while nobody
+leaves; that stages take longer per sample once a batch has shrunk, and what it takes to part a batch, are not in
+them. Both count on models as small as the DLRMs.""",
 )
 
 MADE = """One command builds the exits (heads alone, from 2,500 unlabelled images of the half of the test set that

@@ -1,6 +1,7 @@
 """A forecast of toys: what it looks at, what it is held against, and what it refuses."""
 
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -11,19 +12,24 @@ from torch import nn
 
 from offramp.advise.expected import certifiable
 from offramp.advise.forecast import Forecast, forecast, probed
+from offramp.advise.stage_times import with_loop
 from offramp.advise.verdict import BUILD, DONT
+from offramp.calibrate.identity import Identity
 from offramp.errors import DataError, InputError
+from offramp.gates import gate
 from offramp.load.arrays import open_array
 from offramp.model.augment import Augment
 from offramp.model.points import analyse
 from offramp.options import Options
 from offramp.progress import silent
 from offramp.reading import reader
+from offramp.run.choice import executor
 from offramp.sources import Source
 from offramp.tasks import task as task_of
 from offramp.testing.models import TEXT
+from offramp.types import CostProfile
 from tests.builds import RECIPE, images, make
-from tests.toys import CNN, attached, source, untouched
+from tests.toys import CNN, attached, logits_of, source, untouched
 
 GRIDS = replace(RECIPE, heads=("grid-mlp",), augment=Augment(copies=0))
 WISH = Options(recipe=RECIPE, max_drop=0.1, batch_size=64)
@@ -155,3 +161,18 @@ def test_what_cannot_be_forecast_is_refused() -> None:
     backbone = analyse(CNN.model(), CNN.inputs(2), reader(task_of("classification")))
     with pytest.raises(InputError, match=r"expected a task whose answers are classes for a forecast, got regression"):
         forecast(backbone, task_of("regression:0.1"), source(CNN, 400), WISH)
+
+
+def test_what_the_run_loop_takes_is_added_to_the_heads_and_never_taken_off() -> None:
+    model = attached(CNN.model(), CNN.inputs(2), ("grid-linear",))
+    scorer, by = gate("max-prob"), tuple(Identity() for _ in model.exits)
+    make = partial(executor, model, logits_of, scorer, by)
+    batches = [CNN.inputs(4, seed) for seed in range(3)]
+    inner = len(model.exits)
+    free = CostProfile("s", np.linspace(1e-9, 2e-9, inner + 1), np.zeros(inner + 1), np.zeros(inner + 1), batch_size=4)
+    found = with_loop(free, make, model.point_of, batches)
+    assert (found.head[:-1] >= 0).all()
+    assert found.head[-1] == 0
+    assert len(set(found.head[:-1].tolist())) == 1
+    dear = replace(free, head=np.append(np.ones(inner), 0.0))
+    assert with_loop(dear, make, model.point_of, batches).head.tolist() == dear.head.tolist()

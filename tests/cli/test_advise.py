@@ -83,8 +83,12 @@ def test_what_is_built_on_the_way_is_used_again(world: World, tmp_path: Path) ->
 @pytest.mark.slow
 def test_times_are_taken_and_the_fastest_back_end_is_named(world: World, tmp_path: Path) -> None:
     command = ("advise", *world.net, "--data", world.data, "--bundle", world.bundle, "--no-int8")
-    ran = offramp(*command, "--work", tmp_path / "w", "--rounds", 2, "--batch-sizes", "1,4", "--backends", "eager,onnx")
+    more = ("--rounds", 2, "--batch-sizes", "1,4", "--backends", "eager,onnx", "--out", tmp_path / "a.json")
+    ran = offramp(*command, "--work", tmp_path / "w", *more)
     assert ran.code == 0, ran
+    found = json.loads((tmp_path / "a.json").read_text())["table"]
+    assert all(set(row["taken"]) == {"1", "4"} for row in found["rows"])
+    assert found["race"]["backend"] in ("eager", "onnx")
     assert "the plain model is fastest on " in ran.out
 
 

@@ -20,17 +20,14 @@ from offramp.advise.expected import (
     oracle,
     passing,
 )
+from offramp.advise.stage_times import stage_times
 from offramp.advise.verdict import Verdict, before
 from offramp.analyze.ridge import FOLDS, left_out
-from offramp.backends import executors
-from offramp.calibrate.identity import Identity
 from offramp.deciding import prepared, table
 from offramp.errors import DataError, InputError
 from offramp.gates import gate
 from offramp.learning import attach
-from offramp.live import Live
 from offramp.load.combine import subset
-from offramp.machine import threads_set
 from offramp.model.backbone import Backbone
 from offramp.model.cache import FeatureCache, Pass
 from offramp.model.fingerprint import model_fingerprint
@@ -42,7 +39,6 @@ from offramp.progress import Progress, silent
 from offramp.reading import reader
 from offramp.recipe import Recipe
 from offramp.recipes import recipe
-from offramp.run.stage_seconds import seconds
 from offramp.sources import Source
 from offramp.tasks.task import Task
 from offramp.types import Configuration, CostProfile
@@ -158,7 +154,7 @@ def forecast(
     multi_exit = attach(backbone, select(backbone.points, options.points, heads.points), wish, reader(task))
     rows = np.sort(np.random.default_rng(options.seed).permutation(pool)[:samples])
     recordings = probed(multi_exit, task, subset(source, rows), wish, progress)
-    times = _seconds(multi_exit, task, source, batch_sizes, backend, threads, rounds, progress)
+    times = stage_times(multi_exit, task, source, batch_sizes, backend, threads, rounds, progress)
     counts = {part: len(indices) for part, indices in parts.items()}
     priced = _Priced(multi_exit.macs(gate(heads.gate)), times)
     return foreseen(recordings, task, priced, tuple(exit_.point for exit_ in multi_exit.exits), counts, wish, backend)
@@ -287,26 +283,3 @@ def _both(recording: Recording, task: Task, macs: CostProfile, options: Options)
 def _half(choose: Recording, read: Recording, task: Task, macs: CostProfile, heads: Recipe) -> Half:
     calibrators, scorer = prepared(heads, choose, task, None)
     return Half(*(table(some, task, scorer, calibrators, macs) for some in (choose, read)))
-
-
-def _seconds(
-    multi_exit: MultiExit,
-    task: Task,
-    source: Source,
-    batch_sizes: Sequence[int],
-    backend: str,
-    threads: int,
-    rounds: int,
-    progress: Progress,
-) -> list[CostProfile]:
-    """A cost profile in seconds for each batch size, all heads on and nobody leaving."""
-    calibrators = tuple(Identity() for _ in multi_exit.exits)
-    live = Live(multi_exit, reader(task), gate("max-prob"), calibrators, task.means.parts)
-    generator, found = np.random.default_rng(0), []
-    with tempfile.TemporaryDirectory(prefix="offramp-") as folder, threads_set(threads):
-        make = executors(live, [backend], Path(folder), threads)[backend]
-        for done, size in enumerate(batch_sizes):
-            batches = [source.inputs(np.sort(generator.integers(0, len(source), size))) for _ in range(rounds)]
-            found.append(seconds(make, multi_exit.point_of, batches, f"{backend}, {threads} threads"))
-            progress(f"timing {backend}", done + 1, len(batch_sizes))
-    return found

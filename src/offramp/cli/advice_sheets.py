@@ -39,7 +39,7 @@ class Sheet:
     @property
     def markdown(self) -> str:
         """As Markdown."""
-        heads = " | ".join(head.replace("\n", " ") for head in self.columns)
+        heads = " | ".join(head.replace("-\n", "").replace("\n", " ") for head in self.columns)
         lines = [f"**{self.title}**", "", f"| {heads} |", f"|{'---|' * len(self.columns)}"]
         lines += [f"| {' | '.join(row)} |" for row in self.rows]
         return "\n".join([*lines, "", *(f"* {note}" for note in self.notes), ""])
@@ -189,6 +189,8 @@ def notes_of(foreseen: Forecast | None, told: Advice | None, notes: Sequence[str
         found["forecast"] = asdict(foreseen)
     if told is not None:
         found["table"] = asdict(told)
+        if told.race is not None:
+            del found["table"]["race"]["taken"]  # each row has its own
     return found
 
 
