@@ -16,7 +16,7 @@ from offramp.advise.advising import Wishes, advise, options_of
 from offramp.advise.alternatives import Rival
 from offramp.advise.contender import CASCADE, EXITS, INT8, INT8_EXITS, PLAIN, STATIC, size_of
 from offramp.advise.race import installed
-from offramp.advise.verdict import SMALLER
+from offramp.advise.verdict import DONT, SMALLER
 from offramp.bundle import Bundle
 from offramp.errors import InputError, NoLabelsError, UnknownNameError
 from offramp.load.arrays import open_array
@@ -230,3 +230,14 @@ def test_the_options_of_a_bundle_are_those_it_was_built_with() -> None:
     assert options_of(built, None, 0.02).max_drop == 0.02
     with pytest.raises(InputError, match=r"expected a bundle built by a recipe with a name.*give --recipe"):
         options_of(bundle())  # its recipe is that of tests
+
+
+def test_exits_that_never_leave_are_not_advised(tmp_path: Path) -> None:
+    """Of so few samples next to nothing can be certified, and heads as dear as the network save nothing."""
+    wish = Options(recipe="quick", max_drop=0.01, timed=())
+    found, _ = advised(tmp_path, [LITTLE], exits=bundle(wish), options=wish)
+    assert not [row for row in found.rows if row.kind == EXITS]
+    assert found.equal == ()
+    assert found.verdict is not None
+    assert found.verdict.word == DONT
+    assert found.verdict.reasons[0].startswith("no operating point leaves early")

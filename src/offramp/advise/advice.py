@@ -8,7 +8,7 @@ from pathlib import Path
 from offramp.advise.contender import CASCADE, EXITS, PLAIN, Contender, Figures, Way
 from offramp.advise.equal import MACS, Equal, cost_at, read_off
 from offramp.advise.race import Race, Taken, Track, race
-from offramp.advise.verdict import Verdict, after
+from offramp.advise.verdict import DONT, Verdict, after
 from offramp.machine import threads_set
 from offramp.progress import Progress, silent
 from offramp.sources import Source
@@ -129,6 +129,8 @@ def advice(
     equal = equals(rows, families, () if timing is None else tuple(timing.batch_sizes))
     plain = whole.figures(whole.ways[0].configuration, macs)
     judged = after(equal, {one.name: one.kind for one in contenders}) if equal else None
+    if judged is None and any(one.kind == EXITS for one in contenders):
+        judged = Verdict(DONT, ("no operating point leaves early: nothing that does was chosen or certified",))
     return Advice(whole.report.table.samples, part, plain.accuracy, macs, rows, families, equal, times, judged)
 
 

@@ -204,6 +204,8 @@ def _family(
         choose = table(recordings["choose"], ground.task, live.gate, live.calibrators, live.multi_exit.macs(live.gate))
         own = replace(choose, reference=None)
         path = tuple(search.NAMES[searcher]().search(own, allowance(choose, wish.max_drop)))
-        ways.insert(0, Way(CHOSEN, cheapest(choose, path, wish.max_drop)))
+        picked = cheapest(choose, path, wish.max_drop)
+        if any(picked.enabled):
+            ways.insert(0, Way(CHOSEN, picked))
     report = _said(ground, live, recordings["report"])
     return Contender(name, kind, live, report, choose, path, tuple(ways))

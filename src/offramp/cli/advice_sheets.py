@@ -90,7 +90,12 @@ def forecast_sheet(found: Forecast) -> Sheet:
 
 def advice_sheets(found: Advice) -> list[Sheet]:
     """The ways, the families, and everything at equal quality."""
-    return [_ways(found), _families(found), *([_equal(found)] if found.equal else [])]
+    sheets = [_ways(found), _families(found)]
+    if found.equal:
+        sheets.append(_equal(found))
+    elif found.verdict is not None:
+        sheets.append(Sheet(f"at equal {found.quality}: {found.verdict.word}", ("exits",), (), found.verdict.reasons))
+    return sheets
 
 
 def _ways(found: Advice) -> Sheet:
