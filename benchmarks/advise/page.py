@@ -16,7 +16,7 @@ of one model. Made by `python -m benchmarks.advise benchmarks/advise/config.json
 
 FORESEEN = """Cost in % of the plain model's MACs at the point that is certified for 1 % of disagreement (δ = 0.1),
 mean ± standard deviation over three seeds. *Foreseen*: ridge probes on 4,000 unlabelled samples outside the report
-part (all 3,750 or 4,250 of the images), no training; *probes*: the same before the learning curve is followed on.
+part, no training; *probes*: the same before the learning curve is followed on.
 *Built*: the bundle's `balanced` on its report part. ResNet-56 has heads alone from 2,500 images, MiniLM heads alone
 from 10,000 phrases, the DLRMs heads and a branch from 7,360 rows. Times are of seed 0, in % of the plain model's in
 PyTorch at batch 1 and 32."""

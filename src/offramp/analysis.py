@@ -17,7 +17,7 @@ from offramp.geometry.seen_inside import gradients, information_profile, rank_pr
 from offramp.geometry.settings import Settings
 from offramp.geometry.sight import Sight, seen
 from offramp.geometry.weights import Weights, check_fit, weights_of
-from offramp.inputs import call
+from offramp.inputs import call, device_of, on
 from offramp.kept_parts import KeptParts
 from offramp.load.labels import known_labels
 from offramp.load.trial import check_taken
@@ -133,7 +133,7 @@ def _held(
     logits_of, parts = reader(bundle.task), np.array_split(rows, -(-len(rows) // settings.batch_size))
     with frozen(user) as model:
         outputs: list[Float[np.ndarray, "batch outputs"]] = [
-            logits_of(call(model, source.inputs(part))).float().cpu().numpy() for part in parts
+            logits_of(call(model, on(source.inputs(part), device_of(model)))).float().cpu().numpy() for part in parts
         ]
     return criterion(bundle.task, np.concatenate(outputs), labels)
 

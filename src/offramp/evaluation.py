@@ -1,5 +1,6 @@
 """What a bundle does on data: agreement, accuracy, cost, exit shares, and measured time against the plain model."""
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
@@ -41,6 +42,7 @@ class Evaluated:
         nll: negative log likelihood of what was answered, in nats.
         reliability: the bins of `ece`.
         measures: the task's own figures of what was answered, by name.
+        drop_noise: standard error of `accuracy_drop`, in points; None without labels.
         agreement_interval: within which the agreement on all such samples lies with probability 0.95 (Clopper and
             Pearson); None where an answer can differ by a part.
     """
@@ -58,6 +60,7 @@ class Evaluated:
     nll: float | None
     reliability: Reliability | None
     measures: dict[str, float] = field(default_factory=dict)
+    drop_noise: float | None = None
     agreement_interval: tuple[float, float] | None = None
 
 
@@ -198,8 +201,17 @@ def _evaluated(said: Said, point: OperatingPoint, time_ratio: dict[str, float]) 
         nll=None if answered is None else negative_log_likelihood(*answered),
         reliability=shown,
         measures=said.measured(taken.exit_index),
+        drop_noise=_noise(said, taken.exit_index),
         agreement_interval=_interval(taken.loss),
     )
+
+
+def _noise(said: Said, exit_index: Int[np.ndarray, " samples"]) -> float | None:
+    """Standard error of the points of accuracy lost, sample by sample; None without labels."""
+    if said.error is None or said.plain_error is None:
+        return None
+    lost = said.error[exit_index, np.arange(said.table.samples)] - said.plain_error
+    return 100 * float(lost.std()) / math.sqrt(said.table.samples)
 
 
 def _interval(loss: Float[np.ndarray, " samples"]) -> tuple[float, float] | None:

@@ -24,6 +24,7 @@ class Example:
         reference: what the user's model answers.
         label: the label; None where there are none.
         differs: how far the answer is from the user's model's, in [0, 1].
+        wrong: how far it is from the label, in [0, 1]; None where there are none.
     """
 
     row: int
@@ -33,6 +34,7 @@ class Example:
     reference: object
     label: object | None
     differs: float
+    wrong: float | None
 
 
 @dataclass(frozen=True, eq=False)
@@ -104,4 +106,5 @@ def _example(said: Said, row: int, exit_: int, margin: float) -> Example:
         reference=task.predict(said.reference[one])[0],
         label=said.target[row] if said.against == "labels" else None,
         differs=float(said.table.loss[exit_, row]),
+        wrong=None if said.error is None else float(said.error[exit_, row]),
     )

@@ -183,7 +183,7 @@ def test_eight_bits_are_there_with_exits_and_without(tmp_path: Path) -> None:
     assert of(found, INT8).bytes < 0.5 * of(found, PLAIN).bytes
     family = next(one for one in found.families if one.kind == INT8_EXITS)
     assert family.curve[0][0] == of(found, INT8).figures.quality  # held against the model as it was, not as rounded
-    assert (tmp_path / "int8" / "manifest.json").exists()
+    assert len(list(tmp_path.glob("int8-*/manifest.json"))) == 1
     if "onnx" in backends:
         assert found.race is not None
         assert found.race.int8 == "onnx"

@@ -33,7 +33,7 @@ def test_means_spreads_and_the_largest_difference_are_there() -> None:
 
 def test_the_command_the_verdict_and_what_was_left_out_are_there() -> None:
     found = told()
-    assert '    offramp advise m.py:net --batch-sizes ""' in found
+    assert '-->\n```sh\nofframp advise m.py:net --batch-sizes ""\n```\n' in found
     assert "It says: **don't**." in found
     assert "* x is left out" in found
-    assert all(len(line) <= WIDTH for line in found.splitlines() if not line.startswith("|"))
+    assert all(len(line) <= WIDTH for line in found.splitlines() if not line.startswith(("|", "offramp ")))

@@ -15,7 +15,7 @@ from tests.cli.world import World, offramp, refused, snapshot
 
 POINT = {
     *("name", "cost_ratio", "agreement", "accuracy", "accuracy_drop", "exit_share", "time_ratio", "bound"),
-    *("ece", "brier", "nll", "reliability", "measures", "agreement_interval"),
+    *("ece", "brier", "nll", "reliability", "measures", "agreement_interval", "drop_noise"),
 }
 BINS = {"count", "confidence", "right"}
 SETS = {"coverage", "size", "count", "exit_coverage", "exit_size"}

@@ -1,6 +1,7 @@
 """The alternatives: the plain model, exits, smaller models, cascades, eight bits, and eight bits with exits."""
 
 import copy
+import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -142,7 +143,8 @@ def rounded(
         InputError: if NNCF is not installed.
         CaptureError: if the model cannot be quantised.
     """
-    kept = ground.work / "int8.safetensors"
+    asked = ground.asked(loaded.model)
+    kept = ground.work / f"int8-{asked}.safetensors"
     if not kept.exists():
         made = quantised(loaded.model, subset(ground.source, ground.parts["train"]), samples=SAMPLES)
         kept.parent.mkdir(parents=True, exist_ok=True)
@@ -155,7 +157,7 @@ def rounded(
     recordings = against(ground.recorded(alone, INT8), said)
     found = [_alone(ground, alone, INT8, INT8, recordings)]
     if build_exits:
-        found.append(_rounded_exits(ground, _on_int8(ground, replace(loaded, model=model), wish), said, wish))
+        found.append(_rounded_exits(ground, _on_int8(ground, replace(loaded, model=model), wish, asked), said, wish))
     return found
 
 
@@ -168,11 +170,12 @@ def _rounded_exits(ground: Ground, bundle: Bundle, said: Mapping[str, Recording]
     return _family(ground, live, INT8_EXITS, INT8_EXITS, recordings, _named(decided), wish, searcher)
 
 
-def _on_int8(ground: Ground, loaded: LoadedModel, wish: Options) -> Bundle:
-    folder = ground.work / "int8"
+def _on_int8(ground: Ground, loaded: LoadedModel, wish: Options, asked: str) -> Bundle:
+    """Exits built on eight bits, or those that an earlier call built of the same with the same options."""
+    options = replace(wish, timed=(), task=ground.task.name)
+    folder = ground.work / f"int8-{asked}-{hashlib.sha256(repr(options).encode()).hexdigest()[:12]}"
     if (folder / MANIFEST).exists():
         return Bundle.load(folder).attach(loaded.model)
-    options = replace(wish, timed=(), task=ground.task.name)
     return build(loaded, ground.source, out=folder, options=options, progress=ground.progress)
 
 

@@ -154,7 +154,7 @@ def forecast(
     multi_exit = attach(backbone, select(backbone.points, options.points, heads.points), wish, reader(task))
     rows = np.sort(np.random.default_rng(options.seed).permutation(pool)[:samples])
     recordings = probed(multi_exit, task, subset(source, rows), wish, progress)
-    times = stage_times(multi_exit, task, source, batch_sizes, backend, threads, rounds, progress)
+    times = stage_times(multi_exit, task, subset(source, rows), batch_sizes, backend, threads, rounds, progress)
     counts = {part: len(indices) for part, indices in parts.items()}
     priced = _Priced(multi_exit.macs(gate(heads.gate)), times)
     return foreseen(recordings, task, priced, tuple(exit_.point for exit_ in multi_exit.exits), counts, wish, backend)

@@ -1,5 +1,6 @@
 """What networks say on the parts that choose, certify and report, held against the plain model; kept in a folder."""
 
+import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -45,6 +46,12 @@ class Ground:
     work: Path
     own: bool = True
     progress: Progress = silent
+
+    def asked(self, model: nn.Module) -> str:
+        """Names what is made of a model, this data and these parts, so that nothing is taken for something else."""
+        parts = [f"{name} {indices.tolist()}" for name, indices in sorted(self.parts.items())]
+        told = "\n".join([model_fingerprint(model), self.source.fingerprint(), self.task.name, *parts])
+        return hashlib.sha256(told.encode()).hexdigest()[:12]
 
     def labels_of(self, part: str) -> Labels | None:
         """Labels of a part."""

@@ -171,9 +171,7 @@ def _drop(bundle: Bundle, source: Source, asked: Asked, progress: Progress) -> C
     if point.accuracy_drop is None:
         noise = 100.0 * (changed * (1.0 - changed) / found.samples) ** 0.5
         return Condition("disagreement", "%", True, limit, 100.0 * changed, noise)
-    # only samples that are answered otherwise lose or gain, each by at most 1
-    noise = 100.0 * (changed / found.samples) ** 0.5
-    return Condition("drop of accuracy", "points", True, limit, point.accuracy_drop, noise)
+    return Condition("drop of accuracy", "points", True, limit, point.accuracy_drop, point.drop_noise or 0.0)
 
 
 def _speedup(bundle: Bundle, source: Source, asked: Asked, progress: Progress) -> Condition:

@@ -23,11 +23,13 @@ def dominance(norms: Float[np.ndarray, "spans exits"]) -> Float[np.ndarray, "spa
 def middle(shares: Float[np.ndarray, "spans exits"]) -> float:
     """Share of the exits between the first and the backbone's last, mean over the spans where any exit pulls.
 
-    Not a number where none pulls anywhere.
+    Not a number where none pulls anywhere, or there are no exits between the two.
 
     Example:
         >>> middle(np.array([[0.5, 0.3, 0.2], [0.0, 0.5, 0.5]]))
         0.4
     """
+    if shares.shape[1] < 3:
+        return float("nan")
     inner = shares[:, 1:-1].sum(axis=1)[~np.isnan(shares[:, -1])]
     return float(inner.mean()) if len(inner) else float("nan")

@@ -72,7 +72,7 @@ def advise(
     small: Small = None,
     recipe: Annotated[str | None, typer.Option(help="Of the build. Default: that of the bundle, or as build.")] = None,
     max_drop: Annotated[
-        float | None, typer.Option(help="Risk wanted, as a share. Default: that of the bundle, or 0.01.")
+        float | None, typer.Option(help="Risk wanted, as a share: 0.01 is 1 %. Default: that of the bundle, or 0.01.")
     ] = None,
     split: Annotated[
         str, typer.Option(help="Shares for training / choosing / certifying / reporting.")
@@ -85,7 +85,8 @@ def advise(
     ] = None,
     label_file: Labels = None,
     int8: Annotated[
-        bool | None, typer.Option("--int8/--no-int8", help="MODEL in eight bits. Default: where NNCF is installed.")
+        bool | None,
+        typer.Option("--int8/--no-int8", help="MODEL in eight bits. Default: beside exits, where NNCF is installed."),
     ] = None,
     int8_exits: Annotated[
         bool, typer.Option("--int8-exits/--no-int8-exits", help="Build exits on eight bits, too.")
@@ -114,7 +115,7 @@ def advise(
 
     Without exits: a forecast from ridge probes and measured stage times, and the rivals if there are any. With
     --bundle or --build: a table at equal accuracy of the exits, rivals, two-model cascades, eight bits, eight bits
-    with exits, and the plain model on its fastest back end. Nothing is read off where it was trained or chosen.
+    with exits, and the plain model on its fastest back end. What was trained and chosen is measured on other samples.
 
     Examples:
       offramp advise timm:resnet50 --data photos/
@@ -162,6 +163,10 @@ def advise(
     sheets = [] if foreseen is None else [forecast_sheet(foreseen)]
     sheets += [] if told is None else advice_sheets(told)
     result = {"version": VERSION, "machine": machine("onnxruntime", "openvino", "nncf"), "threads": threads}
+    if found is not None and foreseen is None and (seed, points, split) != (0, None, "50/15/20/15"):
+        notes = (*notes, "--seed, --points and --split are those of the bundle, which was there already")
+    if figure is not None and told is None:
+        notes = (*notes, "no figure is drawn of a forecast; give --bundle, --build or --rival")
     result |= notes_of(foreseen, told, notes)
     show(sheets, result, out, markdown, as_json)
     if figure is not None and told is not None:

@@ -76,6 +76,10 @@ def analyze(
     bundles = {name or bundle.resolve().name: [live]}
     for spec in other or []:
         called, folder = _named(spec)
+        if "=" not in spec and called in bundles:
+            raise InputError(
+                f"expected names for bundles in folders of one name, got {called!r} again; give --other NAME={folder}"
+            )
         bundles.setdefault(called, []).append(_other(folder, live, model, small))
     with bars() as progress:
         found = analysis_of(

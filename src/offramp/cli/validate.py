@@ -30,7 +30,10 @@ def validate(
     ] = None,
     max_drop: Annotated[
         float | None,
-        typer.Option(metavar="POINTS", help="Accuracy that may be lost; without labels, % answered otherwise."),
+        typer.Option(
+            metavar="POINTS",
+            help="Accuracy that may be lost, in points: 1 is 1 %; without labels, % answered otherwise.",
+        ),
     ] = None,
     min_speedup: Annotated[
         float | None, typer.Option(metavar="TIMES", help="Time of the plain model over the time with exits, at least.")

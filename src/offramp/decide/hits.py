@@ -23,7 +23,8 @@ class HitCurve:
         accuracy: share of the hits that answer as the label; nan where nothing hits, None without labels.
         effect: what leaving here takes from the accuracy of the whole: share of all samples that hit and are wrong
             where the user's model is right, less those that are right where it is wrong (eq. 2); None without labels.
-        bound: share of all samples that hit and disagree, HR (1 - CA), which is never less than the effect (eq. 3).
+        bound: share of all samples that hit and disagree, HR (1 - CA), which is never less than the effect where
+            answers are classes (eq. 3); values may agree within their tolerance and yet be right and wrong.
     """
 
     threshold: Float[np.ndarray, " thresholds"]

@@ -8,7 +8,7 @@ from jaxtyping import Float
 
 from offramp.errors import DataError
 from offramp.geometry.sight import Sight
-from offramp.inputs import mask_of
+from offramp.inputs import device_of, mask_of, on
 from offramp.model.taps import tapped
 from offramp.types import BACKBONE
 
@@ -40,7 +40,7 @@ def features(
             return _entries(_flat(feature, mask), entries, seed)
 
         with torch.no_grad(), tapped(model, list(layers), keep) as kept:
-            output = sight.network(inputs, [sight.network.last])[sight.network.last]
+            output = sight.network(on(inputs, device_of(sight.network)), [sight.network.last])[sight.network.last]
         for name in layers:
             found[name].append(kept[name])
         found[BACKBONE].append(output.cpu().numpy())

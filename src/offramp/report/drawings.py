@@ -67,14 +67,14 @@ def _hits(found: Findings) -> Drawing:
 
 
 def _effect(found: Findings) -> Drawing:
-    labelled = found.curves[0].effect is not None
+    bounds = found.curves[0].effect is not None and found.bundle.task.means.classes
     return Drawing(
         "effect",
         "What leaving at each exit takes from the accuracy of the whole, against its threshold.",
         "Each exit alone: the share of all samples that would leave there with another answer than the plain model's"
         + (
             ", which bounds the accuracy that is lost; gains are not losses, so the effect lies below."
-            if labelled
+            if bounds
             else "."
         ),
         lambda path: effect_figure(found.curves, found.exits[:-1], _thresholds(found), path),

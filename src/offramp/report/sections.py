@@ -30,7 +30,6 @@ class Rows:
 def verdict(found: Findings) -> str:
     """What the chosen operating point does, in one paragraph."""
     point, evaluation = found.shown, found.evaluation
-    risk = found.bundle.manifest.risk
     said = [
         f"At the operating point {point.name}, {percent(1 - point.exit_share[-1])} of the samples leave early, and an "
         f"answer takes {percent(point.cost_ratio)} of the plain model's MACs.",
@@ -43,7 +42,7 @@ def verdict(found: Findings) -> str:
             f"The accuracy is {percent(point.accuracy, 2)}, the plain model's {percent(evaluation.accuracy, 2)}."
         )
     if point.bound is not None:
-        said.append(f"Certified: {risk} of {proved(point.bound)}.")
+        said.append(f"Certified: {point.bound.risk} of {proved(point.bound)}.")
     else:
         said.append("This point has no certificate.")
     said += _times(found)

@@ -111,6 +111,6 @@ def _card(found: Findings, one: Example, names: Sequence[str]) -> Card:
         answer=said,
         reference="" if one.differs == 0 else reference,
         label="" if label == said else label,
-        right=None if one.label is None else label == said,
+        right=None if one.wrong is None else one.wrong == 0,
         margin="" if one.margin != one.margin else f"{one.margin:+.3f}",
     )
