@@ -137,8 +137,9 @@ def test_regimes_and_seeds_of_one_architecture_are_compared(trained: Bundle, tmp
     assert found["parts"]["connectivity"]["plane"] is not None
     assert {group: len(seeds) for group, seeds in groups_of(found, "ranks").items()} == {"heads": 2, "mixed": 1}
     assert [(pair[0]["from"], pair[0]["to"], len(pair)) for pair in pairs_of(found)] == [
-        ("heads", "heads", 1),
-        ("heads", "mixed", 2),
+        ("heads", "heads, other seed", 1),
+        ("heads", "mixed", 1),
+        ("heads", "mixed, other seed", 1),
     ]
     files = write_analysis(found, tmp_path / "out", ".svg")
     assert [path.name for path in files] == ["analysis.json", *(f"{part}.svg" for part in PARTS)]

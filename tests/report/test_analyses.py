@@ -110,7 +110,23 @@ def test_trainings_are_grouped_by_their_regime() -> None:
         },
     }
     assert groups_of(found, "ranks") == {"a": [0, 1], "b": [2]}
-    assert [[(one["from"], one["to"]) for one in pair] for pair in pairs_of(found)] == [[("a", "a")], [("a", "b")] * 2]
+    assert [[(one["from"], one["to"]) for one in pair] for pair in pairs_of(found)] == [
+        [("a", "a, other seed")],
+        [("a", "b")],
+        [("a", "b, other seed")],
+    ]
+
+
+def test_lines_between_equal_seeds_are_a_spread_and_those_between_others_are_not() -> None:
+    names = [("a", "a"), ("a (2)", "a"), ("b", "b"), ("b (2)", "b")]
+    lines = [line("a", "b", 1.0), line("a", "b (2)", 9.0), line("a (2)", "b", 8.0), line("a (2)", "b (2)", 2.0)]
+    found = {
+        "models": [{"name": name, "group": group} for name, group in names],
+        "parts": {"connectivity": {"lines": lines}},
+    }
+    same, other = pairs_of(found)
+    assert [one["last"] for one in same] == [lines[0]["last"], lines[3]["last"]]
+    assert [one["last"] for one in other] == [lines[1]["last"], lines[2]["last"]]
 
 
 def test_a_place_that_cannot_be_written_is_refused(tmp_path: Path) -> None:

@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from offramp.advise.contender import CASCADE, EXITS, PLAIN, Contender, Figures, Way
+from offramp.advise.contender import CASCADE, EXITS, INT8, INT8_EXITS, PLAIN, Contender, Figures, Way
 from offramp.advise.equal import MACS, Equal, cost_at, read_off
 from offramp.advise.race import Race, Taken, Track, race
 from offramp.advise.verdict import DONT, Verdict, after
@@ -152,10 +152,9 @@ def _family(contender: Contender, macs: float) -> Family:
 def equals(rows: Sequence[Row], families: Sequence[Family], sizes: Sequence[int]) -> tuple[Equal, ...]:
     """Each point of the exits, and what everything else costs at its quality.
 
-    In MACs an alternative is its whole family. In time it is the ways that were timed, and the plain model for those
-    that end with it.
+    In MACs an alternative is its whole family. In time it is the ways that were timed, and the model that they end with
+    where nobody leaves: the plain one, or that in eight bits.
     """
-    plain = next(row for row in rows if row.kind == PLAIN)
     found = []
     for row in (one for one in rows if one.kind == EXITS):
         quality, names = row.figures.quality, [f for f in families if f.kind not in (PLAIN, EXITS)]
@@ -164,13 +163,16 @@ def equals(rows: Sequence[Row], families: Sequence[Family], sizes: Sequence[int]
         for size in sizes:
             if size not in row.taken:
                 continue
-            others = {family.name: cost_at(_timed(family, rows, plain, size), quality) for family in names}
+            others = {family.name: cost_at(_timed(family, rows, size), quality) for family in names}
             found.append(Equal(row.way, quality, f"time at batch {size}", row.taken[size].ratio, others))
     return tuple(found)
 
 
-def _timed(family: Family, rows: Sequence[Row], plain: Row, size: int) -> list[tuple[float, float]]:
+ENDS = {CASCADE: PLAIN, INT8_EXITS: INT8}
+"""Which kind a family ends with where nobody leaves."""
+
+
+def _timed(family: Family, rows: Sequence[Row], size: int) -> list[tuple[float, float]]:
     mine = [row for row in rows if row.name == family.name and size in row.taken]
-    curve = [(row.figures.quality, row.taken[size].ratio) for row in mine]
-    ends = family.kind == CASCADE and size in plain.taken and curve
-    return [*curve, (plain.figures.quality, plain.taken[size].ratio)] if ends else curve
+    ends = [row for row in rows if mine and row.kind == ENDS.get(family.kind) and size in row.taken]
+    return [(row.figures.quality, row.taken[size].ratio) for row in (*mine, *ends)]

@@ -1,6 +1,7 @@
 """All that an analysis found, in files: one JSON, and one figure for each part."""
 
 import json
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -52,11 +53,20 @@ def groups_of(found: Found, part: str) -> dict[str, list[Any]]:
 
 
 def pairs_of(found: Found) -> list[Sequence[Mapping[str, Any]]]:
-    """The lines between trainings by the regimes at their ends, named after these."""
+    """The lines between trainings by the regimes at their ends, named after these.
+
+    The first training of a regime is taken to share its start with the first of another, the second with the second;
+    lines between others are a pair of their own, since what lies between starts is no spread over seeds.
+    """
     group = {model["name"]: model["group"] for model in found["models"]}
+    seen: Counter[str] = Counter()
+    place = {}
+    for name, own in group.items():
+        place[name], seen[own] = seen[own], seen[own] + 1
     pairs: dict[tuple[str, str], list[Mapping[str, Any]]] = {}
     for line in found["parts"]["connectivity"]["lines"]:
-        ends = group[line["from"]], group[line["to"]]
+        one, other = line["from"], line["to"]
+        ends = group[one], group[other] + ("" if place[one] == place[other] else ", other seed")
         pairs.setdefault(ends, []).append({**line, "from": ends[0], "to": ends[1]})
     return list(pairs.values())
 
