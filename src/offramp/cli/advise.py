@@ -55,6 +55,10 @@ VERSION = 1
 """Of the JSON file."""
 
 
+SPLIT = "50/15/20/15"
+"""Shares of a build where nothing else is asked for."""
+
+
 def advise(
     model: ModelSpec,
     data: Data,
@@ -74,9 +78,7 @@ def advise(
     max_drop: Annotated[
         float | None, typer.Option(help="Risk wanted, as a share: 0.01 is 1 %. Default: that of the bundle, or 0.01.")
     ] = None,
-    split: Annotated[
-        str, typer.Option(help="Shares for training / choosing / certifying / reporting.")
-    ] = "50/15/20/15",
+    split: Annotated[str, typer.Option(help="Shares for training / choosing / certifying / reporting.")] = SPLIT,
     points: Points = None,
     seed: Annotated[int, typer.Option(help="Seed of the split and of what is built.")] = 0,
     task: Task = None,
@@ -163,17 +165,20 @@ def advise(
     sheets = [] if foreseen is None else [forecast_sheet(foreseen)]
     sheets += [] if told is None else advice_sheets(told)
     result = {"version": VERSION, "machine": machine("onnxruntime", "openvino", "nncf"), "threads": threads}
-    if found is not None and foreseen is None and (seed, points, split) != (0, None, "50/15/20/15"):
-        notes = (*notes, "--seed, --points and --split are those of the bundle, which was there already")
-    if figure is not None and told is None:
-        notes = (*notes, "no figure is drawn of a forecast; give --bundle, --build or --rival")
-    result |= notes_of(foreseen, told, notes)
+    given = found is not None and foreseen is None and (seed, points, split) != (0, None, SPLIT)
+    result |= notes_of(foreseen, told, (*notes, *_unheeded(given, figure is not None and told is None)))
     show(sheets, result, out, markdown, as_json)
     if figure is not None and told is not None:
         from offramp.report.advice import advice_figure  # not above: only who draws waits for matplotlib
 
         advice_figure(told, figure)
         typer.echo(f"figure: {figure}", err=True)
+
+
+def _unheeded(given: bool, drawn: bool) -> list[str]:
+    """What was asked for and is not done."""
+    said = ["--seed, --points and --split are those of the bundle, which was there already"] if given else []
+    return [*said, "no figure is drawn of a forecast; give --bundle, --build or --rival"] if drawn else said
 
 
 def _there(folder: Path, wanted: bool) -> Bundle | None:

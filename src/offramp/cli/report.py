@@ -14,7 +14,6 @@ from offramp.findings import Remembering, Timing, find
 from offramp.load.optional import require
 from offramp.memory import Origin
 from offramp.report.paths import SUFFIXES, file_path
-from offramp.report.writing import class_names, written
 
 
 def report(
@@ -64,6 +63,8 @@ def report(
       offramp report bundle nets.py:net --data x.npz --out r.html --backends "" --no-memory --markdown summary.md
     """
     require("jinja2", "reports")
+    from offramp.report.writing import class_names, written  # not above: drawing is slow to import
+
     for file in (out, *([markdown] if markdown else [])):
         file_path(file)
     suffixes = _suffixes(formats)
