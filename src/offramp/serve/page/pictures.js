@@ -63,7 +63,7 @@ export function flow(now) {
 }
 
 function label(put, key, exit, name, share, off, [x, y, room], upright, last = false) {
-  const cost = exit.cost == null ? "" : `cost ${percent(exit.cost, 0)}`, most = Math.max(6, Math.floor(room / 7.4));
+  const cost = exit.cost == null ? "" : `cost ${percent(exit.cost, 0)}`, most = Math.max(6, Math.floor(room / (upright ? 8.4 : 7.4)));
   const style = off ? "quiet" : "strong", place = {x, "text-anchor": upright || last ? "start" : "middle"};
   if (upright) {
     put(`label ${key} 0`, "text", {...place, y: y - 3, class: style}, `${share} · ${shortened(name, Math.max(6, most - share.length - 3))}`);
