@@ -87,7 +87,7 @@ def analyze(
         "data": {"name": source.name, "samples": len(rows), "against": held.against, "loss": held.name},
         "settings": {**asdict(chosen), "noises": list(chosen.noises)},
         "models": [{"name": name, "group": group} for name, (group, _) in found.items()],
-        "left_out": [exit_.point for exit_ in _attached(first).exits if exit_ not in live.exits],
+        "left_out": [exit_.point for exit_ in first.live.multi_exit.exits if exit_ not in live.exits],
         "parts": {part: PARTS[part](looked) for part in PARTS if part in wanted},
         "machine": machine(),
     }
@@ -105,14 +105,8 @@ def _named(bundles: Mapping[str, Sequence[Bundle]]) -> dict[str, tuple[str, Bund
     return found
 
 
-def _attached(bundle: Bundle) -> MultiExit:
-    if bundle.multi_exit is None:
-        raise InputError("expected a bundle attached to its backbone; call attach(model) first")
-    return bundle.multi_exit
-
-
 def _live(bundle: Bundle) -> MultiExit:
-    return seen(_attached(bundle))
+    return seen(bundle.live.multi_exit)
 
 
 def _rows(source: Source, settings: Settings) -> Int[np.ndarray, " samples"]:
@@ -127,7 +121,7 @@ def _held(
     bundle: Bundle, source: Source, rows: Int[np.ndarray, " samples"], labels: Labels | None, settings: Settings
 ) -> Criterion:
     """The loss, against the labels of these samples or the answers of the user's model."""
-    live = _attached(bundle)
+    live = bundle.live.multi_exit
     user = live.backbone.model if live.original is None else live.original
     check_taken(user, source.inputs(rows[:2]), live.backbone.example, source.name)
     logits_of, parts = reader(bundle.task), np.array_split(rows, -(-len(rows) // settings.batch_size))

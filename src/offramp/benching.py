@@ -2,6 +2,7 @@
 
 import tempfile
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -13,7 +14,7 @@ from offramp.deployed import RUNTIMES, available
 from offramp.errors import InputError
 from offramp.inputs import Inputs, device_of
 from offramp.live import Live
-from offramp.load.combine import subset
+from offramp.looking import unseen
 from offramp.machine import threads_set
 from offramp.progress import Progress, silent
 from offramp.sources import Source
@@ -24,6 +25,27 @@ POINTS = ("balanced", "fast", "fastest")
 
 LEAST = 40
 """Samples in a round at least, so that what leaves early in one is much alike."""
+
+
+@dataclass(frozen=True)
+class Timing:
+    """How something is timed.
+
+    Attributes:
+        batch_sizes: samples at a time.
+        backends: names of back ends.
+        threads: of all back ends.
+        rounds: over which medians are taken.
+    """
+
+    batch_sizes: Sequence[int] = (1, 32)
+    backends: Sequence[str] = ("eager",)
+    threads: int = 1
+    rounds: int = 15
+
+
+USUAL = Timing()
+"""Where nothing else is asked for."""
 
 
 def bench(
@@ -58,8 +80,7 @@ def bench(
     live = bundle.live
     if not batch_sizes or not backends:
         raise InputError("expected at least one batch size and one back end; give --batch-sizes 1,8 --backends eager")
-    if source.fingerprint() == bundle.manifest.data.fingerprint:  # of those that trained heads more would leave
-        source = subset(source, bundle.splits["report"])
+    source = unseen(bundle, source)
     wanted = [bundle.point(name) for name in dict.fromkeys(bundle.point(name).name for name in points)]
     on_processor = device_of(live.multi_exit.backbone.model).type == "cpu"
     others = ("eager", *RUNTIMES) if on_processor else ("eager", "cuda-graphs")

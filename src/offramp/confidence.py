@@ -92,6 +92,13 @@ class Said:
         """Where each sample leaves."""
         return replay(self.table, configuration).exit_index
 
+    def error_at(self, exit_index: Int[np.ndarray, " samples"]) -> Float[np.ndarray, " samples"] | None:
+        """How far from the label what is answered at these exits is; None without labels."""
+        if self.error is None:
+            return None
+        found: np.ndarray = self.error[exit_index, np.arange(len(exit_index))]
+        return found
+
     def only(self, rows: Int[np.ndarray, " rows"]) -> "Said":
         """The same of some of the samples."""
         reference, original = (

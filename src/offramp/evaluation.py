@@ -208,10 +208,10 @@ def _evaluated(said: Said, point: OperatingPoint, time_ratio: dict[str, float]) 
 
 def _noise(said: Said, exit_index: Int[np.ndarray, " samples"]) -> float | None:
     """Standard error of the points of accuracy lost, sample by sample; None without labels."""
-    if said.error is None or said.plain_error is None:
+    error, plain = said.error_at(exit_index), said.plain_error
+    if error is None or plain is None:
         return None
-    lost = said.error[exit_index, np.arange(said.table.samples)] - said.plain_error
-    return 100 * float(lost.std()) / math.sqrt(said.table.samples)
+    return 100 * float((error - plain).std()) / math.sqrt(len(error))
 
 
 def _interval(loss: Float[np.ndarray, " samples"]) -> tuple[float, float] | None:
@@ -228,6 +228,5 @@ def _plain(said: Said) -> float | None:
 
 def _accuracy(said: Said, exit_index: Int[np.ndarray, " samples"]) -> float | None:
     """Share of samples answered like the label at these exits; None without labels."""
-    if said.error is None:
-        return None
-    return 1.0 - float(said.error[exit_index, np.arange(said.table.samples)].mean())
+    error = said.error_at(exit_index)
+    return None if error is None else 1.0 - float(error.mean())

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from offramp.benching import bench
+from offramp.benching import USUAL, Timing, bench
 from offramp.bundle import Bundle
 from offramp.decide.hits import HitCurve, hit_curves
 from offramp.evaluation import Evaluated, Evaluation, summed_up
@@ -22,23 +22,6 @@ from offramp.progress import Progress, silent
 from offramp.sources import Source
 from offramp.speed import SpeedRow
 from offramp.types import BACKBONE, OperatingPoint
-
-
-@dataclass(frozen=True)
-class Timing:
-    """What is timed; see `benching.bench`.
-
-    Attributes:
-        backends: names of back ends.
-        batch_sizes: samples at a time.
-        threads: of all back ends.
-        rounds: over which medians are taken.
-    """
-
-    backends: tuple[str, ...] = ("eager",)
-    batch_sizes: tuple[int, ...] = (1, 32)
-    threads: int = 1
-    rounds: int = 15
 
 
 @dataclass(frozen=True)
@@ -108,7 +91,7 @@ def find(
     labels: bool | None = None,
     part: str | None = None,
     count: int = 4,
-    timing: Timing | None = Timing(),
+    timing: Timing | None = USUAL,
     remembering: Remembering | None = None,
     progress: Progress = silent,
 ) -> Findings:

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from offramp.errors import InputError
+from offramp.whole import write_whole
 
 
 @dataclass(frozen=True)
@@ -38,17 +39,8 @@ class KeptParts:
         digest = hashlib.sha256(repr((self.asked, *depends)).encode()).hexdigest()[:24]
         path = self.folder / f"{kind}-{digest}.json"
         if not path.exists():
-            self._write(path, json.dumps(work(), allow_nan=False))
+            write_whole(path, json.dumps(work(), allow_nan=False), "choose another folder")
         try:
             return json.loads(path.read_text())
         except (OSError, ValueError) as error:
             raise InputError(f"cannot read {path}: {error}; delete it to make it anew") from error
-
-    def _write(self, path: Path, text: str) -> None:
-        draft = path.with_suffix(".part")
-        try:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            draft.write_text(text)
-            draft.replace(path)
-        except OSError as error:
-            raise InputError(f"cannot write {path}: {error.strerror}; free space or choose another folder") from error

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from offramp.errors import InputError
+from offramp.whole import write_whole
 
 
 class Kept:
@@ -33,14 +34,7 @@ class Kept:
         Raises:
             InputError: if it cannot be written.
         """
-        path = self._path(recipe, seed)
-        try:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            draft = path.with_suffix(".part")
-            draft.write_text(json.dumps(row))
-            draft.replace(path)
-        except OSError as error:
-            raise InputError(f"cannot write {path}: {error.strerror}; free space or choose another --work") from error
+        write_whole(self._path(recipe, seed), json.dumps(row), "choose another --work")
 
     def row(self, recipe: str, seed: int) -> Mapping[str, Any]:
         """A finished row.

@@ -55,9 +55,7 @@ class Look:
             DataError: if the model does not take the samples, or labels are none of its task.
             InputError: if the bundle is not attached.
         """
-        live = bundle.multi_exit
-        if live is None:
-            raise InputError("expected a bundle attached to its backbone; call attach(model) first")
+        live = bundle.live.multi_exit
         first = source.inputs(np.arange(min(2, len(source))))
         check_taken(live.backbone.model, first, live.backbone.example, source.name)
         live = _at_size(live, first, bundle)
@@ -68,7 +66,7 @@ class Look:
     @cached_property
     def own(self) -> bool:
         """Whether this is the data that the bundle was built from."""
-        return self.source.fingerprint() == self.bundle.manifest.data.fingerprint
+        return is_own(self.bundle, self.source)
 
     def part(self, wanted: str | None) -> str:
         """The part that is looked at where `wanted` is None: of the build's own data the report part, since its other
@@ -108,6 +106,19 @@ class Look:
             some = subset(self.source, indices)
             cache = passes.run(some, Path(folder) / "evaluate", split="evaluate", progress=self.progress)
             return live.record(cache)
+
+
+def is_own(bundle: Bundle, source: Source) -> bool:
+    """Whether this is the data that a bundle was built from."""
+    return source.fingerprint() == bundle.manifest.data.fingerprint
+
+
+def unseen(bundle: Bundle, source: Source) -> Source:
+    """Of the data of the build its report part, which nothing was learnt or chosen from; other data as it is.
+
+    Of the samples that trained heads more would leave early.
+    """
+    return subset(source, bundle.splits["report"]) if is_own(bundle, source) else source
 
 
 def check_classes(bundle: Bundle, what: str) -> None:

@@ -11,7 +11,7 @@ from jaxtyping import Float
 from offramp.decide.rule import rule as rule_of
 from offramp.errors import InputError, OfframpError
 from offramp.progress import Progress, silent
-from offramp.run.loop import Plan, stops_of
+from offramp.run.loop import Plan
 from offramp.run.stage_seconds import ExecutorFor
 from offramp.run.timing import interleaved
 from offramp.run.tuning import UNCUT as NOBODY
@@ -139,7 +139,7 @@ def _plans(
         asked |= {OFF: Configuration(most, (float("inf"),) * len(point_of)), **points}
     made = cache(backend.make)
     by = rule_of(rule)
-    return {name: Plan(c, stops_of(c.enabled, point_of), made(c.enabled), by) for name, c in asked.items()}
+    return {name: Plan.of(c, point_of, made(c.enabled), by) for name, c in asked.items()}
 
 
 def _rows(

@@ -14,6 +14,7 @@ from offramp.decide import guarantees
 from offramp.deciding import Decided, Wish, decide_by
 from offramp.errors import DataError, InputError
 from offramp.load.combine import subset
+from offramp.looking import is_own
 from offramp.machine import threads_set
 from offramp.model.cache import Pass
 from offramp.model.multi_exit import MultiExit, Recording
@@ -65,7 +66,7 @@ def tune(
     live, mix = bundle.live.multi_exit, dict(batch_mix or {1: 1.0})
     if not mix or min(mix) < 1 or not all(np.isfinite(share) and share > 0 for share in mix.values()):
         raise InputError(f"expected batch sizes with positive shares, got {mix}; give --batch-sizes 1,32")
-    if source.fingerprint() != bundle.manifest.data.fingerprint:
+    if not is_own(bundle, source):
         raise DataError(
             f"expected the data of the build, {bundle.manifest.data.name}, whose parts are known, got {source.name}; "
             "on other data build a new bundle"

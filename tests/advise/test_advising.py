@@ -11,12 +11,13 @@ import numpy as np
 import pytest
 import torch
 
-from offramp.advise.advice import Advice, Row, Timing
+from offramp.advise.advice import Advice, Row
 from offramp.advise.advising import Wishes, advise, options_of
 from offramp.advise.alternatives import Rival
 from offramp.advise.contender import CASCADE, EXITS, INT8, INT8_EXITS, PLAIN, STATIC, size_of
 from offramp.advise.race import installed
 from offramp.advise.verdict import DONT, SMALLER
+from offramp.benching import Timing
 from offramp.bundle import Bundle
 from offramp.errors import InputError, NoLabelsError, UnknownNameError
 from offramp.load.arrays import open_array

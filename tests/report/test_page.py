@@ -10,8 +10,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from offramp.benching import Timing
 from offramp.errors import InputError
-from offramp.findings import Findings, Timing, find
+from offramp.findings import Findings, find
 from offramp.load.sources import open_source
 from offramp.report import sections
 from offramp.report.few import few

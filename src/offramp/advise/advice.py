@@ -9,6 +9,7 @@ from offramp.advise.contender import CASCADE, EXITS, INT8, INT8_EXITS, PLAIN, Co
 from offramp.advise.equal import MACS, Equal, cost_at, read_off
 from offramp.advise.race import Race, Taken, Track, race
 from offramp.advise.verdict import DONT, Verdict, after
+from offramp.benching import Timing
 from offramp.machine import threads_set
 from offramp.progress import Progress, silent
 from offramp.sources import Source
@@ -89,16 +90,6 @@ class Advice:
     def quality(self) -> str:
         """What alternatives are compared at."""
         return "agreement" if self.accuracy is None else "accuracy"
-
-
-@dataclass(frozen=True)
-class Timing:
-    """How times are taken; see `race.Track`."""
-
-    batch_sizes: Sequence[int] = (1, 32)
-    backends: Sequence[str] = ("eager",)
-    threads: int = 1
-    rounds: int = 15
 
 
 def advice(

@@ -6,15 +6,17 @@ from dataclasses import asdict, dataclass
 from importlib.util import find_spec
 from pathlib import Path
 
-from offramp.advise.advice import Advice, Timing, advice
+from offramp.advise.advice import Advice, advice
 from offramp.advise.alternatives import Rival, called, exits, plain, rivals, rounded
 from offramp.advise.contender import EXITS, INT8, INT8_EXITS, Contender
 from offramp.advise.recording import Ground
+from offramp.benching import Timing
 from offramp.bundle import Bundle
 from offramp.errors import InputError, OfframpError
 from offramp.load.combine import subset
 from offramp.load.labels import known_labels
 from offramp.load.models import LoadedModel
+from offramp.looking import is_own
 from offramp.model.points import analyse
 from offramp.options import Options
 from offramp.pipeline import example_of
@@ -75,7 +77,7 @@ def advise(
     taken = [called(loaded), EXITS, INT8, INT8_EXITS, *(rival.name for rival in some)]
     if len(set(taken)) < len(taken):
         raise InputError(f"expected models with different names, got {', '.join(taken)}; name a factory for each")
-    own = bundle is None or source.fingerprint() == bundle.manifest.data.fingerprint
+    own = bundle is None or is_own(bundle, source)
     options = wishes.options
     parts = dict(bundle.splits) if bundle is not None and own else options.shares.divide(len(source), options.seed)
     backbone = analyse(loaded.model, example_of(source), reader(task), nowhere=True)

@@ -2,7 +2,6 @@
 
 from dataclasses import dataclass
 
-import numpy as np
 from torch import nn
 
 from offramp.confidence import Said
@@ -101,11 +100,10 @@ class Contender:
         said, taken = self.report, replay(self.report.table, configuration)
         agreement = 1.0 - float(taken.loss.mean())
         cost = float(taken.cost.mean()) / plain_macs
-        plain = said.plain_error
-        if said.error is None or plain is None:
+        error, plain = said.error_at(taken.exit_index), said.plain_error
+        if error is None or plain is None:
             noise = 100.0 * float(taken.loss.std()) / said.table.samples**0.5
             return Figures(cost, agreement, None, None, noise)
-        error = said.error[taken.exit_index, np.arange(said.table.samples)]
         lost = error - plain
         noise = 100.0 * float(lost.std()) / said.table.samples**0.5
         return Figures(cost, agreement, 1.0 - float(error.mean()), 100.0 * float(lost.mean()), noise)

@@ -16,7 +16,7 @@ from offramp.deployed import available
 from offramp.errors import InputError, OfframpError, UnknownNameError
 from offramp.model.quantiser import rounds as is_rounded
 from offramp.progress import Progress
-from offramp.run.loop import Plan, run, stops_of
+from offramp.run.loop import Plan, run
 from offramp.run.stage_seconds import ExecutorFor
 from offramp.run.timing import interleaved
 from offramp.sources import Source
@@ -195,13 +195,8 @@ def _runners(track: Track, contender: Contender, backend: str, left_out: dict[st
 
 
 def _runner(contender: Contender, way: Way, make: ExecutorFor) -> Runner:
-    enabled = way.configuration.enabled
-    plan = Plan(
-        way.configuration,
-        stops_of(enabled, contender.live.multi_exit.point_of),
-        make(enabled),
-        rule_of(contender.live.gate.rule),
-    )
+    configuration, point_of = way.configuration, contender.live.multi_exit.point_of
+    plan = Plan.of(configuration, point_of, make(configuration.enabled), rule_of(contender.live.gate.rule))
     return partial(run, plan)
 
 

@@ -17,7 +17,7 @@ from offramp.machine import threads_set
 from offramp.model.multi_exit import MultiExit
 from offramp.progress import Progress
 from offramp.reading import reader
-from offramp.run.loop import Plan, run, stops_of
+from offramp.run.loop import Plan, run
 from offramp.run.stage_seconds import ExecutorFor, seconds
 from offramp.run.timing import interleaved
 from offramp.sources import Source
@@ -60,7 +60,7 @@ def with_loop(
     inner = len(point_of)
     every = Configuration((True,) * inner, (float("inf"),) * inner)
     plans = {
-        name: Plan(one, stops_of(one.enabled, point_of), make(one.enabled))
+        name: Plan.of(one, point_of, make(one.enabled))
         for name, one in (("off", every), ("uncut", Configuration.full(inner)))
     }
     timing = interleaved({name: partial(run, plan) for name, plan in plans.items()}, [[batch] for batch in batches])

@@ -9,7 +9,7 @@ from offramp.benching import drawn, precision
 from offramp.bundle import Bundle
 from offramp.errors import InputError
 from offramp.evaluation import evaluate
-from offramp.load.combine import subset
+from offramp.looking import unseen
 from offramp.machine import threads_set
 from offramp.progress import Progress, silent
 from offramp.sources import Source
@@ -148,14 +148,12 @@ def validate(bundle: Bundle, source: Source | None, asked: Asked, progress: Prog
         if asked.min_speedup is not None:
             raise InputError("expected --data to measure time on; give it, or leave --min-speedup out")
         return Validation(point.name, 0, "none", tuple(conditions))
-    own = source.fingerprint() == bundle.manifest.data.fingerprint
-    samples, part = (len(bundle.splits["report"]), "report") if own else (len(source), "all")
+    used = unseen(bundle, source)
     if asked.max_drop is not None:
         conditions.append(_drop(bundle, source, asked, progress))
     if asked.min_speedup is not None:
-        used = subset(source, bundle.splits["report"]) if own else source
         conditions.append(_speedup(bundle, used, asked, progress))
-    return Validation(point.name, samples, part, tuple(conditions))
+    return Validation(point.name, len(used), "all" if used is source else "report", tuple(conditions))
 
 
 def _certificate(bundle: Bundle, asked: Asked) -> Condition:

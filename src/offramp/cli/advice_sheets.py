@@ -18,6 +18,7 @@ from offramp.advise.verdict import Verdict
 from offramp.cli.plain import plain_table
 from offramp.report.units import macs as in_words
 from offramp.report.units import percent
+from offramp.whole import write_whole
 
 
 @dataclass(frozen=True)
@@ -215,6 +216,6 @@ def show(
     for note in result["notes"]:
         typer.echo(note, err=True)
     if out is not None:
-        out.write_text(json.dumps(result, indent=1) + "\n")
+        write_whole(out, json.dumps(result, indent=1) + "\n")
     if markdown is not None:
-        markdown.write_text("\n".join(sheet.markdown for sheet in sheets))
+        write_whole(markdown, "\n".join(sheet.markdown for sheet in sheets))

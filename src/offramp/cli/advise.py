@@ -6,15 +6,17 @@ from typing import Annotated
 
 import typer
 
-from offramp.advise.advice import Advice, Timing
+from offramp.advise.advice import Advice
 from offramp.advise.advising import Wishes, options_of
 from offramp.advise.advising import advise as advise_about
 from offramp.advise.alternatives import Rival, called
 from offramp.advise.forecast import SAMPLES, Forecast, forecast
 from offramp.advise.race import BACKENDS, installed
+from offramp.benching import Timing
 from offramp.bundle import MANIFEST, Bundle
 from offramp.cli.advice_sheets import advice_sheets, forecast_sheet, notes_of, show
 from offramp.cli.options import (
+    SPLIT,
     Channels,
     Data,
     FigurePath,
@@ -53,10 +55,6 @@ from offramp.tasks.task import Task as Meaning
 
 VERSION = 1
 """Of the JSON file."""
-
-
-SPLIT = "50/15/20/15"
-"""Shares of a build where nothing else is asked for."""
 
 
 def advise(
@@ -126,7 +124,7 @@ def advise(
     """
     for file in (out, markdown):
         if file is not None:
-            file_path(file).parent.mkdir(parents=True, exist_ok=True)
+            file_path(file)
     if figure is not None:
         figure_path(figure)
     sizes = sizes_of("--batch-sizes", batch_sizes)

@@ -14,7 +14,7 @@ from offramp.cli.options import BundlePath, Data, Json, OptionalModel, Small, We
 from offramp.cli.progress import bars
 from offramp.cli.tables import memory_table
 from offramp.errors import InputError
-from offramp.load.combine import subset
+from offramp.looking import unseen
 from offramp.machine import machine
 from offramp.memory import BACKENDS, Origin, batches_of, grid
 from offramp.report.paths import file_path
@@ -50,8 +50,7 @@ def memory(
     if not sizes:
         raise InputError("expected at least one batch size; give --batch-sizes 1,32")
     live, source = attached(bundle, model, weights, data, small=small)
-    if source.fingerprint() == live.manifest.data.fingerprint:  # of those that trained heads more would leave
-        source = subset(source, live.splits["report"])
+    source = unseen(live, source)
     entry = live.manifest.model
     origin = Origin(bundle, model or str(entry.spec), entry.weights if weights is None else str(weights), small)
     wanted = point or ["balanced", "fast", "fastest"]

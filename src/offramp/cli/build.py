@@ -11,6 +11,7 @@ from rich.console import Console
 from offramp.bundle import Bundle
 from offramp.cli.app import StoppedError
 from offramp.cli.options import (
+    SPLIT,
     Channels,
     Data,
     Json,
@@ -60,9 +61,7 @@ def build(
             "the others: with probability 1 - delta.",
         ),
     ] = guarantees.DEFAULT,
-    split: Annotated[
-        str, typer.Option(help="Shares for training heads / choosing / certifying / reporting.")
-    ] = "50/15/20/15",
+    split: Annotated[str, typer.Option(help="Shares for training heads / choosing / certifying / reporting.")] = SPLIT,
     extra_data: Annotated[
         list[str] | None,
         typer.Option(metavar="DATA", help="More unlabelled inputs to train heads with; repeatable."),

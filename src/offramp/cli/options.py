@@ -66,6 +66,10 @@ Task = Annotated[
 Json = Annotated[bool, typer.Option("--json", help="Print JSON for machines instead of a table.")]
 
 
+SPLIT = "50/15/20/15"
+"""Shares of a build for training heads / choosing / certifying / reporting, where nothing else is asked for."""
+
+
 def preprocess_of(
     mean: str | None = None,
     std: str | None = None,

@@ -6,11 +6,12 @@ from typing import Annotated
 import typer
 
 from offramp.backends import NAMES
+from offramp.benching import Timing
 from offramp.cli.attached import attached
 from offramp.cli.options import BundlePath, Data, Labels, OptionalModel, Small, Weights, sizes_of
 from offramp.cli.progress import bars
 from offramp.errors import InputError
-from offramp.findings import Remembering, Timing, find
+from offramp.findings import Remembering, find
 from offramp.load.optional import require
 from offramp.memory import Origin
 from offramp.report.paths import SUFFIXES, file_path
@@ -81,7 +82,7 @@ def report(
             labels=labels,
             part=part,
             count=examples,
-            timing=Timing(tuple(wanted), tuple(sizes), threads, rounds) if wanted and sizes else None,
+            timing=Timing(sizes, wanted, threads, rounds) if wanted and sizes else None,
             remembering=Remembering(origin) if memory else None,
             progress=progress,
         )

@@ -6,10 +6,10 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from offramp.errors import InputError
 from offramp.report.landscapes import connectivity_figure, landscape_figure
 from offramp.report.profiles import information_figure, ranks_figure
 from offramp.report.pulls import gradients_figure
+from offramp.whole import write_whole
 
 Found = Mapping[str, Any]
 """What `offramp.analysis.analyze` returns."""
@@ -28,15 +28,7 @@ def write_analysis(found: Found, folder: Path, suffix: str = ".png") -> list[Pat
     Raises:
         InputError: if nothing can be written there.
     """
-    result = folder / RESULT
-    draft = result.with_suffix(".part")
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        draft.write_text(json.dumps(found, indent=1) + "\n")
-        draft.replace(result)
-    except OSError as error:
-        raise InputError(f"cannot write to {folder}: {error.strerror}; free space or choose another folder") from error
-    files = [result]
+    files = [write_whole(folder / RESULT, json.dumps(found, indent=1) + "\n", "choose another folder")]
     for part in found["parts"]:
         path = folder / f"{part}{suffix}"
         if _FIGURES[part](found, path):

@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 
 from offramp.arrays import Float
 from offramp.report.profiles import colour
-from offramp.report.style import SERIES, figure
+from offramp.report.style import SERIES, banded, figure
 
 LEVELS = 14
 """Contours of a landscape."""
@@ -93,11 +93,7 @@ def contours(
 def _line(axes: Axes, seeds: Sequence[Mapping[str, Any]], kind: str, ink: str) -> None:
     share = np.array(seeds[0]["at"], np.float64)
     values = np.array([one[kind] for one in seeds], np.float64)
-    mean = values.mean(axis=0)
-    axes.plot(share, mean, color=ink, label=f"{seeds[0]['from']} to {seeds[0]['to']}")
-    if len(values) > 1:
-        spread = values.std(axis=0, ddof=1)
-        axes.fill_between(share, mean - spread, mean + spread, color=ink, alpha=0.15, linewidth=0)
+    banded(axes, share, values, ink, f"{seeds[0]['from']} to {seeds[0]['to']}")
 
 
 def _plane(drawn: Figure, axes: Axes, plane: Mapping[str, Any]) -> None:

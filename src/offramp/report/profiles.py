@@ -8,7 +8,7 @@ import numpy as np
 from matplotlib.axes import Axes
 
 from offramp.arrays import Float
-from offramp.report.style import GREY, SERIES, figure
+from offramp.report.style import GREY, SERIES, banded, figure
 
 ByLayer = Mapping[str, Any]
 """What one training has at each layer."""
@@ -35,7 +35,7 @@ def ranks_figure(layers: Sequence[str], groups: Groups, path: Path) -> None:
         for axes, (kind, label) in zip(panels, RANKS.items(), strict=True):
             axes.plot(range(len(layers)), most, ":", color=GREY, label="at most")
             for place, (group, seeds) in enumerate(groups.items()):
-                banded(axes, _values(layers, seeds, lambda one, kind=kind: one[kind]), colour(place), group)  # type: ignore[misc]
+                _line(axes, _values(layers, seeds, lambda one, kind=kind: one[kind]), colour(place), group)  # type: ignore[misc]
             axes.set_yscale("log")
             axes.set_ylabel(label)
             named(axes, layers)
@@ -69,23 +69,12 @@ def information_figure(layers: Sequence[str], groups: Groups, level: int, path: 
                         return float("nan") if one is None else float(one[level][kind][side])
 
                     label_of = group if side == 0 else None
-                    banded(axes, _values(layers, seeds, value), colour(place), label_of, style)
+                    _line(axes, _values(layers, seeds, value), colour(place), label_of, style)
             axes.set_ylabel(label)
             axes.set_ylim(bottom=0.0)
             named(axes, layers)
         panels[0].set_title(f"noise of {first['noise']:g} times the scale of the features", loc="left", fontsize=10)
         panels[0].legend(fontsize=8)
-
-
-def banded(
-    axes: Axes, values: Float[np.ndarray, "seeds places"], colour: str, label: str | None, style: str = "-"
-) -> None:
-    """A line of means over seeds, with a band of one standard deviation where there are several."""
-    position, mean = range(values.shape[1]), values.mean(axis=0)
-    axes.plot(position, mean, style, color=colour, label=label, marker="o", markersize=3)
-    if len(values) > 1:
-        spread = values.std(axis=0, ddof=1)
-        axes.fill_between(position, mean - spread, mean + spread, color=colour, alpha=0.15, linewidth=0)
 
 
 def named(axes: Axes, layers: Sequence[str]) -> None:
@@ -97,6 +86,12 @@ def named(axes: Axes, layers: Sequence[str]) -> None:
 def colour(place: int) -> str:
     """Of the regime at that place."""
     return SERIES[place % len(SERIES)]
+
+
+def _line(
+    axes: Axes, values: Float[np.ndarray, "seeds places"], colour: str, label: str | None, style: str = "-"
+) -> None:
+    banded(axes, np.arange(values.shape[1]), values, colour, label, linestyle=style, marker="o", markersize=3)
 
 
 def _values(

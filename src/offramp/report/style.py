@@ -6,8 +6,11 @@ from pathlib import Path
 from typing import Any
 
 import matplotlib
+import numpy as np
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from offramp.arrays import Num
 from offramp.errors import InputError
 from offramp.report.paths import figure_path
 
@@ -45,3 +48,19 @@ def figure(path: Path, width: float, height: float) -> Iterator[Figure]:
             raise InputError(
                 f"cannot write the figure {path}: {error.strerror or error}; free space or choose another place"
             ) from error
+
+
+def banded(
+    axes: Axes,
+    x: Num[np.ndarray, " places"],
+    values: Num[np.ndarray, "seeds places"],
+    colour: str,
+    label: str | None,
+    **line: Any,
+) -> None:
+    """A line of means over seeds, with a band of one standard deviation where there are several."""
+    mean = values.mean(axis=0)
+    axes.plot(x, mean, color=colour, label=label, **line)
+    if len(values) > 1:
+        spread = values.std(axis=0, ddof=1)
+        axes.fill_between(x, mean - spread, mean + spread, color=colour, alpha=0.15, linewidth=0)

@@ -9,6 +9,7 @@ from offramp.report.drawings import drawings
 from offramp.report.page.page import page
 from offramp.report.paths import file_path
 from offramp.report.summary import summary
+from offramp.whole import write_whole
 
 
 def written(
@@ -25,9 +26,9 @@ def written(
     Raises:
         InputError: if a file cannot be written.
     """
-    yield _whole(out, page(found, names, title))
+    yield write_whole(file_path(out), page(found, names, title))
     if markdown is not None:
-        yield _whole(markdown, summary(found))
+        yield write_whole(file_path(markdown), summary(found))
     if figures is not None:
         for name, drawing in drawings(found).items():
             for suffix in suffixes:
@@ -51,17 +52,3 @@ def class_names(file: Path) -> list[str]:
     if not found:
         raise InputError(f"expected names of classes in {str(file)!r}, got none; write one a line")
     return found
-
-
-def _whole(path: Path, text: str) -> Path:
-    draft = file_path(path).with_name(path.name + ".part")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        draft.write_text(text, encoding="utf-8")
-        draft.replace(path)
-    except OSError as error:
-        draft.unlink(missing_ok=True)
-        raise InputError(
-            f"cannot write {path}: {error.strerror or error}; free space or choose another place"
-        ) from error
-    return path

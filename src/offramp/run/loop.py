@@ -51,6 +51,20 @@ class Plan:
     executor: Executor
     rule: Rule = field(default_factory=Direct)
 
+    @classmethod
+    def of(
+        cls, configuration: Configuration, point_of: Sequence[int], executor: Executor, rule: Rule | None = None
+    ) -> "Plan":
+        """The plan of a configuration.
+
+        Args:
+            configuration: which exits are on, and their thresholds.
+            point_of: for each exit, the number of its exit point.
+            executor: made for these exits.
+            rule: how their scores decide; None: each score by itself.
+        """
+        return cls(configuration, stops_of(configuration.enabled, point_of), executor, rule or Direct())
+
 
 def stops_of(enabled: Sequence[bool], point_of: Sequence[int]) -> tuple[tuple[int, ...], ...]:
     """The enabled exits at each place that has any, by depth.

@@ -11,7 +11,7 @@ import numpy as np
 from offramp.decide.rule import rule as rule_of
 from offramp.errors import UnknownNameError
 from offramp.run.guard import Guard
-from offramp.run.loop import OnResolved, Outcome, Plan, run, stops_of
+from offramp.run.loop import OnResolved, Outcome, Plan, run
 from offramp.run.pooled import Pooled
 from offramp.run.stage_seconds import ExecutorFor
 from offramp.run.tuning import UNCUT, Tuned, fastest, tuned, uncut
@@ -63,8 +63,7 @@ class EarlyExitModel:
         self._convert = convert
 
         def plan(configuration: Configuration) -> Plan:
-            enabled = configuration.enabled
-            return Plan(configuration, stops_of(enabled, point_of), made(enabled), by)
+            return Plan.of(configuration, point_of, made(configuration.enabled), by)
 
         self._plans = {name: plan(configuration) for name, configuration in points.items()}
         self._promises = dict(promises or {})
