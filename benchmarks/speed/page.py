@@ -12,7 +12,7 @@ TOLERATED = 0.02
 """Beyond the noise, what the planned runtime may take more than the uncut model."""
 
 HEAD = """\
-# Time, measured
+# {title}
 
 Leaving early against the plain model on the same back end: ratios of medians, interleaved in one process, each round
 begun by another contestant. `{command}` wrote this page and `docs/results/{name}.json`, which has every cell with its
@@ -20,35 +20,54 @@ noise, p50, p95, p99 and break-even share.
 
 * **resnet50** and **vit_tiny** (timm, random weights): exits are *imposed*, {shares} % of the samples at depths of
   about {depths} % of the MACs and at the end. Heads ({head}), gate, decisions and compaction really run.
-* **ResNet-56** (CIFAR-10, real weights): real decisions of certified points on the report part, each back end with the
-  points that `offramp tune` chose for it (batch sizes {mix} alike). In INT8 it is another bundle, with exits trained on
-  the features in INT8 by the recipe `quick`, so its points are not those in floating point.
-
+{real}
 *ideal* is the share of MACs that is left, *achieved* the time saved as a share of the MACs saved, *nobody leaves* the
 time when all exits are asked and none is taken, *planned* the time of the fastest plan by a measurement on other
 batches (the uncut model is always one). Percentages are of the uncut model on the same back end, ± one standard error.
 MACs are not time: where early layers take more time for a MAC than late ones, achieved falls short with no overhead.
 
+{how}
+Machine: {machine}.
+"""
+
+REAL = """\
+* **ResNet-56** (CIFAR-10, real weights): real decisions of certified points on the report part, each back end with the
+  points that `offramp tune` chose for it (batch sizes {mix} alike). In INT8 it is another bundle, with exits trained on
+  the features in INT8 by the recipe `quick`, so its points are not those in floating point.
+"""
+
+HOW = {
+    "cpu": """\
 Not timed: cells that the config leaves out. With one thread all rows come from one run on a core of its own, with
 lighter work on the other one; with two threads nothing else ran. A plan is decided by the first third of the rounds,
 at large batches by two of them: where these differ the uncut model is kept, though leaving early would have paid.
 Where nobody leaves and the time is below 100 %, OpenVINO compiles the stages better than the whole model (the ViT in
 INT8), which flatters the exits: compare with bfloat16.
-
-Machine: {machine}.
-"""
+""",
+    "cuda": """\
+All inputs lie on the device, and nothing else ran. A plan is decided by the first third of the rounds: where these
+differ the uncut model is kept, though leaving early would have paid. A device that is not full takes about as long for
+the few who stay as for all: with 40 % gone a batch of four or sixteen goes on at the same speed, and the host has
+waited for who stays. So what is launched stage by stage (eager) saves time for one sample and for batches that fill
+the device, and costs some between; recorded stages (`cuda-graphs`) are cheap to start, and hardly ever lose.
+""",
+}
 
 
 def page(result: Mapping[str, Any], config: Mapping[str, Any], path: Path) -> str:
     """Markdown from the result of the config at `path`."""
     rows: Sequence[Row] = result["rows"]
+    device = config["device"]
+    mix = ", ".join(str(size) for entry in config["real"].values() for size in entry["mix"])
     head = HEAD.format(
+        title="Time, measured" + " on a GPU" * (device == "cuda"),
         command=f"python -m benchmarks.speed {path}",
         name=config["name"],
         shares="/".join(f"{100 * share:.0f}" for share in config["shares"]),
         depths=", ".join(f"{100 * depth:.0f}" for depth in config["depths"]),
         head=config["head"],
-        mix=", ".join(str(size) for entry in config["real"].values() for size in entry["mix"]),
+        real=REAL.format(mix=mix) if mix else "",
+        how=HOW[device],
         machine=", ".join(f"{key} {value}" for key, value in result["machine"].items() if value and key != "threads"),
     )
     parts = [head, *_summary(rows)]

@@ -3,6 +3,7 @@
 import shutil
 from collections.abc import Iterator, Sequence
 
+import jaxtyping
 import numpy as np
 import pytest
 import torch
@@ -38,6 +39,13 @@ class TestStages(ExecutorSuite):
 class TestCompiled(ExecutorSuite):
     """Of the toys one, since compiling takes its time."""
 
+    @pytest.fixture(autouse=True)
+    def unchecked(self) -> Iterator[None]:
+        """The checks of annotations are Python that would be compiled, too; users have none."""
+        jaxtyping.config.update("jaxtyping_disable", True)
+        yield
+        jaxtyping.config.update("jaxtyping_disable", False)
+
     def cases(self, batch: int = 6) -> Iterator[tuple[MultiExit, Inputs]]:
         yield next(case for case in super().cases(batch) if type(case[0].backbone.model) is type(CNN.model()))
 
@@ -55,6 +63,26 @@ class TestCompiled(ExecutorSuite):
 _made: dict[int, TorchCompiled] = {}
 
 
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore:.*torch.jit:DeprecationWarning")
+@pytest.mark.skipif(shutil.which("g++") is None, reason="no C++ compiler")
+def test_one_compilation_for_a_single_sample_and_one_for_any_number() -> None:
+    def graphs() -> int:
+        return int(torch._dynamo.utils.counters["stats"]["unique_graphs"])
+
+    class Tupled(torch.nn.Linear):
+        def forward(self, inputs: torch.Tensor) -> tuple[torch.Tensor]:  # type: ignore[override]
+            return (super().forward(inputs),)
+
+    layer = Tupled(3, 2)
+    run, before = Compiled(layer), graphs()
+    for samples in (5, 1, 2, 7, 1, 64):
+        inputs = torch.randn(samples, 3)
+        torch.testing.assert_close(run(inputs), layer(inputs))
+        assert not hasattr(inputs, "_dynamo_weak_dynamic_indices")
+    assert graphs() == before + 2
+
+
 @pytest.mark.filterwarnings("ignore:.*torch.jit:DeprecationWarning")
 def test_a_missing_compiler_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     missing = type("InvalidCxxCompiler", (RuntimeError,), {})  # as torch calls it
@@ -63,7 +91,7 @@ def test_a_missing_compiler_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
         raise missing("No working C++ compiler found")
 
     stage = Compiled(torch.nn.Identity())
-    monkeypatch.setattr(stage, "_one", fail)
+    monkeypatch.setattr(stage, "_run", fail)
     with pytest.raises(InputError, match=r"No working C\+\+ compiler.*install a C\+\+ compiler"):
         stage(torch.zeros(1))
 

@@ -65,8 +65,8 @@ def running(folder: Path, *options: str) -> Iterator[Running]:
 
 @contextmanager
 def serving(*arguments: str) -> Iterator[Running]:
-    """`offramp serve` with these arguments, on a free port."""
-    command = [sys.executable, "-m", "offramp", "serve", *arguments, "--port", "0"]
+    """`offramp serve` with these arguments, on a free port if none is among them."""
+    command = [sys.executable, "-m", "offramp", "serve", "--port", "0", *arguments]
     environment = {**os.environ, "OMP_NUM_THREADS": "1"}
     process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=environment)
     try:

@@ -32,12 +32,12 @@ class Compiled:
     """A compiled module: once for a single sample, and once for any number of them.
 
     The compiler takes a batch of one for a constant; were it the one to which it then adapts, a stage would be compiled
-    once more in the midst of a batch, when a single sample is left.
+    once more in the midst of a batch, when a single sample is left. Nothing but the batch is of any size: pooling to a
+    grid, for one, cannot be compiled for maps of any.
     """
 
     def __init__(self, module: nn.Module) -> None:
-        self._one = torch.compile(module, dynamic=False)
-        self._many = torch.compile(module, dynamic=True)
+        self._run = torch.compile(module, dynamic=False)
 
     def __call__(self, *state: torch.Tensor) -> tuple[torch.Tensor, ...]:
         """What the module gives.
@@ -45,9 +45,9 @@ class Compiled:
         Raises:
             InputError: if it cannot be compiled here.
         """
-        run = self._one if len(state[0]) == 1 else self._many
+        single = len(state[0]) == 1
         try:
-            found: tuple[torch.Tensor, ...] = run(*state)
+            found: tuple[torch.Tensor, ...] = self._run(*(state if single else map(_of_any_size, state)))
         except Exception as error:
             if type(error).__name__ in ("InvalidCxxCompiler", "InductorError", "BackendCompilerFailed"):
                 reason = next(iter(str(error).strip().splitlines()), "no reason given")
@@ -56,6 +56,13 @@ class Compiled:
                 ) from error
             raise
         return found
+
+
+def _of_any_size(tensor: torch.Tensor) -> torch.Tensor:
+    """The same tensor, told to the compiler as one of any batch size; an alias, so that the user's bears no mark."""
+    alias = tensor.detach()
+    torch._dynamo.maybe_mark_dynamic(alias, 0)
+    return alias
 
 
 @dataclass(frozen=True, eq=False)
