@@ -95,7 +95,7 @@ def test_what_cannot_be_done_is_refused_in_one_line(world: World, tmp_path: Path
     asked = ("analyze", world.bundle, *world.net, "--data", world.data, "--out", tmp_path / "out")
     refused(*asked, "--parts", "hessian", saying=["expected a part among gradients", "'hessian'"])
     refused(*asked, "--parts", ",", saying="got none")
-    refused(*asked, "--figures", "gif", saying="expected figures as png, svg, pdf")
+    refused(*asked, "--figures", "gif", saying="expected a kind of figure among .png, .svg, .pdf; got 'gif'")
     refused(*asked, "--other", tmp_path / "nothing", saying="nothing")
     refused(*asked, "--other", "=x", saying="NAME=FOLDER")
     refused(*asked, "--move", "norms", saying="expected --move as one of all, backbone, heads")

@@ -16,6 +16,8 @@ from offramp.advise.expected import Expected
 from offramp.advise.forecast import Forecast
 from offramp.advise.verdict import Verdict
 from offramp.cli.plain import plain_table
+from offramp.report.sections import Rows
+from offramp.report.summary import table
 from offramp.report.units import macs as in_words
 from offramp.report.units import percent
 from offramp.whole import write_whole
@@ -40,10 +42,9 @@ class Sheet:
     @property
     def markdown(self) -> str:
         """As Markdown."""
-        heads = " | ".join(head.replace("-\n", "").replace("\n", " ") for head in self.columns)
-        lines = [f"**{self.title}**", "", f"| {heads} |", f"|{'---|' * len(self.columns)}"]
-        lines += [f"| {' | '.join(row)} |" for row in self.rows]
-        return "\n".join([*lines, "", *(f"* {note}" for note in self.notes), ""])
+        heads = tuple(head.replace("-\n", "").replace("\n", " ") for head in self.columns)
+        notes = (f"* {note}" for note in self.notes)
+        return "\n".join([f"**{self.title}**", "", table(Rows(heads, self.rows)), "", *notes, ""])
 
 
 def forecast_sheet(found: Forecast) -> Sheet:

@@ -18,7 +18,7 @@ from offramp.cli.progress import bars
 from offramp.errors import InputError, UnknownNameError
 from offramp.geometry.settings import Moved, Settings
 from offramp.load.small import small_of
-from offramp.report.paths import SUFFIXES, file_path
+from offramp.report.paths import figure_suffix, file_path
 
 WORK = "work"
 """Folder in that of the results for what a killed analysis has found."""
@@ -69,7 +69,7 @@ def analyze(
       offramp analyze disjoint nets.py:net --data train.npz --out look --other mixed --other joint
       offramp analyze a nets.py:net --data x.npz --out look --name mixed --other mixed=b --other joint=c
     """
-    wanted, suffix = _parts(parts), _suffix(figures)
+    wanted, suffix = _parts(parts), figure_suffix(figures)
     file_path(out / "analysis.json")
     settings = Settings(samples=samples, grid=grid, reach=reach, moved=_moved(move), seed=seed)
     live, source = attached(bundle, model, weights, data, label_file, small=small)
@@ -114,13 +114,6 @@ def _moved(part: str) -> Moved:
             found: Moved = known
             return found
     raise InputError(f"expected --move as one of {', '.join(get_args(Moved))}, got {part!r}")
-
-
-def _suffix(kind: str) -> str:
-    found = f".{kind.lower().removeprefix('.')}"
-    if found not in SUFFIXES:
-        raise InputError(f"expected figures as {', '.join(one[1:] for one in SUFFIXES)}, got {kind!r}")
-    return found
 
 
 def _named(spec: str) -> tuple[str, Path]:

@@ -10,11 +10,10 @@ from offramp.benching import Timing
 from offramp.cli.attached import attached
 from offramp.cli.options import BundlePath, Data, Labels, OptionalModel, Small, Weights, sizes_of
 from offramp.cli.progress import bars
-from offramp.errors import InputError
 from offramp.findings import Remembering, find
 from offramp.load.optional import require
 from offramp.memory import Origin
-from offramp.report.paths import SUFFIXES, file_path
+from offramp.report.paths import SUFFIXES, figure_suffix, file_path
 
 
 def report(
@@ -68,7 +67,7 @@ def report(
 
     for file in (out, *([markdown] if markdown else [])):
         file_path(file)
-    suffixes = _suffixes(formats)
+    suffixes = [figure_suffix(kind) for kind in formats.split(",")]
     known = [] if names is None else class_names(names)
     sizes, wanted = sizes_of("--batch-sizes", batch_sizes), [name for name in backends.split(",") if name]
     live, source = attached(bundle, model, weights, data, label_file, small=small)
@@ -88,11 +87,3 @@ def report(
         )
     for file in written(found, out, known, title, figures, suffixes, markdown):
         typer.echo(f"wrote {file}")
-
-
-def _suffixes(formats: str) -> list[str]:
-    found = [one if one.startswith(".") else f".{one}" for one in formats.lower().split(",") if one]
-    alien = next((one for one in found if one not in SUFFIXES), None)
-    if alien is not None or not found:
-        raise InputError(f"expected formats of {', '.join(SUFFIXES)}, got {formats!r}; give --formats .png,.pdf")
-    return found

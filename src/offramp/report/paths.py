@@ -22,6 +22,21 @@ def file_path(path: Path) -> Path:
     return path
 
 
+def figure_suffix(kind: str) -> str:
+    """The suffix of a kind of figure, whose dot may be missing.
+
+    >>> figure_suffix("PDF")
+    '.pdf'
+
+    Raises:
+        InputError: if it is not among `SUFFIXES`.
+    """
+    suffix = f".{kind.lower().removeprefix('.')}"
+    if suffix not in SUFFIXES:
+        raise InputError(f"expected a kind of figure among {', '.join(SUFFIXES)}; got {kind!r}")
+    return suffix
+
+
 def figure_path(path: Path) -> Path:
     """The path, if a figure may be made there.
 
