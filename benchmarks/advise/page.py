@@ -22,7 +22,7 @@ from 10,000 phrases, the DLRMs heads and a branch from 7,360 rows. Times are of 
 PyTorch at batch 1 and 32."""
 
 LIMITS = (
-    """The forecast errs on the dear side: a ridge probe knows less than a small network taught for long on many
+    """The forecast of MACs errs on the dear side: a ridge probe knows less than a small network taught for long on many
 views. Students and branches are not foreseen at all.""",
     """The share by which costs fall from probes on a quarter of the samples to those on three quarters, in the
 mean over four levels of disagreement, is followed on to as many samples as heads learn from. Without that, and
@@ -34,7 +34,7 @@ the linear ones or beside them, and logistic regression, brought nothing on Mini
 view of the models of this table.""",
     """Times foreseen are sums of stage times at the batch size given, and of what the run loop takes while nobody
 leaves; that stages take longer per sample once a batch has shrunk, and what it takes to part a batch, are not in
-them. Both count on models as small as the DLRMs.""",
+them, so they are on the low side. Both count on models as small as the DLRMs.""",
 )
 
 MADE = """One command builds the exits (heads alone, from 2,500 unlabelled images of the half of the test set that

@@ -17,6 +17,17 @@ NAMES = ("eager", "compile", "cuda-graphs", "onnx", "openvino", "openvino-bf16")
 """All back ends."""
 
 
+def known(names: Sequence[str]) -> None:
+    """Nothing, if there are back ends of these names.
+
+    Raises:
+        UnknownNameError: listing the back ends there are.
+    """
+    unknown = next((name for name in names if name not in NAMES), None)
+    if unknown is not None:
+        raise UnknownNameError.among("back end", unknown, NAMES)
+
+
 def executors(live: Live, names: Sequence[str], folder: Path, threads: int = 0) -> dict[str, ExecutorFor]:
     """What makes the executors of each back end.
 
@@ -30,9 +41,7 @@ def executors(live: Live, names: Sequence[str], folder: Path, threads: int = 0) 
         UnknownNameError: listing the back ends there are.
         InputError: if the model is not where a back end needs it, or a package is missing.
     """
-    unknown = next((name for name in names if name not in NAMES), None)
-    if unknown is not None:
-        raise UnknownNameError.among("back end", unknown, NAMES)
+    known(names)
     parts = (live.multi_exit, live.logits_of, live.gate, live.calibrators)
     found: dict[str, ExecutorFor] = {}
     cuts: Cuts | None = None

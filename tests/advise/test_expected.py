@@ -104,7 +104,12 @@ def test_a_learning_curve_is_followed_on_a_logarithmic_scale() -> None:
     found = followed(point, by, float(np.log(27 / 3) / np.log(3)), 0.1)
     assert found.cost == pytest.approx(costs[27])
     assert found.time[1] == pytest.approx(costs[27] / 2)
-    assert (found.disagreement, found.early, found.overhead, found.break_even) == (0.01, 0.6, {1: 0.1}, {1: 0.2})
+    assert (found.disagreement, found.overhead) == (0.01, {1: 0.1})
+    assert (found.early, found.break_even) == (
+        None,
+        {1: None},
+    )  # it does not say how many more leave
+    assert followed(point, 0.0, 2.0, 0.1) == point
 
 
 def test_it_is_not_followed_down_for_ever_nor_up_nor_back() -> None:

@@ -156,9 +156,11 @@ def test_clicks_have_forecasts() -> None:
 
 
 def test_what_cannot_be_forecast_is_refused() -> None:
-    with pytest.raises(DataError, match=r"expected at least 200 samples for a forecast, got 85"):
+    with pytest.raises(DataError, match=r"expected at least 200 samples for a forecast at 10 %, got 85"):
         foreseen(source(CNN, 100))
     backbone = analyse(CNN.model(), CNN.inputs(2), reader(task_of("classification")))
+    with pytest.raises(DataError, match=r"at least 2000 samples for a forecast at 0.1 %, got 300; .* --samples"):
+        forecast(backbone, task_of("classification"), source(CNN, 400), replace(WISH, max_drop=0.001), samples=300)
     with pytest.raises(InputError, match=r"expected a task whose answers are classes for a forecast, got regression"):
         forecast(backbone, task_of("regression:0.1"), source(CNN, 400), WISH)
 

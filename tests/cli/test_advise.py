@@ -48,6 +48,9 @@ def test_with_a_bundle_there_is_the_table(world: World, tmp_path: Path, rival: s
     assert ran.code == 0, ran
     assert "45 samples of the report part" in ran.out
     assert "at equal accuracy: " in ran.out
+    for name in ("alternative", "balanced", "size", "little > "):
+        assert name in ran.out  # though these are more columns than a narrow terminal has
+    assert "balanced is of a bundle" not in ran.err
     found = json.loads(files[0].read_text())
     assert found["version"] == 1
     assert {row["kind"] for row in found["table"]["rows"]} == {"plain", "exits", "rival", "cascade"}
@@ -56,6 +59,13 @@ def test_with_a_bundle_there_is_the_table(world: World, tmp_path: Path, rival: s
     assert "| alternative | point | MACs % |" in files[1].read_text()
     assert files[2].stat().st_size > 1000
     assert "forecast" not in found
+
+
+def test_a_bundle_for_another_goal_is_said_to_be_one(world: World, tmp_path: Path) -> None:
+    command = ("advise", *world.net, "--data", world.data, "--bundle", world.bundle, "--no-int8", "--batch-sizes", "")
+    ran = offramp(*command, "--work", tmp_path / "w", "--max-drop", 0.001)
+    assert "the points are those of a bundle built for 25 %, not for 0.1 %; build one with --max-drop 0.001" in ran.err
+    assert "45 samples of the report part are few" in ran.err
 
 
 def test_json_is_what_is_written(world: World, tmp_path: Path, rival: str) -> None:
@@ -98,6 +108,7 @@ def test_what_does_not_fit_is_refused(world: World, tmp_path: Path, rival: str) 
     refused(*command, "--max-drop", 0.25, "--rival", other, saying="expected a small model with the 4 classes")
     refused(*command, "--rival", f"{rival}={tmp_path / 'none.pt'}", saying="expected a weights file at")
     refused(*command, "--bundle", tmp_path, saying="manifest")
+    refused(*command, "--work", tmp_path / "little.py", saying="is a file; choose another place")
     refused(*command, "--figure", tmp_path / "a.txt", saying="expected a figure as")
     refused("advise", *world.net, "--data", world.data, "--task", "regression:0.1", saying="whose answers are classes")
     refused(*command, "--bundle", world.bundle, "--max-drop", 0, saying="max_drop")

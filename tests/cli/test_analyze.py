@@ -95,6 +95,9 @@ def test_what_cannot_be_done_is_refused_in_one_line(world: World, tmp_path: Path
     asked = ("analyze", world.bundle, *world.net, "--data", world.data, "--out", tmp_path / "out")
     refused(*asked, "--parts", "hessian", saying=["expected a part among gradients", "'hessian'"])
     refused(*asked, "--parts", ",", saying="got none")
+    refused(
+        *asked, "--parts", "connectivity", saying="expected another bundle for connectivity, got none; give --other"
+    )
     refused(*asked, "--figures", "gif", saying="expected a kind of figure among .png, .svg, .pdf; got 'gif'")
     refused(*asked, "--other", tmp_path / "nothing", saying="nothing")
     refused(*asked, "--other", "=x", saying="NAME=FOLDER")

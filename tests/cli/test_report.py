@@ -49,6 +49,7 @@ def test_without_labels_nothing_is_said_of_accuracy(world: World, tmp_path: Path
         (["--point", "quick"], "operating point"),
         (["--formats", "gif"], "expected a kind of figure among .png, .svg, .pdf; got 'gif'"),
         (["--backends", "abacus"], "abacus"),
+        (["--figures", "{unlabelled}"], "is a file"),
         (["--class-names", "nowhere.txt"], "names of classes"),
         (["--labels", "--data", "{unlabelled}"], "labels"),
     ],

@@ -39,3 +39,13 @@ def test_wrong_questions_have_another_code_than_a_failure(world: World, tmp_path
     refused(*command, "--max-drop", 1, "--point", "nothing", saying="expected an operating point among full")
     refused("validate", world.bundle, "--min-speedup", 1.2, saying="expected --data to measure time on")
     refused("validate", tmp_path, "--max-drop", 1, saying="manifest")
+    refused(*command, "--max-drop", 1, "--backend", "abacus", saying="expected a back end among")
+
+
+def test_few_samples_are_said_to_be_few(world: World) -> None:
+    """45 samples of the report part: a risk of 300 / 45 % shows on none of them once in twenty times."""
+    command = ("validate", world.bundle, *world.net, "--data", world.data)
+    said = "note: 45 samples say little about 1 %: a risk of 6.7 % may show on none of them; give at least 300"
+    assert said in offramp(*command, "--max-drop", 1).err
+    assert offramp(*command, "--max-drop", 10).err == ""
+    assert json.loads(offramp(*command, "--max-drop", 10, "--json").out)["doubt"] is None

@@ -28,6 +28,9 @@ from offramp.sources import Source
 from offramp.split import Shares
 from offramp.tasks.task import Task
 
+FEW = 200
+"""With fewer samples one is half a point or more."""
+
 
 @dataclass(frozen=True)
 class Wishes:
@@ -89,7 +92,7 @@ def advise(
     if bundle is not None:
         found.append(exits(ground, bundle, options))
     found += rivals(ground, loaded, said, some, options)
-    notes: list[str] = []
+    notes = _doubts(bundle, options, len(parts["report"]))
     wanted = bundle is not None and find_spec("nncf") is not None if wishes.int8 is None else wishes.int8
     if wanted:
         try:
@@ -104,6 +107,20 @@ def advise(
     told = advice(found, part, subset(source, parts["report"]), wishes.timing, progress)
     late = () if told.race is None else tuple(f"{what} is left out: {why}" for what, why in told.race.left_out.items())
     return told, (*notes, *late)
+
+
+def _doubts(bundle: Bundle | None, options: Options, samples: int) -> list[str]:
+    """What to bear in mind with the table."""
+    found = []
+    built = options.max_drop if bundle is None else float(bundle.manifest.goal["max_drop"])
+    if options.max_drop < built:
+        found.append(
+            f"the points are those of a bundle built for {100 * built:g} %, not for {100 * options.max_drop:g} %; "
+            f"build one with --max-drop {options.max_drop:g}"
+        )
+    if samples < FEW:
+        found.append(f"{samples} samples of the report part are few: differences of some points mean nothing")
+    return found
 
 
 def options_of(bundle: Bundle, recipe: str | None = None, max_drop: float | None = None) -> Options:

@@ -23,16 +23,16 @@ class Expected:
     Attributes:
         cost: mean MACs as a share of the plain model's.
         disagreement: share of samples answered otherwise than by the plain model.
-        early: share of samples that leave early.
+        early: share of samples that leave early; None: of a point to which a learning curve was followed.
         time: by batch size, mean seconds as a share of the plain model's.
         overhead: by batch size, what asking the exits adds for who never leaves, as a share of the plain model's time.
         break_even: by batch size, the share of samples that has to leave early, spread over the exits as here, to be as
-            fast as the plain model; None where none can, or no exit is asked.
+            fast as the plain model; None where none can, no exit is asked, or a learning curve was followed.
     """
 
     cost: float
     disagreement: float
-    early: float
+    early: float | None
     time: dict[int, float]
     overhead: dict[int, float]
     break_even: dict[int, float | None]
@@ -113,7 +113,7 @@ def expected(
     return Expected(
         cost=float(np.mean([one.cost for one in each])),
         disagreement=float(np.mean([one.disagreement for one in each])),
-        early=float(np.mean([one.early for one in each])),
+        early=float(np.mean([one.early or 0.0 for one in each])),
         time={size: float(np.mean([one.time[size] for one in each])) for size in sizes},
         overhead={size: float(np.mean([one.overhead[size] for one in each])) for size in sizes},
         break_even={size: _mean([one.break_even[size] for one in each]) for size in sizes},
@@ -140,6 +140,8 @@ def fall(few: Sequence[float], full: Sequence[float]) -> float:
 def followed(point: Expected, by: float, factor: float, least: float) -> Expected:
     """What heads that learn from more samples are expected to do: costs fall by a share again and again.
 
+    How many more leave early, or whether they leave earlier, a learning curve does not say.
+
     Args:
         point: what probes do that were fitted on all samples.
         by: the share by which costs fell from a few samples to all.
@@ -151,11 +153,14 @@ def followed(point: Expected, by: float, factor: float, least: float) -> Expecte
         0.567
     """
     left = float((1.0 - by) ** min(max(factor, 0.0), MOST))
+    if left == 1.0:
+        return point
 
     def on(cost: float) -> float:
         return max(cost * left, min(least, cost))
 
-    return replace(point, cost=on(point.cost), time={size: on(share) for size, share in point.time.items()})
+    time = {size: on(share) for size, share in point.time.items()}
+    return replace(point, cost=on(point.cost), time=time, early=None, break_even=dict.fromkeys(point.break_even))
 
 
 def _mean(values: Sequence[float | None]) -> float | None:

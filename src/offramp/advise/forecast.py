@@ -3,6 +3,7 @@
 import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from math import ceil
 from pathlib import Path
 
 import numpy as np
@@ -44,7 +45,7 @@ from offramp.tasks.task import Task
 from offramp.types import Configuration, CostProfile
 
 LEAST = 200
-"""With fewer samples nothing is forecast: a hundredth of half of them is one."""
+"""With fewer samples nothing is forecast: a hundredth of half of them is one. Smaller goals need more."""
 
 SAMPLES = 4000
 """Looked at where nobody says how many."""
@@ -147,8 +148,12 @@ def forecast(
         )
     parts = options.shares.divide(len(source), options.seed)
     pool = np.sort(np.concatenate([parts["train"], parts["choose"], parts["certify"]]))
-    if len(pool) < LEAST:
-        raise DataError(f"expected at least {LEAST} samples for a forecast, got {len(pool)}; give more data, or build")
+    least = max(LEAST, ceil(2 / options.max_drop))
+    if min(len(pool), samples) < least:
+        raise DataError(
+            f"expected at least {least} samples for a forecast at {100 * options.max_drop:g} %, got "
+            f"{min(len(pool), samples)}; give more data, a larger --samples or --max-drop, or build"
+        )
     heads = replace(recipe("heads-only"), points=options.chosen().points or recipe("heads-only").points)
     wish = replace(options, recipe=heads, task=task.name, labels=False)
     multi_exit = attach(backbone, select(backbone.points, options.points, heads.points), wish, reader(task))
@@ -209,7 +214,7 @@ def foreseen(
         rate=rate,
         oracle=full.oracle,
         backend=backend,
-        verdict=before(picked, proved, options.max_drop, counts["certify"]),
+        verdict=before(picked, proved, full.passing or full.chosen, options.max_drop, counts["certify"]),
     )
 
 

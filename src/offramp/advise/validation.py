@@ -2,9 +2,10 @@
 
 import tempfile
 from dataclasses import dataclass
+from math import ceil
 from pathlib import Path
 
-from offramp.backends import executors
+from offramp.backends import executors, known
 from offramp.benching import drawn, precision
 from offramp.bundle import Bundle
 from offramp.errors import InputError
@@ -60,6 +61,10 @@ class Condition:
         apart = abs(self.found - self.limit)
         word = "more" if self.at_most else "less"
         return f"{self.name}: {self.found:.3g} {self.unit}, {apart:.2g} {word} than {self.limit:g}"
+
+
+SEEN = 300.0
+"""Samples times per cent above which what happens is seen with a probability of 0.95 (rule of three)."""
 
 
 @dataclass(frozen=True)
@@ -120,6 +125,19 @@ class Validation:
     conditions: tuple[Condition, ...]
 
     @property
+    def doubt(self) -> str | None:
+        """Why the risk that was measured says little; None: it does not.
+
+        A risk of 3/n or less shows on none of n samples with a probability of 0.05 or more (rule of three).
+        """
+        limit = max((one.limit for one in self.conditions if one.at_most and one.noise is not None), default=None)
+        if limit is None or self.samples * limit >= SEEN:
+            return None
+        least = f"; give at least {ceil(SEEN / limit):,}" if limit > 0 else ""
+        unseen = f"a risk of {SEEN / self.samples:.2g} % may show on none of them"
+        return f"{self.samples} samples say little about {limit:g} %: {unseen}{least}"
+
+    @property
     def holds(self) -> bool:
         """Whether all conditions hold."""
         return all(condition.holds for condition in self.conditions)
@@ -141,6 +159,7 @@ def validate(bundle: Bundle, source: Source | None, asked: Asked, progress: Prog
         UnknownNameError: if there is no such point or back end.
     """
     point = bundle.point(asked.point)
+    known([asked.backend])
     conditions = []
     if asked.certified or (source is None and asked.max_drop is not None):
         conditions.append(_certificate(bundle, asked))

@@ -36,16 +36,23 @@ class Verdict:
     reasons: tuple[str, ...]
 
 
-def before(chosen: Expected, certified: Expected | None, max_drop: float, certify: int) -> Verdict:
+def before(chosen: Expected, certified: Expected | None, read: Expected, max_drop: float, certify: int) -> Verdict:
     """Whether to build, from what is expected of the point that would be certified, or else chosen.
 
     `build`: more than `UNSURE` is saved of the time at every batch size; `don't`: at none is it more than `LITTLE`;
     `may pay`: in between, or where nothing can be certified. Without times the MACs decide.
+
+    Args:
+        chosen: what is expected of the point that would be chosen.
+        certified: of the one that would be certified; None: none would.
+        read: the one of the two that counts, as probes do it.
+        max_drop: the disagreement that was asked for.
+        certify: samples of the certify part.
     """
     point = certified or chosen
     told = {f"time at batch {size}": share for size, share in point.time.items()} or {"MACs": point.cost}
-    reasons = [f"{_saved(name, share)}{_even(point, name)}" for name, share in told.items()]
-    reasons.append(f"{100 * point.early:.0f} % of the samples leave early")
+    reasons = [_saved(name, share) for name, share in told.items()]
+    reasons.append(f"with probes {100 * (read.early or 0.0):.0f} % of the samples leave early{_even(read)}")
     if certified is None:
         reasons.append(
             f"{certify} samples cannot certify {100 * max_drop:g} % of disagreement; give more data, or a larger "
@@ -65,12 +72,9 @@ def _saved(name: str, share: float) -> str:
     return f"{100 * abs(saved):.0f} % {'less' if saved >= 0 else 'more'} {name}"
 
 
-def _even(point: Expected, name: str) -> str:
-    size = int(name.rpartition(" ")[2]) if point.time else 0
-    even: Mapping[int, float | None] = point.break_even
-    if even.get(size) is None:
-        return ""
-    return f" ({100 * (even[size] or 0.0):.0f} % have to leave early to break even)"
+def _even(read: Expected) -> str:
+    known = [f"{100 * even:.0f} % at batch {size}" for size, even in read.break_even.items() if even is not None]
+    return f"; to break even it takes {', '.join(known)}" if known else ""
 
 
 def after(equal: Sequence[Equal], kinds: Mapping[str, str]) -> Verdict:

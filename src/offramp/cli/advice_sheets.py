@@ -7,15 +7,13 @@ from pathlib import Path
 from typing import Any
 
 import typer
-from rich.console import Console
 
 from offramp.advise.advice import DROPS, Advice, Row
 from offramp.advise.contender import PLAIN, Figures
 from offramp.advise.equal import MACS
-from offramp.advise.expected import Expected
 from offramp.advise.forecast import Forecast
 from offramp.advise.verdict import Verdict
-from offramp.cli.plain import plain_table
+from offramp.cli.plain import plain_table, show_table
 from offramp.report.sections import Rows
 from offramp.report.summary import table
 from offramp.report.units import macs as in_words
@@ -50,7 +48,11 @@ class Sheet:
 def forecast_sheet(found: Forecast) -> Sheet:
     """What is expected, at the point that would be chosen and at the one that would be certified."""
     goal = f"{100 * found.max_drop:g} %"
-    kinds: list[tuple[str, Expected | None]] = [(f"chosen for {goal}", found.chosen), ("certified", found.certified)]
+    kinds = (
+        (f"chosen for {goal}", found.chosen),
+        ("certified", found.certified),
+        ("by probes as they are", found.read),
+    )
     sizes = tuple(found.chosen.time)
     rows = [
         (
@@ -58,13 +60,13 @@ def forecast_sheet(found: Forecast) -> Sheet:
             percent(one.cost),
             *(percent(one.time[size], 0) for size in sizes),
             percent(one.disagreement, 2),
-            percent(one.early, 0),
+            "-" if one.early is None else percent(one.early, 0),
             *(("-" if even is None else percent(even, 0)) for even in (one.break_even[size] for size in sizes)),
         )
         for name, one in kinds
         if one is not None
     ]
-    proved = "nothing" if found.rate is None else f"{percent(found.rate, 2)} of disagreement"
+    proved = f"cannot pass {goal}" if found.rate is None else f"pass {goal} with {percent(found.rate, 2)} on them"
     return Sheet(
         f"before a build: {found.verdict.word}",
         (
@@ -80,12 +82,11 @@ def forecast_sheet(found: Forecast) -> Sheet:
             *found.verdict.reasons,
             f"from ridge probes at {len(found.points)} places on {found.samples} samples they had not seen, and stage "
             f"times on {found.backend}; shares are of the plain model's, even: what has to leave early to break even",
-            f"followed on to the {found.train} samples that heads learn from: probes themselves take "
-            f"{percent(found.read.cost)} of the MACs",
-            f"{found.certify} samples of the certify part pass {goal} with {proved} on them; an oracle would take "
+            f"followed on to the {found.train} samples that heads learn from; how many leave early only probes can say",
+            f"{found.certify} samples of the certify part {proved}; an oracle would take "
             f"{percent(found.oracle)} of the MACs",
             "not known before a build: what students and branches reach, what more data brings, how times change as "
-            "batches shrink",
+            "batches shrink, so times are rather too low",
         ),
     )
 
@@ -210,10 +211,9 @@ def show(
     else:
         for sheet in sheets:
             drawn = plain_table(sheet.title, sheet.columns, "\n".join(sheet.notes))
-            drawn.columns[0].no_wrap = False
             for row in sheet.rows:
                 drawn.add_row(*row)
-            Console(soft_wrap=True).print(drawn)
+            show_table(drawn)
     for note in result["notes"]:
         typer.echo(note, err=True)
     if out is not None:

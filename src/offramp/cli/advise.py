@@ -127,7 +127,8 @@ def advise(
             file_path(file)
     if figure is not None:
         figure_path(figure)
-    sizes = sizes_of("--batch-sizes", batch_sizes)
+    file_path(work / MANIFEST)
+    sizes, rivals = sizes_of("--batch-sizes", batch_sizes), [_rival(one) for one in rival or ()]
     loaded = load_model(model, weights, preprocess=preprocess_of(mean, std, size, channels, max_length))
     exits = bundle or work / "exits"
     found = Bundle.load(exits) if bundle is not None and not build_ else _there(exits, build_)
@@ -155,11 +156,9 @@ def advise(
             found = found.attach(loaded.model, small_of(found, small))
         told: Advice | None = None
         notes: tuple[str, ...] = ()
-        if found is not None or rival:
+        if found is not None or rivals:
             wishes = Wishes(wish, labels, int8, int8_exits, timing)
-            told, notes = advise_about(
-                loaded, source, _task(wish), found, [_rival(one) for one in rival or ()], wishes, work, progress
-            )
+            told, notes = advise_about(loaded, source, _task(wish), found, rivals, wishes, work, progress)
     sheets = [] if foreseen is None else [forecast_sheet(foreseen)]
     sheets += [] if told is None else advice_sheets(told)
     result = {"version": VERSION, "machine": machine("onnxruntime", "openvino", "nncf"), "threads": threads}

@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import Annotated, Any, get_args
 
 import typer
-from rich.console import Console
 from rich.table import Table
 
 from offramp.analysis import PARTS
@@ -14,6 +13,7 @@ from offramp.analysis import analyze as analysis_of
 from offramp.bundle import Bundle
 from offramp.cli.attached import attached, loaded_for
 from offramp.cli.options import BundlePath, Data, Json, Labels, OptionalModel, Small, Weights
+from offramp.cli.plain import show_table
 from offramp.cli.progress import bars
 from offramp.errors import InputError, UnknownNameError
 from offramp.geometry.settings import Moved, Settings
@@ -71,6 +71,8 @@ def analyze(
     """
     wanted, suffix = _parts(parts), figure_suffix(figures)
     file_path(out / "analysis.json")
+    if not other and wanted == ["connectivity"]:
+        raise InputError("expected another bundle for connectivity, got none; give --other BUNDLE")
     settings = Settings(samples=samples, grid=grid, reach=reach, moved=_moved(move), seed=seed)
     live, source = attached(bundle, model, weights, data, label_file, small=small)
     bundles = {name or bundle.resolve().name: [live]}
@@ -92,7 +94,9 @@ def analyze(
         typer.echo(json.dumps(found))
     else:
         for table in _tables(found):
-            Console(soft_wrap=True).print(table)
+            show_table(table)
+    if not other and "connectivity" in wanted:
+        typer.echo("connectivity is left out: it needs another bundle, --other BUNDLE", err=True)
     if found["left_out"]:
         typer.echo(f"left out, networks of their own: exits at {', '.join(found['left_out'])}", err=True)
     typer.echo(f"wrote {', '.join(map(str, files))}", err=True)

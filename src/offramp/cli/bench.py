@@ -7,12 +7,12 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
-from rich.console import Console
 
 from offramp.backends import NAMES
 from offramp.benching import POINTS, bench
 from offramp.cli.attached import attached
 from offramp.cli.options import BundlePath, Data, Json, OptionalModel, Small, Weights, sizes_of
+from offramp.cli.plain import show_table
 from offramp.cli.progress import bars
 from offramp.cli.tables import speed_table
 from offramp.machine import machine
@@ -71,7 +71,7 @@ def speed(
     if as_json:
         typer.echo(json.dumps(found))
     else:
-        Console(soft_wrap=True).print(speed_table(rows))
+        show_table(speed_table(rows))
 
 
 def result(rows: Sequence[SpeedRow], threads: int) -> dict[str, Any]:

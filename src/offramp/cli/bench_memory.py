@@ -7,10 +7,10 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.console import Console
 
 from offramp.cli.attached import attached
 from offramp.cli.options import BundlePath, Data, Json, OptionalModel, Small, Weights, sizes_of
+from offramp.cli.plain import show_table
 from offramp.cli.progress import bars
 from offramp.cli.tables import memory_table
 from offramp.errors import InputError
@@ -69,4 +69,4 @@ def memory(
     if as_json:
         typer.echo(json.dumps(found))
     else:
-        Console(soft_wrap=True).print(memory_table(rows))
+        show_table(memory_table(rows))

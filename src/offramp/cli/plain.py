@@ -3,7 +3,12 @@
 from collections.abc import Iterable
 
 from rich import box
+from rich.console import Console
+from rich.measure import Measurement
 from rich.table import Table
+
+WIDEST = 1000
+"""Characters that a table may take."""
 
 
 def plain_table(title: str, columns: Iterable[str], caption: str) -> Table:
@@ -21,3 +26,10 @@ def plain_table(title: str, columns: Iterable[str], caption: str) -> Table:
     for index, column in enumerate(columns):
         table.add_column(column, justify="right" if index else "left", no_wrap=True)
     return table
+
+
+def show_table(table: Table) -> None:
+    """Prints a table whole, where a terminal or a log is too narrow for it in lines that go on."""
+    console = Console(soft_wrap=True)
+    needed = Measurement.get(console, console.options.update(max_width=WIDEST), table).minimum
+    Console(soft_wrap=True, width=max(console.width, needed)).print(table)

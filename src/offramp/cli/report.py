@@ -6,6 +6,7 @@ from typing import Annotated
 import typer
 
 from offramp.backends import NAMES
+from offramp.backends import known as known_backends
 from offramp.benching import Timing
 from offramp.cli.attached import attached
 from offramp.cli.options import BundlePath, Data, Labels, OptionalModel, Small, Weights, sizes_of
@@ -65,11 +66,12 @@ def report(
     require("jinja2", "reports")
     from offramp.report.writing import class_names, written  # not above: drawing is slow to import
 
-    for file in (out, *([markdown] if markdown else [])):
+    for file in (out, *([markdown] if markdown else []), *([figures / "front.png"] if figures else [])):
         file_path(file)
     suffixes = [figure_suffix(kind) for kind in formats.split(",")]
     known = [] if names is None else class_names(names)
     sizes, wanted = sizes_of("--batch-sizes", batch_sizes), [name for name in backends.split(",") if name]
+    known_backends(wanted)
     live, source = attached(bundle, model, weights, data, label_file, small=small)
     entry = live.manifest.model
     origin = Origin(bundle, model or str(entry.spec), entry.weights if weights is None else str(weights), small)

@@ -4,11 +4,11 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.console import Console
 
 from offramp.backends import NAMES
 from offramp.cli.attached import attached
 from offramp.cli.options import BundlePath, Data, OptionalModel, Small, Weights, shares_of
+from offramp.cli.plain import show_table
 from offramp.cli.progress import bars
 from offramp.cli.tables import front_table
 from offramp.errors import BundleError
@@ -47,5 +47,5 @@ def tune(
     with bars() as progress:
         found = tuned(live, source, backend, mix, threads, progress=progress)
     found.save(out)
-    Console(soft_wrap=True).print(front_table(found))
+    show_table(front_table(found))
     typer.echo(f"bundle for {backend}: {out}")

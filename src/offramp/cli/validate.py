@@ -5,7 +5,6 @@ from dataclasses import asdict
 from typing import Annotated, Any
 
 import typer
-from rich.console import Console
 from rich.table import Table
 
 from offramp.advise.validation import ROUNDS, Asked, Validation
@@ -14,7 +13,7 @@ from offramp.backends import NAMES
 from offramp.bundle import Bundle
 from offramp.cli.attached import attached
 from offramp.cli.options import BundlePath, Json, Labels, OptionalModel, Small, Weights
-from offramp.cli.plain import plain_table
+from offramp.cli.plain import plain_table, show_table
 from offramp.cli.progress import bars
 
 FAILS = 1
@@ -57,7 +56,8 @@ def validate(
 ) -> None:
     """Hold an operating point against limits: exit code 0 if all hold, 1 if not, 2 if the question is wrong.
 
-    On the data of the build only the report part is used. Both models are timed in turn on the same real batches.
+    On the data of the build only the report part is used. Both models are timed in turn on the same real
+    batches, drawn with repetition.
 
     Examples:
       offramp validate bundle timm:resnet50 --data photos/ --max-drop 0.5 --min-speedup 1.2 --backend onnx
@@ -74,10 +74,12 @@ def validate(
     if as_json:
         typer.echo(json.dumps(as_dict(found)))
     else:
-        Console(soft_wrap=True).print(validation_table(found))
+        show_table(validation_table(found))
         for condition in found.conditions:
             if not condition.holds:
                 typer.echo(f"fails: {condition.failure}")
+    if found.doubt is not None:
+        typer.echo(f"note: {found.doubt}", err=True)
     if not found.holds:
         raise typer.Exit(FAILS)
 
@@ -85,7 +87,7 @@ def validate(
 def as_dict(found: Validation) -> dict[str, Any]:
     """A validation as JSON."""
     conditions = [asdict(condition) | {"holds": condition.holds} for condition in found.conditions]
-    return asdict(found) | {"holds": found.holds, "conditions": conditions}
+    return asdict(found) | {"holds": found.holds, "doubt": found.doubt, "conditions": conditions}
 
 
 def validation_table(found: Validation) -> Table:

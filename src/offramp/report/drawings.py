@@ -85,10 +85,11 @@ def _reliability(found: Findings) -> Drawing:
     against = "right" if found.evaluation.against == "labels" else "like the plain model's"
     return Drawing(
         "reliability",
-        "Reliability diagrams of each exit and of what the cheapest operating point answers.",
-        f"How often answers of a confidence are {against}; on the diagonal a confidence means what it says. A dot is a "
-        "fifteenth of the samples.",
-        lambda path: reliability_figure(found.evaluation, found.exits, path),
+        f"Reliability diagrams of each exit and of what {found.chosen.name} answers.",
+        f"How often answers of a confidence are {against}; on the diagonal a confidence means what it says. Dots "
+        "are samples of like confidence, their area is how many. ECE, the expected calibration error: the mean "
+        f"distance from the diagonal. Last: the answers as run at {found.chosen.name}.",
+        lambda path: reliability_figure(found.evaluation, found.exits, path, found.chosen.name),
     )
 
 

@@ -18,8 +18,8 @@ COLUMNS = 4
 RIGHT = {"labels": "right, %", "backbone": "like the backbone, %"}
 
 
-def reliability_figure(evaluation: Evaluation, exits: Sequence[str], path: Path) -> None:
-    """Draws a diagram for each exit on all samples, and one of what the cheapest operating point answers.
+def reliability_figure(evaluation: Evaluation, exits: Sequence[str], path: Path, point: str | None = None) -> None:
+    """Draws a diagram for each exit on all samples, and one of what an operating point answers.
 
     A dot is a bin, its area the share of samples in it; below the diagonal an exit is surer than it should be.
 
@@ -27,11 +27,12 @@ def reliability_figure(evaluation: Evaluation, exits: Sequence[str], path: Path)
         evaluation: what is drawn; at least one operating point.
         exits: names of the exits by depth, the backbone last.
         path: where; the suffix says the format.
+        point: name of the operating point; None: the cheapest.
     """
-    cheapest = evaluation.points[-1]
-    if cheapest.reliability is None:
+    run = next((one for one in evaluation.points if one.name == point), evaluation.points[-1])
+    if run.reliability is None:
         raise InputError("expected a task with classes for reliability diagrams, got one without; leave them out")
-    shown = [*zip(exits, evaluation.exits, strict=True), (f"{cheapest.name}, as run", cheapest.reliability)]
+    shown = [*zip(exits, evaluation.exits, strict=True), (f"{run.name}, as run", run.reliability)]
     columns, rows = min(COLUMNS, len(shown)), ceil(len(shown) / COLUMNS)
     with figure(path, 2.6 * columns + 0.4, 2.7 * rows + 0.3) as drawn:
         panels = drawn.subplots(rows, columns, sharex=True, sharey=True, squeeze=False)

@@ -112,5 +112,5 @@ def _card(found: Findings, one: Example, names: Sequence[str]) -> Card:
         reference="" if one.differs == 0 else reference,
         label="" if label == said else label,
         right=None if one.wrong is None else one.wrong == 0,
-        margin="" if one.margin != one.margin else f"{one.margin:+.3f}",
+        margin="" if one.margin != one.margin else f"{one.margin:+z.3f}",
     )
