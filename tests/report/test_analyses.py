@@ -65,6 +65,7 @@ def test_information_is_in_nats_and_a_layer_without_it_is_left_open(drawn: list[
     np.testing.assert_allclose(heights(below), [1.0, 1.0, np.nan])
     np.testing.assert_allclose(heights(above), [2.0, 2.0, np.nan])
     assert "0.4" in drawn[0].axes[0].get_title(loc="left")
+    assert "dashed: by upper ones" in drawn[0].axes[1].get_title(loc="left")
 
 
 def test_gradients_are_numbers_where_an_exit_pulls(drawn: list[Figure], tmp_path: Path) -> None:

@@ -74,6 +74,7 @@ def information_figure(layers: Sequence[str], groups: Groups, level: int, path: 
             axes.set_ylim(bottom=0.0)
             named(axes, layers)
         panels[0].set_title(f"noise of {first['noise']:g} times the scale of the features", loc="left", fontsize=10)
+        panels[1].set_title("solid: entropies by lower bounds; dashed: by upper ones", loc="left", fontsize=10)
         panels[0].legend(fontsize=8)
 
 
