@@ -17,7 +17,7 @@ NAMES = ("eager", "compile", "cuda-graphs", "onnx", "openvino", "openvino-bf16")
 """All back ends."""
 
 
-def known(names: Sequence[str]) -> None:
+def check_backends(names: Sequence[str]) -> None:
     """Nothing, if there are back ends of these names.
 
     Raises:
@@ -41,7 +41,7 @@ def executors(live: Live, names: Sequence[str], folder: Path, threads: int = 0) 
         UnknownNameError: listing the back ends there are.
         InputError: if the model is not where a back end needs it, or a package is missing.
     """
-    known(names)
+    check_backends(names)
     parts = (live.multi_exit, live.logits_of, live.gate, live.calibrators)
     found: dict[str, ExecutorFor] = {}
     cuts: Cuts | None = None

@@ -10,7 +10,7 @@ from torch import nn
 
 from offramp.bundle import Bundle
 from offramp.deployed import RUNTIMES, UNCUT
-from offramp.errors import InputError, UnknownNameError
+from offramp.errors import UnknownNameError
 from offramp.exporting import export
 from offramp.inputs import Inputs, batch_size
 from offramp.memory_child import Arrays, Request, in_child, write_batch
@@ -120,9 +120,7 @@ def grid(
     unknown = next((name for name in backends if name not in BACKENDS), None)
     if unknown is not None:
         raise UnknownNameError.among("back end for memory", unknown, BACKENDS)
-    live = bundle.multi_exit
-    if live is None:
-        raise InputError("expected a bundle attached to its backbone; call attach(model) first")
+    live = bundle.live.multi_exit
     names = [UNCUT, *dict.fromkeys(bundle.point(name).name for name in points)]
     stages, routing = work / "stages", None
     if any(name in RUNTIMES for name in backends):

@@ -129,7 +129,8 @@ def test_a_reliability_diagram_for_each_exit_and_one_as_run(
     assert len(seen) == 7
     titles = [axes.get_title(loc="left") for axes in seen]
     assert titles == [f"{name}\nECE 9.0 %" for name in (*"abcde", "backbone", "p3, as run")]
-    reliability_figure(evaluation(accuracy, exits=5), [*"abcde", "backbone"], tmp_path / "again.png", "p1")
+    other = evaluation(accuracy, exits=5)
+    reliability_figure(other, [*"abcde", "backbone"], tmp_path / "again.png", other.points[1])
     assert drawn[1].axes[6].get_title(loc="left").startswith("p1, as run")
     for axes in seen:
         diagonal, line = axes.lines

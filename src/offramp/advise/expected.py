@@ -113,7 +113,7 @@ def expected(
     return Expected(
         cost=float(np.mean([one.cost for one in each])),
         disagreement=float(np.mean([one.disagreement for one in each])),
-        early=float(np.mean([one.early or 0.0 for one in each])),
+        early=_mean([one.early for one in each]),
         time={size: float(np.mean([one.time[size] for one in each])) for size in sizes},
         overhead={size: float(np.mean([one.overhead[size] for one in each])) for size in sizes},
         break_even={size: _mean([one.break_even[size] for one in each]) for size in sizes},

@@ -198,6 +198,7 @@ def foreseen(
     samples = recordings[0].outputs.shape[1]
     factor = float(np.log(counts["train"] * FOLDS / (samples * SEEN[1])) / np.log(SEEN[1] / SEEN[0]))
     by = fall(few.levels, full.levels)
+    read = full.passing or full.chosen
     picked = followed(full.chosen, by, factor, full.oracle)
     proved = None if full.passing is None else followed(full.passing, by, factor, full.oracle)
     return Forecast(
@@ -208,13 +209,13 @@ def foreseen(
         agreement=full.agreement,
         chosen=picked,
         certified=proved,
-        read=full.passing or full.chosen,
+        read=read,
         train=counts["train"],
         certify=counts["certify"],
         rate=rate,
         oracle=full.oracle,
         backend=backend,
-        verdict=before(picked, proved, full.passing or full.chosen, options.max_drop, counts["certify"]),
+        verdict=before(picked, proved, read, options.max_drop, counts["certify"]),
     )
 
 

@@ -9,11 +9,11 @@ from typing import Any
 import numpy as np
 
 from offramp.advise.contender import PLAIN, Contender, Way
-from offramp.backends import NAMES, executors
+from offramp.backends import check_backends, executors
 from offramp.benching import drawn
 from offramp.decide.rule import rule as rule_of
 from offramp.deployed import available
-from offramp.errors import InputError, OfframpError, UnknownNameError
+from offramp.errors import InputError, OfframpError
 from offramp.model.quantiser import rounds as is_rounded
 from offramp.progress import Progress
 from offramp.run.loop import Plan, run
@@ -144,9 +144,7 @@ def installed(backends: Sequence[str]) -> list[str]:
     Raises:
         UnknownNameError: if one is none.
     """
-    for name in backends:
-        if name not in NAMES:
-            raise UnknownNameError.among("back end", name, NAMES)
+    check_backends(backends)
     return [name for name in backends if name in ("eager", "compile", "cuda-graphs") or available(name)]
 
 

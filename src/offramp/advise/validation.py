@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from math import ceil
 from pathlib import Path
 
-from offramp.backends import executors, known
+from offramp.backends import check_backends, executors
 from offramp.benching import drawn, precision
 from offramp.bundle import Bundle
 from offramp.errors import InputError
@@ -159,7 +159,7 @@ def validate(bundle: Bundle, source: Source | None, asked: Asked, progress: Prog
         UnknownNameError: if there is no such point or back end.
     """
     point = bundle.point(asked.point)
-    known([asked.backend])
+    check_backends([asked.backend])
     conditions = []
     if asked.certified or (source is None and asked.max_drop is not None):
         conditions.append(_certificate(bundle, asked))

@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.console import Console
 
 from offramp.bundle import Bundle
 from offramp.cli.app import StoppedError
@@ -27,6 +26,7 @@ from offramp.cli.options import (
     preprocess_of,
     sizes_of,
 )
+from offramp.cli.plain import show_table
 from offramp.cli.progress import bars
 from offramp.cli.tables import front_table, heads_table
 from offramp.decide import guarantees
@@ -183,7 +183,7 @@ def _show(bundle: Bundle, out: Path, seconds: float, figure: Path | None, as_jso
         typer.echo(json.dumps({"bundle": str(out), "seconds": seconds, **summary(bundle)}))
         return
     for table in ([heads_table(found)] if found else []) + [front_table(bundle)]:
-        Console(soft_wrap=True).print(table)
+        show_table(table)
     for entry in (bundle.manifest.data, *bundle.manifest.extra_data):
         if entry.cut:
             length = (bundle.manifest.preprocess or {}).get("max_length")

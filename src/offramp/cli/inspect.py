@@ -6,7 +6,6 @@ from typing import Annotated
 import numpy as np
 import torch
 import typer
-from rich.console import Console
 from rich.table import Table
 
 from offramp.cli.options import (
@@ -22,6 +21,7 @@ from offramp.cli.options import (
     dimensions,
     preprocess_of,
 )
+from offramp.cli.plain import show_table
 from offramp.errors import InputError
 from offramp.inputs import Inputs, batch_size
 from offramp.inputs import select as select_samples
@@ -169,4 +169,4 @@ def _show(model: str, backbone: Backbone, found: Survey) -> None:
             "x".join(map(str, point.feature_shape)),
         ]
         table.add_row(*row, *([", ".join(point.side_values)] if sides else []))
-    Console(soft_wrap=True).print(table)
+    show_table(table)

@@ -32,4 +32,5 @@ def show_table(table: Table) -> None:
     """Prints a table whole, where a terminal or a log is too narrow for it in lines that go on."""
     console = Console(soft_wrap=True)
     needed = Measurement.get(console, console.options.update(max_width=WIDEST), table).minimum
-    Console(soft_wrap=True, width=max(console.width, needed)).print(table)
+    console.width = max(console.width, needed)
+    console.print(table)

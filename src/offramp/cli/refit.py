@@ -4,13 +4,13 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.console import Console
 from rich.table import Table
 
 from offramp.bundle import Bundle
 from offramp.cli.app import StoppedError
 from offramp.cli.attached import attached, loaded_for
 from offramp.cli.options import BundlePath, OptionalModel, Small, Weights
+from offramp.cli.plain import show_table
 from offramp.cli.progress import bars
 from offramp.errors import InputError
 from offramp.load.audited import open_audited
@@ -64,7 +64,7 @@ def refit(
             found = refitted(live, source, out=out, shares=shares, train=train, seed=seed, progress=progress)
     except KeyboardInterrupt as error:
         raise StoppedError("interrupted; the same command goes on where it stopped") from error
-    Console(soft_wrap=True).print(_table(found, len(source)))
+    show_table(_table(found, len(source)))
     typer.echo(f"bundle: {out}")
 
 

@@ -5,8 +5,7 @@ from typing import Annotated
 
 import typer
 
-from offramp.backends import NAMES
-from offramp.backends import known as known_backends
+from offramp.backends import NAMES, check_backends
 from offramp.benching import Timing
 from offramp.cli.attached import attached
 from offramp.cli.options import BundlePath, Data, Labels, OptionalModel, Small, Weights, sizes_of
@@ -71,7 +70,7 @@ def report(
     suffixes = [figure_suffix(kind) for kind in formats.split(",")]
     known = [] if names is None else class_names(names)
     sizes, wanted = sizes_of("--batch-sizes", batch_sizes), [name for name in backends.split(",") if name]
-    known_backends(wanted)
+    check_backends(wanted)
     live, source = attached(bundle, model, weights, data, label_file, small=small)
     entry = live.manifest.model
     origin = Origin(bundle, model or str(entry.spec), entry.weights if weights is None else str(weights), small)

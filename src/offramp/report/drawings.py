@@ -89,7 +89,7 @@ def _reliability(found: Findings) -> Drawing:
         f"How often answers of a confidence are {against}; on the diagonal a confidence means what it says. Dots "
         "are samples of like confidence, their area is how many. ECE, the expected calibration error: the mean "
         f"distance from the diagonal. Last: the answers as run at {found.chosen.name}.",
-        lambda path: reliability_figure(found.evaluation, found.exits, path, found.chosen.name),
+        lambda path: reliability_figure(found.evaluation, found.exits, path, found.shown),
     )
 
 

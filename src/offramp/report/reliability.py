@@ -7,7 +7,7 @@ from pathlib import Path
 from matplotlib.axes import Axes
 
 from offramp.errors import InputError
-from offramp.evaluation import Evaluation
+from offramp.evaluation import Evaluated, Evaluation
 from offramp.report.style import BLUE, GREY, ORANGE, figure
 from offramp.report.units import percent
 from offramp.uncertainty.reliability import Reliability
@@ -18,7 +18,9 @@ COLUMNS = 4
 RIGHT = {"labels": "right, %", "backbone": "like the backbone, %"}
 
 
-def reliability_figure(evaluation: Evaluation, exits: Sequence[str], path: Path, point: str | None = None) -> None:
+def reliability_figure(
+    evaluation: Evaluation, exits: Sequence[str], path: Path, point: Evaluated | None = None
+) -> None:
     """Draws a diagram for each exit on all samples, and one of what an operating point answers.
 
     A dot is a bin, its area the share of samples in it; below the diagonal an exit is surer than it should be.
@@ -27,9 +29,9 @@ def reliability_figure(evaluation: Evaluation, exits: Sequence[str], path: Path,
         evaluation: what is drawn; at least one operating point.
         exits: names of the exits by depth, the backbone last.
         path: where; the suffix says the format.
-        point: name of the operating point; None: the cheapest.
+        point: the operating point, one of them; None: the cheapest.
     """
-    run = next((one for one in evaluation.points if one.name == point), evaluation.points[-1])
+    run = point or evaluation.points[-1]
     if run.reliability is None:
         raise InputError("expected a task with classes for reliability diagrams, got one without; leave them out")
     shown = [*zip(exits, evaluation.exits, strict=True), (f"{run.name}, as run", run.reliability)]
