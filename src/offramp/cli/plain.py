@@ -29,8 +29,9 @@ def plain_table(title: str, columns: Iterable[str], caption: str) -> Table:
 
 
 def show_table(table: Table) -> None:
-    """Prints a table whole, where a terminal or a log is too narrow for it in lines that go on."""
+    """Prints a table whole, in lines that go on where a terminal or a log is too narrow for what may not be wrapped."""
     console = Console(soft_wrap=True)
-    needed = Measurement.get(console, console.options.update(max_width=WIDEST), table).minimum
-    console.width = max(console.width, needed)
+    needed = Measurement.get(console, console.options.update(max_width=WIDEST), table)
+    stiff = all(column.no_wrap for column in table.columns)
+    console.width = max(console.width, needed.maximum if stiff else needed.minimum)
     console.print(table)
